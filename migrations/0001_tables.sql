@@ -1,0 +1,197 @@
+-- Tandem's own tables. Append-only: what changes later comes as a further migration.
+-- Up Migration
+
+create schema if not exists tandem;
+create schema tandem_log;
+comment on schema tandem is 'Tandem: what people and the applier see. Removed by "tandem uninstall".';
+comment on schema tandem_log is 'Tandem: change logs, staging tables, clock floors. Nobody but Tandem reads or writes here.';
+
+create table tandem.local_node (
+  only_row boolean primary key default true check (only_row),
+  name text collate "C" not null check (name ~ '^[a-z][a-z0-9_-]{0,29}$'),
+  incarnation uuid not null,
+  system_identifier text not null,
+  database_oid oid not null,
+  highest_xid xid8 not null,
+  max_skew interval not null default interval '5 minutes',
+  retention interval not null default interval '7 days',
+  seed text collate "C",
+  pruned_at timestamptz,
+  horizon timestamptz not null default '0001-01-01 00:00:00+00',
+  installed_at timestamptz not null default clock_timestamp()
+);
+comment on table tandem.local_node is 'This database as a node: one row, written when a configured node is first migrated.';
+comment on column tandem.local_node.horizon is 'Entries stamped before this may have been pruned here.';
+
+create table tandem.peer (
+  peer_id integer generated always as identity primary key,
+  name text collate "C" not null unique check (name ~ '^[a-z][a-z0-9_-]{0,29}$'),
+  incarnation uuid,
+  receives_from text[] not null default '{}',
+  configured boolean not null default true
+);
+comment on table tandem.peer is 'The other nodes this one has a link with, and from whom each of them receives directly.';
+
+create table tandem.tracked_table (
+  table_id integer generated always as identity primary key,
+  schema_name text not null,
+  table_name text not null,
+  relid oid not null,
+  log_name text not null unique,
+  changelog_view text not null unique,
+  key_columns text[] not null,
+  key_types text[] not null,
+  key_operators text[] not null,
+  partitioned boolean not null,
+  conflict_policy text collate "C" not null default 'newest',
+  updated_at_column text,
+  leaves text[] not null default '{}',
+  shape text,
+  unique (schema_name, table_name),
+  check (cardinality(key_columns) between 1 and 32
+    and cardinality(key_types) = cardinality(key_columns)
+    and cardinality(key_operators) = cardinality(key_columns))
+);
+comment on table tandem.tracked_table is 'Tables whose changes are captured here, each with its log table in tandem_log.';
+comment on column tandem.tracked_table.leaves is 'Leaf partitions known when the table was last armed; others have come or gone since.';
+
+create table tandem.inbound (
+  peer_id integer primary key references tandem.peer,
+  position pg_snapshot,
+  token uuid,
+  staging uuid,
+  applying xid8,
+  applying_tables integer[] not null default '{}',
+  applied_at timestamptz,
+  caught_up_at timestamptz,
+  batches bigint not null default 0,
+  rows_applied bigint not null default 0,
+  rows_superseded bigint not null default 0,
+  batches_cut bigint not null default 0,
+  clock_skew interval,
+  last_error text,
+  last_error_at timestamptz
+);
+comment on table tandem.inbound is 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
+
+create table tandem.inbound_table (
+  peer_id integer not null references tandem.peer,
+  schema_name text not null,
+  table_name text not null,
+  state text not null check (state in ('copy', 'held', 'catch_up')),
+  position pg_snapshot not null,
+  copied_to text[],
+  rows_copied bigint not null default 0,
+  reason text,
+  since timestamptz not null default clock_timestamp(),
+  primary key (peer_id, schema_name, table_name),
+  check (state <> 'held' or reason is not null)
+);
+comment on table tandem.inbound_table is 'Tables that do not flow with their link: being copied, held back, or catching up from a position of their own.';
+
+create table tandem.outbound (
+  peer_id integer primary key references tandem.peer,
+  token uuid,
+  pending_token uuid,
+  acknowledged pg_snapshot,
+  acknowledged_at timestamptz,
+  candidate pg_snapshot,
+  candidate_seen pg_snapshot,
+  prunable pg_snapshot,
+  check ((candidate is null) = (candidate_seen is null))
+);
+comment on table tandem.outbound is 'One row per link out of this node: what its target has acknowledged, and from when on entries may be pruned.';
+
+create table tandem.outbound_parked (
+  peer_id integer not null references tandem.peer,
+  schema_name text not null,
+  table_name text not null,
+  key text[] not null,
+  primary key (peer_id, schema_name, table_name, key)
+);
+comment on table tandem.outbound_parked is 'Keys that a peer has parked: their entries stay, and they are not counted as synced.';
+
+create table tandem.parked_change (
+  parked_id bigint generated always as identity primary key,
+  peer_id integer not null references tandem.peer,
+  schema_name text not null,
+  table_name text not null,
+  key text[] not null,
+  kind text not null check (kind in ('busy', 'refused', 'waits', 'unplaced', 'ahead')),
+  reason text not null,
+  sqlstate text,
+  stamp timestamptz,
+  origin text collate "C",
+  parked_at timestamptz not null default clock_timestamp(),
+  attempts integer not null default 1 check (attempts > 0),
+  tried_at timestamptz not null default clock_timestamp(),
+  next_try_at timestamptz not null default clock_timestamp(),
+  unique (peer_id, schema_name, table_name, key)
+);
+comment on table tandem.parked_change is 'Changes that could not be applied here and wait for their next try.';
+
+create table tandem.conflict (
+  conflict_id bigint generated always as identity primary key,
+  detected_at timestamptz not null default clock_timestamp(),
+  peer_id integer not null references tandem.peer,
+  schema_name text not null,
+  table_name text not null,
+  key text[] not null,
+  kind text not null,
+  rule text not null,
+  winner text not null check (winner in ('local', 'incoming')),
+  local_stamp timestamptz not null,
+  local_origin text collate "C" not null,
+  incoming_stamp timestamptz not null,
+  incoming_origin text collate "C" not null,
+  local_columns text[],
+  local_values text[],
+  incoming_columns text[],
+  incoming_values text[],
+  check (cardinality(local_columns) is not distinct from cardinality(local_values)),
+  check (cardinality(incoming_columns) is not distinct from cardinality(incoming_values))
+);
+create unique index conflict_once on tandem.conflict
+  (schema_name, table_name, key, local_stamp, local_origin, incoming_stamp, incoming_origin);
+create index conflict_peer on tandem.conflict (peer_id);
+create index conflict_detected on tandem.conflict (detected_at);
+comment on table tandem.conflict is 'Two changes of one row where neither writer had seen the other''s; both images, each column as its own text. Null values: the row was gone.';
+
+create table tandem.interleaved_sequence (
+  schema_name text not null,
+  sequence_name text not null,
+  increment_before bigint not null,
+  modulus bigint not null,
+  residue bigint not null,
+  primary key (schema_name, sequence_name)
+);
+comment on table tandem.interleaved_sequence is 'Sequences whose increment Tandem changed, with what it was before.';
+
+create unlogged table tandem.verdict (
+  peer_id integer not null references tandem.peer,
+  table_id integer not null references tandem.tracked_table on delete cascade,
+  n bigint not null,
+  verdict text not null check (verdict in ('adopt', 'drop', 'win', 'lose', 'prefer', 'keep', 'tie', 'anew', 'park', 'undecided')),
+  kind text,
+  reason text,
+  sqlstate text,
+  local_stamp timestamptz,
+  local_origin text collate "C",
+  primary key (peer_id, table_id, n)
+);
+create index verdict_table on tandem.verdict (table_id);
+comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written.';
+
+create table tandem.sql_file (
+  path text primary key,
+  sha256 text not null,
+  installed_at timestamptz not null default clock_timestamp()
+);
+comment on table tandem.sql_file is 'The files of sql/ as installed here, so that both ends of a link can be seen to fit.';
+
+-- Down Migration
+
+drop schema tandem_log cascade;
+drop table tandem.sql_file, tandem.verdict, tandem.interleaved_sequence, tandem.conflict, tandem.parked_change,
+  tandem.outbound_parked, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
+  tandem.local_node cascade;

@@ -1,0 +1,52 @@
+-- tandem.object_name(p_prefix, p_schema, p_table) -> name
+-- The name of an object of Tandem's that belongs to a user's table: prefix, schema and table, cut to what a name may
+-- hold (63 bytes) with a hash in place of the rest. Same input, same name, on every node.
+create or replace function tandem.object_name(p_prefix text, p_schema text, p_table text) returns text
+language plpgsql immutable as $$
+declare
+  v_name text := p_prefix || p_schema || '.' || p_table;
+  v_head text := v_name;
+begin
+  if octet_length(v_name) <= 63 then
+    return v_name;
+  end if;
+  while octet_length(v_head) > 54 loop
+    v_head := left(v_head, -1);
+  end loop;
+  return v_head || '~' || left(md5(v_name), 8);
+end $$;
+comment on function tandem.object_name(text, text, text) is 'Name of an object of Tandem''s for a user''s table.';
+
+-- tandem.columns(p_alias, p_names) -> text[]
+-- Each name quoted and behind the alias: {t."id",t."Name"}.
+create or replace function tandem.columns(p_alias text, p_names text[]) returns text[]
+language sql immutable as $$
+  select coalesce(array_agg(format('%s.%I', p_alias, u.name) order by u.position), '{}')
+  from unnest(p_names) with ordinality u (name, position)
+$$;
+comment on function tandem.columns(text, text[]) is 'Quoted column references behind an alias.';
+
+-- tandem.key_names(p_alias, p_count) -> text[]
+-- The key columns as log and staging tables name them: {l.k1,l.k2}.
+create or replace function tandem.key_names(p_alias text, p_count integer) returns text[]
+language sql immutable as $$
+  select array_agg(p_alias || '.k' || i order by i) from generate_series(1, p_count) i
+$$;
+comment on function tandem.key_names(text, integer) is 'References to the key columns of a log or staging table.';
+
+-- tandem.all_equal(p_operators, p_left, p_right) -> text
+-- "l1 op r1 and l2 op r2": operators come schema-qualified, because search_path is pinned where this text runs.
+create or replace function tandem.all_equal(p_operators text[], p_left text[], p_right text[]) returns text
+language sql immutable as $$
+  select string_agg(format('%s %s %s', u.l, u.o, u.r), ' and ' order by u.position)
+  from unnest(p_operators, p_left, p_right) with ordinality u (o, l, r, position)
+$$;
+comment on function tandem.all_equal(text[], text[], text[]) is 'Condition that two lists of expressions are equal one by one.';
+
+-- tandem.key_text(p_key) -> text
+-- A key as people write it: the value itself, or for several columns all of them as an array.
+create or replace function tandem.key_text(p_key text[]) returns text
+language sql immutable as $$
+  select case cardinality(p_key) when 1 then p_key[1] else p_key::text end
+$$;
+comment on function tandem.key_text(text[]) is 'A key for people to read.';

@@ -1,0 +1,115 @@
+-- tandem.configure_node(p_name, p_peers, p_settings) -> boolean
+-- Makes this database the node p_name and brings its peers up to date; returns whether anything changed. p_peers:
+-- [{"name": "external", "sends": true, "receives": true, "receives_from": ["local"]}, …]: sends = it has a link into this
+-- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "seed": null}.
+-- Identity is written here and not by a migration, so that a template database holds none.
+-- Errors: TD002 this database is another node already, or no longer the database it was.
+create or replace function tandem.configure_node(p_name text, p_peers jsonb, p_settings jsonb default '{}') returns boolean
+language plpgsql as $$
+declare
+  n tandem.local_node;
+  v_peer jsonb;
+  v_id integer;
+  v_done boolean := false;
+begin
+  select * into n from tandem.local_node;
+  if not found then
+    insert into tandem.local_node (name, incarnation, system_identifier, database_oid, highest_xid)
+    values (p_name, gen_random_uuid(), tandem.system_identifier(),
+      (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
+    v_done := true;
+  elsif n.name <> p_name then
+    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
+  else
+    perform tandem.check_identity();
+  end if;
+  update tandem.local_node set
+    max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
+    retention = coalesce((p_settings ->> 'retention')::interval, retention),
+    seed = p_settings ->> 'seed'
+  where (max_skew, retention) is distinct from
+      (coalesce((p_settings ->> 'max_skew')::interval, max_skew), coalesce((p_settings ->> 'retention')::interval, retention))
+    or seed is distinct from p_settings ->> 'seed';
+  v_done := v_done or found;
+  for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop
+    select p.peer_id into v_id from tandem.peer p where p.name = v_peer ->> 'name';
+    if not found then
+      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id into v_id;
+      v_done := true;
+    end if;
+    update tandem.peer p set configured = true,
+      receives_from = array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1)
+    where p.peer_id = v_id and (not p.configured
+      or p.receives_from <> array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1));
+    v_done := v_done or found;
+    if (v_peer ->> 'sends')::boolean then
+      insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
+    end if;
+    if (v_peer ->> 'receives')::boolean then
+      insert into tandem.outbound (peer_id) values (v_id) on conflict do nothing;
+    end if;
+  end loop;
+  update tandem.peer p set configured = false
+  where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
+  perform tandem.make_floor();
+  return v_done;
+end $$;
+comment on function tandem.configure_node(text, jsonb, jsonb) is 'Makes this database a node with these peers.';
+
+-- tandem.system_identifier() -> text
+-- The server's own identifier; empty where this role may not read it (some providers).
+create or replace function tandem.system_identifier() returns text
+language plpgsql stable as $$
+begin
+  return (select c.system_identifier::text from pg_control_system() c);
+exception when insufficient_privilege then
+  return '';
+end $$;
+comment on function tandem.system_identifier() is 'The server''s system identifier.';
+
+-- tandem.check_identity() -> void
+-- Errors: TD001 not configured; TD002 this is not the database that was configured (restored, cloned, branched), for its
+-- server, its oid or its transaction counter say so; TD004 the server is a standby.
+create or replace function tandem.check_identity() returns void
+language plpgsql as $$
+declare
+  n tandem.local_node;
+begin
+  if pg_is_in_recovery() then
+    raise exception 'this server is a standby (in recovery): its snapshots do not list what is in progress' using errcode = 'TD004';
+  end if;
+  select * into n from tandem.local_node;
+  if not found then
+    raise exception 'this database is not configured as a node' using errcode = 'TD001';
+  end if;
+  if n.system_identifier <> tandem.system_identifier()
+    or n.database_oid <> (select d.oid from pg_database d where d.datname = current_database())
+  then
+    raise exception 'node "%": this is a copy of the database that was configured, not the same one', n.name using errcode = 'TD002';
+  end if;
+  if pg_snapshot_xmax(pg_current_snapshot()) < n.highest_xid then
+    raise exception 'node "%": its transaction counter went back, so it was restored to an earlier state', n.name using errcode = 'TD002';
+  end if;
+end $$;
+comment on function tandem.check_identity() is 'Stops where this database is not the one that was configured.';
+
+-- tandem.meet(p_name, p_incarnation) -> integer
+-- The id of a peer, after seeing that it is the same one as before; at the first contact its incarnation is noted.
+-- Errors: TD001 no such peer here; TD002 another incarnation than was met before.
+create or replace function tandem.meet(p_name text, p_incarnation uuid) returns integer
+language plpgsql as $$
+declare
+  p tandem.peer;
+begin
+  select * into p from tandem.peer where name = p_name and configured;
+  if not found then
+    raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
+  end if;
+  if p.incarnation is null then
+    update tandem.peer set incarnation = p_incarnation where peer_id = p.peer_id and incarnation is null;
+  elsif p.incarnation <> p_incarnation then
+    raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
+  end if;
+  return p.peer_id;
+end $$;
+comment on function tandem.meet(text, uuid) is 'Recognizes a peer.';

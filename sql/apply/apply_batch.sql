@@ -1,0 +1,179 @@
+-- tandem.try_replica_role() -> boolean
+-- Whether this role may set session_replication_role; then it is set for this transaction, and application triggers do not fire.
+create or replace function tandem.try_replica_role() returns boolean
+language plpgsql as $$
+begin
+  perform set_config('session_replication_role', 'replica', true);
+  return true;
+exception when insufficient_privilege then
+  return false;
+end $$;
+comment on function tandem.try_replica_role() is 'Sets replica role for this transaction where the role may.';
+
+-- tandem.make_plans(p_peer_id, p_tables, p_replica) -> jsonb
+-- The plans for [{"id", "columns", "as_text", "known"}].
+create or replace function tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) returns jsonb
+language sql stable as $$
+  select coalesce(jsonb_agg(e || tandem.apply_plan(p_peer_id, (e ->> 'id')::integer,
+    array(select jsonb_array_elements_text(e -> 'columns')), (e ->> 'as_text')::boolean, p_replica) order by i), '[]'::jsonb)
+  from jsonb_array_elements(p_tables) with ordinality x (e, i)
+$$;
+comment on function tandem.make_plans(integer, jsonb, boolean) is 'Plans for the tables of a batch.';
+
+-- tandem.apply_batch(p_batch) -> jsonb
+-- Everything from the first row lock to the moment before COMMIT, for what begin_stage and prepare_stage have staged. p_batch:
+--   peer (id), staging, from and to (positions; equal when only parked rows or a range of a copy are applied), token (null: keep),
+--   horizon (of the source), source (its name), mode ("batch", "copy", "alone"), copy ({"schema", "name", "upto", "done"} or null), released
+--   ([{"schema", "name"}], tables that flow with the link from now on), tables ([{"id", "columns", "as_text", "known"}]).
+-- Returns {"complete", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
+-- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}]}.
+-- Not complete: locks would have been held too long; commit and call again with the same staging. Unsettled: nothing was done;
+-- the source must write fresh entries for these keys first.
+-- Errors: TD003 another applier has moved this link on (or staged anew); TD001 no such link.
+create or replace function tandem.apply_batch(p_batch jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+  v_from pg_snapshot := (p_batch ->> 'from')::pg_snapshot;
+  v_to pg_snapshot := (p_batch ->> 'to')::pg_snapshot;
+  v_copy boolean := p_batch ->> 'mode' = 'copy';
+  v_alone boolean := p_batch ->> 'mode' = 'alone';
+  v_replica boolean;
+  v_plans jsonb;
+  v_plan jsonb;
+  v_next jsonb;
+  v_unsettled jsonb := '[]';
+  v_keys jsonb;
+  v_conflicts bigint := 0;
+  v_result jsonb;
+  v_complete boolean := true;
+  v_newest timestamptz;
+  v_one timestamptz;
+  v_anew boolean;
+  v_tables jsonb;
+begin
+  update tandem.inbound set applying = pg_current_xact_id(),
+    applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
+  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position is not distinct from v_from;
+  if not found then
+    raise exception 'another applier has moved this link on' using errcode = 'TD003';
+  end if;
+  v_replica := tandem.try_replica_role();
+  v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
+  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+    execute format('select jsonb_agg(to_jsonb(%s)) from %s s where s.unsettled', v_plan ->> 'key_text', v_plan ->> 'stage') into v_keys;
+    if v_keys is not null then
+      v_unsettled := v_unsettled || jsonb_build_array(jsonb_build_object('schema', v_plan -> 'schema', 'name', v_plan -> 'table', 'keys', v_keys));
+    end if;
+  end loop;
+  if v_unsettled <> '[]' then
+    return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
+  end if;
+  perform set_config('tandem.applying', pg_current_xact_id()::text, true);
+  perform set_config('lock_timeout', case when v_alone then '700ms' else '10ms' end, true);
+  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+    perform set_config('tandem.stage_of_' || (v_plan ->> 'id'), split_part(v_plan ->> 'stage', '.', 2), true);
+    perform set_config('tandem.columns_of_' || (v_plan ->> 'id'), array(select jsonb_array_elements_text(v_plan -> 'columns'))::text, true);
+  end loop;
+
+  for v_try in 1..5 loop
+    delete from tandem.verdict where peer_id = v_peer;
+    v_next := '[]';
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
+    end loop;
+    v_plans := v_next;
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
+    end loop;
+    v_plans := tandem.decide_foreign_keys(v_plans);
+    v_newest := null;
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
+      execute format('select max(s.stamp) from %s s where not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''park'')',
+        v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
+      v_newest := greatest(v_newest, v_one);
+    end loop;
+    perform tandem.raise_floor(v_peer, v_newest);
+    v_result := '{"ok": true}';
+    if jsonb_array_length(v_plans) > 0 then
+      v_result := tandem.apply_set(v_plans, 'true', v_replica);
+    end if;
+    exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' <> 'TD007' or v_try = 5;
+  end loop;
+  if not (v_result ->> 'ok')::boolean then
+    v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + interval '200 milliseconds');
+    v_complete := (v_result ->> 'complete')::boolean;
+  end if;
+
+  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+    if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
+      perform tandem.write_anew(v_plan);
+    end if;
+    perform tandem.park_verdicts(v_plan);
+  end loop;
+  perform tandem.advance_sequences(v_plans);
+  v_tables := tandem.batch_counts(v_plans);
+  if v_complete then
+    perform tandem.advance_link(p_batch, v_from, v_to, v_tables);
+  end if;
+  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
+  perform set_config('tandem.applying', '', true);
+  return jsonb_build_object('complete', v_complete, 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
+    'undecided', (select count(*) from tandem.verdict v where v.peer_id = v_peer and v.verdict = 'undecided'),
+    'seen', pg_current_snapshot()::text,
+    'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
+      from tandem.parked_change c where c.peer_id = v_peer));
+end $$;
+comment on function tandem.apply_batch(jsonb) is 'Applies a staged batch.';
+
+-- tandem.batch_counts(p_plans) -> jsonb: per table what became of the staged rows: applied + adopted + superseded + parked +
+-- undecided = staged.
+create or replace function tandem.batch_counts(p_plans jsonb) returns jsonb
+language plpgsql stable as $$
+declare
+  v_plan jsonb;
+  v_counts jsonb := '{}';
+  v_one jsonb;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    execute format($sql$
+      select jsonb_build_object('schema', %4$L::text, 'name', %5$L::text, 'staged', s.n, 'applied', s.n - v.all_verdicts, 'deleted', s.deleted, 'adopted', v.adopted,
+        'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
+      from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s) s
+      cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
+          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
+          count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
+        from tandem.verdict where peer_id = %2$s and table_id = %3$s) v
+    $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_one;
+    v_counts := v_counts || jsonb_build_object(v_plan ->> 'id', v_one);
+  end loop;
+  return v_counts;
+end $$;
+comment on function tandem.batch_counts(jsonb) is 'What became of staged rows.';
+
+-- tandem.advance_link(p_batch, p_from, p_to, p_tables) -> void
+-- Stores how far the link has come: the position, the contact token, a copy's progress, tables that flow again.
+create or replace function tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) returns void
+language plpgsql as $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+begin
+  update tandem.inbound set
+    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), staging = null, applied_at = clock_timestamp(),
+    batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
+    rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
+    rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
+    last_error = null, last_error_at = null
+  where peer_id = v_peer;
+  if p_batch ->> 'mode' = 'copy' then
+    update tandem.inbound_table set
+      copied_to = array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')),
+      rows_copied = rows_copied + (select coalesce(sum((t.value ->> 'staged')::bigint), 0) from jsonb_each(p_tables) t),
+      state = case when (p_batch #>> '{copy,done}')::boolean then 'catch_up' else state end
+    where peer_id = v_peer and schema_name = p_batch #>> '{copy,schema}' and table_name = p_batch #>> '{copy,name}' and state = 'copy';
+  end if;
+  delete from tandem.inbound_table b using jsonb_array_elements(p_batch -> 'released') e
+  where b.peer_id = v_peer and b.schema_name = e ->> 'schema' and b.table_name = e ->> 'name' and b.state = 'catch_up';
+end $$;
+comment on function tandem.advance_link(jsonb, pg_snapshot, pg_snapshot, jsonb) is 'Stores how far a link has come.';

@@ -1,0 +1,79 @@
+-- Checks on what was just written, before anything is committed. Each returns staged rows at fault; the caller rolls back to the
+-- savepoint, gives them the verdict "park" and writes the others.
+
+-- tandem.rewritten_rows(p_plan, p_where): rows that are not there, or not as staged: a trigger of the application's returned NULL,
+-- or rewrote them in spite of "~tandem_last".
+create or replace function tandem.rewritten_rows(p_plan jsonb, p_where text) returns table (n bigint, reason text)
+language plpgsql as $$
+declare
+  v_triggers text;
+begin
+  if not (p_plan ->> 'rewritable')::boolean then
+    return;
+  end if;
+  select string_agg(distinct quote_ident(g.tgname), ', ') into v_triggers
+  from pg_trigger g join tandem.tracked_table t on g.tgrelid = t.relid
+  where t.table_id = (p_plan ->> 'id')::integer and not g.tgisinternal and g.tgtype & 3 = 3 and g.tgname !~ '^(tandem_|~tandem_last$)';
+  return query execute format('select s.n, case when %s is null then %L else %L end from %s s left join %s t on %s where (%s) and s.present and %s and (%s is null or not %s)',
+    p_plan ->> 'first_key', 'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row');
+end $$;
+comment on function tandem.rewritten_rows(jsonb, text) is 'Staged rows that a trigger changed or dropped.';
+
+-- tandem.orphans(p_plan, p_where): rows whose parent is not there (in replica role PostgreSQL does not look). Parents are locked
+-- FOR KEY SHARE, as its own check would.
+create or replace function tandem.orphans(p_plan jsonb, p_where text) returns table (n bigint, reason text)
+language plpgsql as $$
+declare
+  f record;
+begin
+  for f in select * from tandem.foreign_keys((p_plan ->> 'id')::integer) loop
+    execute format('select count(*) from (select 1 from %s p where exists (select from %s s join %s t on %s where (%s) and s.present and %s and %s) for key share of p) x',
+      f.parent, p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), f.parent_is_t);
+    return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and %s and not exists (select from %s p where %s)',
+      format('the row it refers to is not there (%s)', f.name), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
+      f.t_not_null, f.parent, f.parent_is_t);
+  end loop;
+end $$;
+comment on function tandem.orphans(jsonb, text) is 'Staged rows without the parent they refer to.';
+
+-- tandem.foreign_keys(p_table_id): the foreign keys of a tracked table (alias t), with conditions against the parent (alias p).
+create or replace function tandem.foreign_keys(p_table_id integer)
+returns table (name text, parent_oid oid, parent text, parent_is_t text, t_not_null text)
+language sql stable as $$
+  select c.conname::text, c.confrelid, c.confrelid::regclass::text,
+    string_agg(format('p.%I operator(%I.%s) t.%I', pa.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
+    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i)
+  from tandem.tracked_table t
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
+  join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
+  join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  where t.table_id = p_table_id and c.confrelid in (select p.oid from pg_class p where p.relkind in ('r', 'p') and not p.relispartition)
+  group by c.oid, c.conname, c.confrelid
+$$;
+comment on function tandem.foreign_keys(integer) is 'Foreign keys of a tracked table.';
+
+-- tandem.deferrable_duplicates(p_plan, p_where): rows that share a value of a deferrable unique constraint with another row;
+-- in replica role PostgreSQL does not look.
+create or replace function tandem.deferrable_duplicates(p_plan jsonb, p_where text) returns table (n bigint, reason text)
+language plpgsql as $$
+declare
+  u record;
+begin
+  for u in
+    select c.conname, string_agg(format('o.%I = t.%I', a.attname, a.attname), ' and ') as same
+    from tandem.tracked_table t
+    join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p') and c.condeferrable
+    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
+    where t.table_id = (p_plan ->> 'id')::integer
+    group by c.conname
+  loop
+    return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and (select count(*) from %s o where %s) > 1',
+      format('another row has the same value (%s)', u.conname), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
+      p_plan ->> 'relation', u.same);
+  end loop;
+end $$;
+comment on function tandem.deferrable_duplicates(jsonb, text) is 'Staged rows that break a deferrable unique constraint.';

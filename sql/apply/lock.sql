@@ -1,0 +1,35 @@
+-- tandem.lock_rows(p_plan, p_wait) -> bigint
+-- Locks the existing rows of a batch in one table, in key order; returns how many rows exist. FOR UPDATE only where a row is to be
+-- deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats until every existing row
+-- of the set is locked, for rows may appear meanwhile. A row that somebody else holds is not waited for: it gets the verdict
+-- "park", kind busy. p_wait: the row is alone, this is the transaction's first row lock, so it may wait (lock_timeout).
+create or replace function tandem.lock_rows(p_plan jsonb, p_wait boolean) returns bigint
+language plpgsql as $$
+declare
+  v_skip text := case when p_wait then '' else 'skip locked' end;
+  v_existing bigint;
+  v_locked bigint;
+  v_statement text;
+begin
+  for v_round in 1..5 loop
+    v_locked := 0;
+    foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
+      execute format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip)
+      into v_existing;
+      v_locked := v_locked + v_existing;
+    end loop;
+    execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')
+    into v_existing;
+    exit when v_locked = v_existing;
+  end loop;
+  if v_locked < v_existing then
+    execute format('with held as materialized (select s.n from %1$s s join %2$s t on %3$s order by %4$s for update of t skip locked)
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+        select %5$s, %6$s, s.n, ''park'', ''busy'', ''the row is locked by another session''
+        from %1$s s join %2$s t on %3$s where s.n not in (select n from held)',
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
+  end if;
+  return v_existing;
+end $$;
+comment on function tandem.lock_rows(jsonb, boolean) is 'Locks the rows that a batch will change.';

@@ -1,0 +1,48 @@
+-- tandem.park_verdicts(p_plan) -> void
+-- Brings tandem.parked_change up to date with the verdicts on one table: what got "park" is entered or counted once more, with
+-- the time of its next try (twice as long each time, a busy row soon, at most an hour); whatever else was staged waits no longer.
+create or replace function tandem.park_verdicts(p_plan jsonb) returns void
+language plpgsql as $$
+begin
+  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s
+      and not exists (select from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''park'')',
+    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id');
+  execute format($sql$
+    insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)
+    select %1$s, %2$L, %3$L, %4$s, v.kind, v.reason, v.sqlstate, s.stamp, s.origin
+    from tandem.verdict v join %5$s s on s.n = v.n
+    where v.peer_id = %1$s and v.table_id = %6$s and v.verdict = 'park'
+    on conflict (peer_id, schema_name, table_name, key) do update set
+      kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
+      attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
+      tried_at = clock_timestamp(),
+      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds'
+        else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
+  $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id');
+end $$;
+comment on function tandem.park_verdicts(jsonb) is 'Enters what could not be applied, and forgets what waits no longer.';
+
+-- tandem.parked_keys(p_peer_id, p_due_only) -> jsonb
+-- What is parked from a peer: [{"schema", "name", "keys": [[…]], "busy": [[…]]}]; p_due_only: whose next try has come.
+create or replace function tandem.parked_keys(p_peer_id integer, p_due_only boolean) returns jsonb
+language sql stable as $$
+  select coalesce(jsonb_agg(jsonb_build_object('schema', x.schema_name, 'name', x.table_name, 'keys', x.keys, 'busy', x.busy)), '[]')
+  from (
+    select c.schema_name, c.table_name, jsonb_agg(to_jsonb(c.key)) as keys, coalesce(jsonb_agg(to_jsonb(c.key)) filter (where c.kind = 'busy'), '[]') as busy
+    from tandem.parked_change c
+    where c.peer_id = p_peer_id and (not p_due_only or c.next_try_at <= clock_timestamp())
+    group by 1, 2 order by 1, 2) x
+$$;
+comment on function tandem.parked_keys(integer, boolean) is 'Keys parked from a peer.';
+
+-- tandem.retry_parked(p_parked_id) -> boolean: the next round tries it (null: all) again at once.
+create or replace function tandem.retry_parked(p_parked_id bigint) returns bigint
+language plpgsql as $$
+declare
+  v_count bigint;
+begin
+  update tandem.parked_change set next_try_at = clock_timestamp() where p_parked_id is null or parked_id = p_parked_id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function tandem.retry_parked(bigint) is 'Lets parked changes be tried again at once.';

@@ -1,0 +1,132 @@
+-- tandem.apply_set(p_plans, p_where, p_replica) -> jsonb
+-- Writes one set of staged rows in a savepoint of its own, with all checks. Returns {"ok": true, counts} or {"ok": false,
+-- "sqlstate", "reason"}, then nothing of the set was written; rows that a check found at fault have got the verdict "park" and
+-- the set was written without them.
+create or replace function tandem.apply_set(p_plans jsonb, p_where text, p_replica boolean) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_counts jsonb;
+  v_found jsonb;
+  v_state text;
+  v_message text;
+  v_detail text;
+begin
+  for v_try in 1..100 loop
+    begin
+      v_counts := tandem.write_rows(p_plans, p_where);
+      v_found := '[]';
+      for v_plan in select e from jsonb_array_elements(p_plans) e loop
+        select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason)), '[]')
+        into v_found
+        from (
+          select r.n, 'refused' as kind, r.reason from tandem.rewritten_rows(v_plan, p_where) r
+          union all select r.n, 'waits', r.reason from tandem.orphans(v_plan, p_where) r where p_replica
+          union all select r.n, 'refused', r.reason from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
+        ) r;
+      end loop;
+      if p_replica and v_found = '[]' then
+        perform tandem.carry_out_actions(p_plans);
+      end if;
+      set constraints all immediate;
+      set constraints all deferred;
+      if v_found = '[]' then
+        if (v_counts ->> 'inserted')::bigint < (v_counts ->> 'expected')::bigint then
+          raise exception 'keys appeared meanwhile' using errcode = 'TD007';
+        end if;
+        return v_counts || '{"ok": true}';
+      end if;
+      raise exception 'rows at fault' using errcode = 'TD008';
+    exception
+      when query_canceled or admin_shutdown or crash_shutdown then
+        raise;
+      when sqlstate 'TD008' then
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+        select distinct on (e ->> 'id', e ->> 'n') (e ->> 'peer')::integer, (e ->> 'id')::integer, (e ->> 'n')::bigint, 'park', e ->> 'kind', e ->> 'reason'
+        from jsonb_array_elements(v_found) e
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
+      when others then
+        get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
+        return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' – ', v_message, nullif(v_detail, '')));
+    end;
+  end loop;
+  return jsonb_build_object('ok', false, 'sqlstate', 'TD008', 'reason', 'rows at fault did not come to an end');
+end $$;
+comment on function tandem.apply_set(jsonb, text, boolean) is 'Writes one set of staged rows, or nothing of it.';
+
+-- tandem.apply_split(p_plans, p_replica, p_deadline) -> jsonb
+-- After the whole set failed: tables parents first for what is written, children first for what is deleted, each range of rows in
+-- a savepoint, halved where it fails; a single row that fails gets the verdict "park" with the reason. Returns the counts, with
+-- "complete": false where p_deadline passed first: then the caller commits what there is and comes again, so that locks are
+-- not held for long.
+create or replace function tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamptz) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_ranges jsonb := '[]';   -- a stack, last first: {"plan", "phase", "low", "high"}
+  v_range jsonb;
+  v_result jsonb;
+  v_low bigint;
+  v_high bigint;
+  v_middle bigint;
+  v_rows bigint := 0;
+begin
+  for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
+    execute format('select min(n), max(n) from %s', v_plan ->> 'stage') into v_low, v_high;
+    if v_low is not null then
+      v_ranges := jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 'not s.present', 'low', v_low, 'high', v_high)) || v_ranges;
+      v_ranges := v_ranges || jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 's.present', 'low', v_low, 'high', v_high));
+    end if;
+  end loop;
+  while jsonb_array_length(v_ranges) > 0 loop
+    if clock_timestamp() > p_deadline and v_rows > 0 then
+      return jsonb_build_object('complete', false, 'rows', v_rows);
+    end if;
+    v_range := v_ranges -> -1;
+    v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
+    v_low := (v_range ->> 'low')::bigint;
+    v_high := (v_range ->> 'high')::bigint;
+    v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
+      format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_high), p_replica);
+    if (v_result ->> 'ok')::boolean then
+      v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+    elsif v_low = v_high then
+      v_rows := v_rows + 1;
+      insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+      values ((v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
+        case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
+        v_result ->> 'reason', v_result ->> 'sqlstate')
+      on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
+    else
+      -- Halve by rows, not by numbers: staged numbers may have gaps.
+      execute format('select n from (select s.n from %1$s s where s.n between %2$s and %3$s) x order by n offset (select count(*) / 2 from %1$s s where s.n between %2$s and %3$s) limit 1',
+        v_range #>> '{plan,stage}', v_low, v_high) into v_middle;
+      if v_middle = v_low then
+        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('high', v_low));
+      else
+        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('low', v_middle), v_range || jsonb_build_object('high', v_middle - 1));
+      end if;
+    end if;
+  end loop;
+  return jsonb_build_object('complete', true, 'rows', v_rows);
+end $$;
+comment on function tandem.apply_split(jsonb, boolean, timestamptz) is 'Applies what can be applied of a set that failed.';
+
+-- tandem.parents_first(p_plans) -> jsonb: the plans in foreign-key order; within a cycle by name.
+create or replace function tandem.parents_first(p_plans jsonb) returns jsonb
+language plpgsql stable as $$
+declare
+  v_ids integer[] := array(select (e ->> 'id')::integer from jsonb_array_elements(p_plans) e order by e ->> 'schema', e ->> 'table');
+  v_result jsonb := '[]';
+  v_next integer;
+begin
+  while cardinality(v_ids) > 0 loop
+    select u.id into v_next from unnest(v_ids) with ordinality u (id, i)
+    order by (select count(*) from tandem.foreign_keys(u.id) f join tandem.tracked_table p on p.relid = f.parent_oid
+      where p.table_id = any (v_ids) and p.table_id <> u.id), u.i limit 1;
+    v_result := v_result || (select jsonb_agg(e) from jsonb_array_elements(p_plans) e where (e ->> 'id')::integer = v_next);
+    v_ids := array_remove(v_ids, v_next);
+  end loop;
+  return v_result;
+end $$;
+comment on function tandem.parents_first(jsonb) is 'Plans in foreign-key order.';

@@ -1,0 +1,75 @@
+-- Staging: rows are put into a permanent unlogged table, one per link and table, before any lock is taken on the target's rows.
+
+create or replace function tandem.stage_name(p_peer_id integer, p_schema text, p_table text) returns text
+language sql immutable as $$
+  select tandem.object_name('stage ' || p_peer_id || ' ', p_schema, p_table)
+$$;
+comment on function tandem.stage_name(integer, text, text) is 'Name of the staging table of a link and table.';
+
+-- tandem.begin_stage(p_peer_id, p_staging) -> void
+-- Takes the link for this transaction and marks whose rows are staged. Two appliers of one link: the second waits here
+-- (lock_timeout is the caller's), and apply_batch refuses the first one's rows once the second has staged its own.
+create or replace function tandem.begin_stage(p_peer_id integer, p_staging uuid) returns void
+language plpgsql as $$
+begin
+  update tandem.inbound set staging = p_staging where peer_id = p_peer_id;
+  if not found then
+    raise exception 'this node has no link from peer %', p_peer_id using errcode = 'TD001';
+  end if;
+end $$;
+comment on function tandem.begin_stage(integer, uuid) is 'Takes a link for staging.';
+
+-- tandem.base_type(p_type) -> oid: the type under a domain, else itself.
+create or replace function tandem.base_type(p_type oid) returns oid
+language sql stable as $$
+  with recursive d as (
+    select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = p_type
+    union all
+    select t.oid, t.typtype, t.typbasetype from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
+  select oid from d where typtype <> 'd'
+$$;
+comment on function tandem.base_type(oid) is 'The type under a domain.';
+
+-- tandem.prepare_stage(p_peer_id, p_table_id, p_columns, p_as_text) -> text
+-- Makes the staging table empty and fit for these columns; returns the COPY command that fills it. Columns: n counts the rows,
+-- k1… the key, then what the source says of each row, then c1…, the given columns by their types without length limits and
+-- domains (a value the table refuses is met later, row by row). p_as_text: all as text, after a value was not even of its
+-- type. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog more.
+create or replace function tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean default false)
+returns text
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_name text;
+  v_definition text;
+  v_fields text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
+  select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text',
+    (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
+    || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
+        else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)
+      from unnest(p_columns) with ordinality u (name, i)
+      join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped), '')
+  into v_definition;
+  if v_definition is distinct from obj_description(to_regclass(format('tandem_log.%I', v_name)), 'pg_class') then
+    execute format('drop table if exists tandem_log.%I', v_name);
+    execute format('create unlogged table tandem_log.%I (%s)', v_name, v_definition);
+    execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
+    execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000)', v_name);
+    execute format('create index on tandem_log.%I (%s)', v_name,
+      array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
+  elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
+    execute format('truncate tandem_log.%I', v_name);
+  else
+    execute format('delete from tandem_log.%I', v_name);
+  end if;
+  select concat_ws(', ', array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '),
+    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced',
+    nullif(array_to_string(array(select 'c' || i from generate_series(1, cardinality(p_columns)) i), ', '), ''))
+  into v_fields;
+  return format('copy tandem_log.%I (%s) from stdin', v_name, v_fields);
+end $$;
+comment on function tandem.prepare_stage(integer, integer, text[], boolean) is 'Empties a staging table and says how to fill it.';

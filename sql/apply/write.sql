@@ -1,0 +1,111 @@
+-- tandem.write_rows(p_plans, p_where) -> jsonb
+-- Deletes, updates and inserts the staged rows of these tables that the verdicts leave to be written, and notes their versions:
+-- ONE statement with data-modifying CTEs, so that foreign keys are checked once, on the state after the whole set, and a key
+-- update of a referenced parent, cycles and self-references need no order. Within a table deletions come first, then updates,
+-- then inserts, forced by reading the counts. p_where: further condition on s. Returns {"deleted", "updated", "inserted",
+-- "expected"}: fewer inserted than expected means that keys appeared meanwhile, or that a trigger refused rows.
+create or replace function tandem.write_rows(p_plans jsonb, p_where text default 'true') returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_ctes text[] := '{}';
+  v_deleted text[] := '{}';
+  v_updated text[] := '{}';
+  v_inserted text[] := '{}';
+  v_expected text[] := '{}';
+  v_applies text;
+  v_id text;
+  v_result jsonb;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    v_id := v_plan ->> 'id';
+    v_applies := format('(%s) and %s', p_where, tandem.applies(v_plan));
+    if (v_plan ->> 'existing')::bigint > 0 then
+      v_ctes := v_ctes || format('d%s as (delete from %s t using %s s where %s and not s.present and %s returning 1)',
+        v_id, v_plan ->> 'relation', v_plan ->> 'stage', v_plan ->> 'key_is_row', v_applies);
+      v_deleted := v_deleted || format('(select count(*) from d%s)', v_id);
+      if v_plan ->> 'set' is not null then
+        v_ctes := v_ctes || format('u%s as (update %s t set %s from %s s where %s and s.present and %s and (select count(*) from d%s) >= 0 returning 1)',
+          v_id, v_plan ->> 'relation', v_plan ->> 'set', v_plan ->> 'stage', v_plan ->> 'key_is_row', v_applies, v_id);
+        v_updated := v_updated || format('(select count(*) from u%s)', v_id);
+      end if;
+    end if;
+    v_ctes := v_ctes || format('i%1$s as (insert into %2$s (%3$s) %4$s select %5$s from %6$s s where s.present and %7$s %8$s order by s.n on conflict (%9$s) do nothing returning 1)',
+      v_id, v_plan ->> 'relation', v_plan ->> 'insert_columns', v_plan ->> 'overriding', v_plan ->> 'insert_values', v_plan ->> 'stage', v_applies,
+      case when (v_plan ->> 'existing')::bigint > 0 then format('and not exists (select from %s t where %s) and (select count(*) from d%s) %s >= 0',
+        v_plan ->> 'relation', v_plan ->> 'key_is_row', v_id,
+        case when v_plan ->> 'set' is not null then format('+ (select count(*) from u%s)', v_id) else '' end) else '' end,
+      v_plan ->> 'key_columns');
+    v_inserted := v_inserted || format('(select count(*) from i%s)', v_id);
+    v_expected := v_expected || format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
+      case when (v_plan ->> 'existing')::bigint > 0 then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end);
+  end loop;
+  execute format('with %s select jsonb_build_object(''deleted'', %s, ''updated'', %s, ''inserted'', %s, ''expected'', %s)',
+    array_to_string(v_ctes, ', '),
+    coalesce(nullif(array_to_string(v_deleted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_updated, ' + '), ''), '0'),
+    array_to_string(v_inserted, ' + '), array_to_string(v_expected, ' + '))
+  into v_result;
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    perform tandem.record_versions(v_plan, p_where);
+  end loop;
+  return v_result;
+end $$;
+comment on function tandem.write_rows(jsonb, text) is 'Writes staged rows and notes their versions.';
+
+-- tandem.applies(p_plan) -> text: condition on s that no verdict keeps the row from being written.
+create or replace function tandem.applies(p_plan jsonb) returns text
+language sql stable as $$
+  select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
+    then format('not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew''))',
+      p_plan ->> 'peer', p_plan ->> 'id')
+    else 'true' end
+$$;
+comment on function tandem.applies(jsonb) is 'Condition that a staged row is to be written.';
+
+-- tandem.record_versions(p_plan, p_where) -> bigint
+-- Enters what was written or adopted into the log with its original stamp and origin, and received_from. What the source knew of
+-- other nodes' versions goes in too, so that the log of a key names every version it descends from.
+create or replace function tandem.record_versions(p_plan jsonb, p_where text) returns bigint
+language plpgsql as $$
+declare
+  v_count bigint;
+  v_where text := format('(%s) and not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''adopt''))',
+    p_where, p_plan ->> 'peer', p_plan ->> 'id');
+begin
+  if tandem.applies(p_plan) = 'true' then
+    v_where := p_where;
+  end if;
+  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), s.stamp, %3$s, %4$s, case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end, s.origin
+    from %5$s s where %6$s',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where);
+  get diagnostics v_count = row_count;
+  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
+    from %5$s s cross join lateral unnest(s.known_stamps, s.known_origins) k (stamp, origin)
+    where %6$s and s.known_stamps is not null and (k.stamp, k.origin) < (s.stamp, s.origin)
+      and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where, p_plan ->> 'key_is_entry');
+  return v_count;
+end $$;
+comment on function tandem.record_versions(jsonb, text) is 'Enters applied versions into the log.';
+
+-- tandem.write_anew(p_plan) -> bigint
+-- Fresh entries, stamped here and received from nobody, for rows whose image is to travel as a change of this node: the preferred
+-- node's own image, a parent that may not be deleted, the winner of two images with one version. Called after the floor was raised.
+create or replace function tandem.write_anew(p_plan jsonb) returns bigint
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U',
+    array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
+    format('from (select %s from %s s join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')) o',
+      p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id'))
+  using tandem.next_stamp();
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function tandem.write_anew(jsonb) is 'Writes images anew as changes of this node.';

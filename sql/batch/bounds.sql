@@ -1,0 +1,85 @@
+-- A position is a pg_snapshot of the source. The batch from one to the next holds the entries that are visible in the second and
+-- not in the first: exact, whatever order transactions began, took ids and committed in. (After PgQ's ticks.)
+
+-- tandem.between(p_from, p_to) -> text
+-- Condition on a log's column xid for the entries of a batch. What the reading transaction sees is visible in its own snapshot;
+-- the second half leaves out what a cut keeps back. By index: a transaction open for hours costs nothing.
+create or replace function tandem.between(p_from pg_snapshot, p_to pg_snapshot) returns text
+language sql immutable as $$
+  select format('(l.xid >= %L::xid8 or l.xid = any (%L::xid8[])) and l.xid < %L::xid8 and l.xid <> all (%L::xid8[])',
+    pg_snapshot_xmax(p_from), array(select pg_snapshot_xip(p_from)), pg_snapshot_xmax(p_to), array(select pg_snapshot_xip(p_to)))
+$$;
+comment on function tandem.between(pg_snapshot, pg_snapshot) is 'Condition for the entries between two positions.';
+
+-- tandem.snapshot_of(p_xmax, p_xip) -> pg_snapshot
+-- A snapshot with these parts; xmin is lowered or raised to what the rest demands.
+create or replace function tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) returns pg_snapshot
+language sql immutable as $$
+  select format('%s:%s:%s', coalesce(min(x), p_xmax), p_xmax, string_agg(x::text, ',' order by x))::pg_snapshot
+  from unnest(p_xip) x where x < p_xmax
+$$;
+comment on function tandem.snapshot_of(xid8, xid8[]) is 'A snapshot of given parts.';
+
+-- tandem.tables_with_entries(p_from) -> setof integer
+-- Ids of the tracked tables whose log has anything that is not visible in p_from and is visible now.
+create or replace function tandem.tables_with_entries(p_from pg_snapshot) returns setof integer
+language plpgsql stable as $$
+declare
+  t record;
+  v_there boolean;
+  v_xmax xid8 := pg_snapshot_xmax(p_from);
+  v_xip xid8[] := array(select pg_snapshot_xip(p_from));
+begin
+  for t in select table_id, log_name from tandem.tracked_table order by table_id loop
+    execute format('select exists (select from tandem_log.%1$I where xid >= $1) or exists (select from tandem_log.%1$I where xid = any ($2))',
+      t.log_name) into v_there using v_xmax, v_xip;
+    if v_there then
+      return next t.table_id;
+    end if;
+  end loop;
+end $$;
+comment on function tandem.tables_with_entries(pg_snapshot) is 'Tracked tables with entries after a position.';
+
+-- tandem.batch_end(p_from, p_tables, p_limit) -> (position, cut)
+-- Where a batch from p_from over these tables ends: this transaction's snapshot, or a cut where more than p_limit entries wait.
+-- The cut is at a transaction id, never inside a transaction, and the end always contains p_from: at c >= xmax(from) it is
+-- c with what is in progress below c; inside xip(from) xmax(from) stays and only the delivered ids are taken out.
+create or replace function tandem.batch_end(p_from pg_snapshot, p_tables integer[], p_limit bigint)
+returns table (position_to pg_snapshot, cut boolean)
+language plpgsql stable as $$
+declare
+  v_now pg_snapshot := pg_current_snapshot();
+  v_xmax xid8 := pg_snapshot_xmax(p_from);
+  v_xip xid8[] := array(select pg_snapshot_xip(p_from));
+  v_logs text[] := array(select log_name from tandem.tracked_table where table_id = any (p_tables) order by table_id);
+  v_counts text;
+  v_old bigint;
+  v_taken xid8[];
+  v_cut xid8;
+begin
+  if cardinality(v_logs) = 0 then
+    return query select v_now, false;
+    return;
+  end if;
+  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) limit $2 + 1)', l), ' union all ')
+  into v_counts from unnest(v_logs) l;
+  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+      select coalesce((select sum(n) from e), 0)::bigint, array(select xid from s where upto <= $2 or upto = n order by xid)', v_counts)
+  into v_old, v_taken using v_xip, p_limit;
+  if v_old > p_limit then
+    return query select tandem.snapshot_of(v_xmax, array(select x from unnest(v_xip) x where x <> all (v_taken))), true;
+    return;
+  end if;
+  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
+  select string_agg(format('(select xid from tandem_log.%I where xid >= $1 order by xid limit $2 + 1)', l), ' union all ')
+  into v_counts from unnest(v_logs) l;
+  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+      select case when (select sum(n) from e) > $2 then (max(xid)::text::numeric + 1)::text::xid8 end from s where upto <= $2 or upto = n', v_counts)
+  into v_cut using v_xmax, greatest(p_limit - v_old, 0);
+  if v_cut is null or v_cut >= pg_snapshot_xmax(v_now) then
+    return query select v_now, false;
+  else
+    return query select tandem.snapshot_of(v_cut, array(select pg_snapshot_xip(v_now))), true;
+  end if;
+end $$;
+comment on function tandem.batch_end(pg_snapshot, integer[], bigint) is 'Where a batch ends.';

@@ -1,0 +1,59 @@
+-- The contact token of a link: a source that was branched or restored, and a target that was, have every other sign of identity
+-- right. The source offers a new token with each batch, the target commits it with the rows, the source confirms it.
+
+-- tandem.contact_fits(p_peer_id, p_token) -> boolean
+-- Whether the target's token is this source's current or pending one.
+create or replace function tandem.contact_fits(p_peer_id integer, p_token uuid) returns boolean
+language sql stable as $$
+  select case when p_token is null then o.token is null else coalesce(p_token in (o.token, o.pending_token), false) end
+  from tandem.outbound o where o.peer_id = p_peer_id
+$$;
+comment on function tandem.contact_fits(integer, uuid) is 'Whether a target''s contact token fits.';
+
+-- tandem.offer_contact(p_peer_id, p_token) -> uuid
+-- A new token for the next batch; a pending one that the target has is confirmed first. Errors: TD002 the target's does not fit.
+create or replace function tandem.offer_contact(p_peer_id integer, p_token uuid) returns uuid
+language plpgsql as $$
+declare
+  v_token uuid := gen_random_uuid();
+begin
+  perform 1 from tandem.outbound where peer_id = p_peer_id for no key update;
+  if not coalesce(tandem.contact_fits(p_peer_id, p_token), false) then
+    raise exception 'the contact token of peer "%" does not fit: one of the two databases was restored, cloned or branched',
+      (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
+  end if;
+  update tandem.outbound set token = p_token, pending_token = v_token where peer_id = p_peer_id;
+  return v_token;
+end $$;
+comment on function tandem.offer_contact(integer, uuid) is 'Offers the token of the next contact.';
+
+-- tandem.confirm(p_peer_id, p_position, p_token, p_seen, p_parked) -> void
+-- The target has committed p_token with p_position: what is visible in it is acknowledged. p_seen: a snapshot of the target at or
+-- after that commit; p_parked: what it has parked of this node's, [{"schema", "table", "key"}].
+-- What was acknowledged may be pruned once this node's own position of that peer is past p_seen with all transactions then open
+-- finished: nothing older can still arrive. One such pair is watched at a time, the next one follows when it is through.
+create or replace function tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb) returns void
+language plpgsql as $$
+begin
+  update tandem.outbound o set
+    token = p_token, pending_token = null, acknowledged = p_position, acknowledged_at = clock_timestamp(),
+    prunable = case when x.through then o.candidate else o.prunable end,
+    candidate = case when x.through or o.candidate is null then p_position else o.candidate end,
+    candidate_seen = case when x.through or o.candidate is null then p_seen else o.candidate_seen end
+  from (select coalesce(pg_snapshot_xmin(i.position) >= pg_snapshot_xmax(b.candidate_seen), false) as through
+    from tandem.outbound b left join tandem.inbound i using (peer_id) where b.peer_id = p_peer_id) x
+  where o.peer_id = p_peer_id and p_token in (o.token, o.pending_token);
+  if not found then
+    raise exception 'the contact token of peer "%" does not fit', (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
+  end if;
+  update tandem.local_node set highest_xid = pg_snapshot_xmax(p_position)
+  where highest_xid < pg_snapshot_xmax(p_position);
+  delete from tandem.outbound_parked k where k.peer_id = p_peer_id and not exists (
+    select from jsonb_array_elements(p_parked) e
+    where e ->> 'schema' = k.schema_name and e ->> 'table' = k.table_name
+      and array(select jsonb_array_elements_text(e -> 'key')) = k.key);
+  insert into tandem.outbound_parked (peer_id, schema_name, table_name, key)
+  select p_peer_id, e ->> 'schema', e ->> 'table', array(select jsonb_array_elements_text(e -> 'key')) from jsonb_array_elements(p_parked) e
+  on conflict do nothing;
+end $$;
+comment on function tandem.confirm(integer, pg_snapshot, uuid, pg_snapshot, jsonb) is 'Notes what a target has acknowledged.';

@@ -1,0 +1,93 @@
+-- The COPY queries that a source's rows leave by. All of them yield the columns of a staging table, in its order (see
+-- apply/stage.sql): the key, op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, then the
+-- given columns.
+
+-- tandem.batch_query(p_table_id, p_from, p_to, p_peer_id, p_columns, p_unplaced, p_keys) -> text
+-- Per key with an entry in the batch, or named in p_keys ([["1"],["2"]], the key's columns as text): the newest version over the
+-- whole snapshot, and the row itself or nothing when it is gone. Left out: what was received from the target, and what was
+-- received from a node that the target has a link of its own from. p_unplaced: columns that the target lacks.
+-- p_vector: whether to send the versions of other nodes that this one knew, one per node.
+create or replace function tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer,
+  p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector boolean default false) returns text
+language plpgsql stable as $$
+declare
+  t tandem.tracked_table;
+  v_count integer;
+  v_skip text;
+  v_keys text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_count := cardinality(t.key_columns);
+  v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
+  v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
+  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s)',
+    tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
+      format('coalesce(n.stamp, case when t.%I is not null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
+      format('coalesce(n.origin, case when t.%I is not null then '''' end)', t.key_columns[1])),
+    v_keys,
+    concat_ws(' union all ',
+      case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s and (l.received_from is null or l.received_from <> all (%s))',
+        array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.between(p_from, p_to), v_skip) end,
+      case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
+        (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
+         from unnest(t.key_types) with ordinality u (type, i)), p_keys) end),
+    v_keys,
+    tandem.newest_and_row(t, 'k'),
+    v_skip);
+end $$;
+comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, boolean) is 'The COPY query of one table in a batch.';
+
+-- tandem.not_forwarded(p_peer_id) -> integer[]
+-- Peers whose changes this node does not send to p_peer_id: itself, and those it hears directly.
+create or replace function tandem.not_forwarded(p_peer_id integer) returns integer[]
+language sql stable as $$
+  select array_agg(s.peer_id order by s.peer_id)
+  from tandem.peer s where s.peer_id = p_peer_id or tandem.forwarded_by_other(s.peer_id, p_peer_id)
+$$;
+comment on function tandem.not_forwarded(integer) is 'Whose changes are not sent on to a peer.';
+
+-- tandem.newest_and_row(p_table, p_alias) -> text
+-- Joins to the keys in p_alias: n, the newest entry; t, the row.
+create or replace function tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) returns text
+language sql stable as $$
+  select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
+    p_table.log_name,
+    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
+    array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
+    p_table.schema_name, p_table.table_name,
+    tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns))))
+$$;
+comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins of a key with its newest entry and its row.';
+
+-- tandem.sent_columns(…) -> text
+-- The select list. Unsettled: the newest entry and the row disagree, or two transactions share the newest version.
+create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
+  p_vector boolean, p_stamp text, p_origin text) returns text
+language sql stable as $$
+  select concat_ws(', ',
+    array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
+    'n.op',
+    x.present,
+    p_stamp, p_origin,
+    case when p_vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when p_vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+        and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
+      then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
+        p_peer_id, p_table.schema_name, p_table.table_name,
+        (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', cardinality(p_table.key_columns))) u))
+      else 'false' end,
+    format('coalesce((n.op = ''D'') = (%s) or (n.received_from is null and exists (select from tandem_log.%I l where %s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)), false)',
+      x.present, p_table.log_name, x.same_key),
+    case when cardinality(p_unplaced) = 0 then 'null'
+      else format('nullif(concat_ws('', '', %s), '''')',
+        (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+    nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
+  from (select
+    format('t.%I is not null', p_table.key_columns[1]) as present,
+    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
+    format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,
+      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
+  ) x
+$$;
+comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], boolean, text, text) is 'The select list of a COPY query.';

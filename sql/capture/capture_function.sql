@@ -1,0 +1,106 @@
+-- tandem.applying_here(p_table_id) -> boolean
+-- Whether this trigger call was caused by the applier's own statement on this very table. The setting alone is not believed:
+-- the row in tandem.inbound, which only Tandem may write, must name this transaction. What the applier causes beyond its
+-- own statements (cascades, application triggers) runs one trigger level deeper and is captured as a change of this node.
+create or replace function tandem.applying_here(p_table_id integer) returns boolean
+language plpgsql stable as $$
+begin
+  return current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
+    and pg_trigger_depth() = 1
+    and exists (select from tandem.inbound i
+      where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables));
+end $$;
+comment on function tandem.applying_here(integer) is 'Whether the applier itself made the change that a trigger sees.';
+
+-- tandem.make_capture_function(p_table_id) -> void
+-- Creates or replaces the trigger function of one tracked table. The node's name and the log's name are constants in it: a
+-- REPEATABLE READ transaction older than the installation can still write. SECURITY DEFINER with a pinned search_path: who
+-- writes needs no right on Tandem's schemas. The stamp of each row is newer than the key's newest entry, so stamps of one key
+-- strictly increase here even while this clock is behind or steps back.
+create or replace function tandem.make_capture_function(p_table_id integer) returns void
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_node text;
+  v_keys text;      -- k1, k2
+  v_count integer;
+  v_body text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  select name into strict v_node from tandem.local_node;
+  v_count := cardinality(t.key_columns);
+  v_keys := array_to_string(array(select 'k' || i from generate_series(1, v_count) i), ', ');
+  v_body := format($body$
+declare
+  v_now timestamptz;
+begin
+  if current_setting('tandem.applying', true) <> '' and tandem.applying_here(%1$s) then
+    return null;
+  end if;
+  v_now := tandem.next_stamp();
+  if tg_op = 'TRUNCATE' then
+    execute %2$L || tg_relid::regclass || ' o' using v_now;
+  elsif tg_level = 'STATEMENT' then
+    if tg_op = 'INSERT' then
+      %3$s
+    elsif tg_op = 'UPDATE' then
+      %4$s
+    else
+      %5$s
+    end if;
+  elsif tg_op = 'INSERT' then
+    %6$s
+  elsif tg_op = 'DELETE' then
+    %8$s
+  else
+    if %9$s then
+      %8$s
+    end if;
+    if tg_nargs = 0 then
+      %7$s
+    end if;
+  end if;
+  return null;
+end
+$body$,
+    t.table_id,
+    tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from '),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n') || ';',
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n') || ';',
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o') || ';',
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '') || ';',
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '') || ';',
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '') || ';',
+    format('row(%s) is distinct from row(%s)',
+      array_to_string(tandem.columns('old', t.key_columns), ', '), array_to_string(tandem.columns('new', t.key_columns), ', ')));
+  if v_body is distinct from (
+    select p.prosrc from pg_proc p
+    where p.oid = to_regprocedure(format('tandem_log.%I()', tandem.object_name('capture ', t.schema_name, t.table_name))))
+  then
+    execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
+      ' set search_path = pg_catalog, pg_temp as %L', tandem.object_name('capture ', t.schema_name, t.table_name), v_body);
+    execute format('revoke execute on function tandem_log.%I() from public',
+      tandem.object_name('capture ', t.schema_name, t.table_name));
+    execute format('comment on function tandem_log.%I() is %L', tandem.object_name('capture ', t.schema_name, t.table_name),
+      format('Writes each change of %I.%I to its change log.', t.schema_name, t.table_name));
+  end if;
+end $$;
+comment on function tandem.make_capture_function(integer) is 'Makes the capture function of a tracked table.';
+
+-- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from) -> text
+-- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty).
+create or replace function tandem.capture_insert(
+  p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text) returns text
+language sql stable as $$
+  select format(
+    'insert into tandem_log.%1$I (xid, stamp, op, origin, %2$s)
+      select pg_current_xact_id(), greatest(%3$s, tandem.after((select l.stamp from tandem_log.%1$I l where %4$s
+        order by %5$s, l.stamp desc limit 1))), %6$L, %7$L, %8$s %9$s',
+    p_table.log_name,
+    array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
+    p_now,
+    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_keys)), p_keys),
+    array_to_string(array(select 'l.k' || i || ' desc' from generate_series(1, cardinality(p_keys)) i), ', '),
+    p_op, p_node, array_to_string(p_keys, ', '), p_from)
+$$;
+comment on function tandem.capture_insert(tandem.tracked_table, text, text, text, text[], text) is 'The insert into a change log that a trigger runs.';

@@ -1,0 +1,82 @@
+-- tandem.arm_last_trigger(p_table_id) -> boolean
+-- Tables with BEFORE ROW triggers of the application's get one more, "~tandem_last", which fires last by its name and puts
+-- the staged image back while the applier writes as an ordinary owner: "BEFORE UPDATE … SET updated_at = now()" would else
+-- rewrite every applied row. Where there is none of the application's, the trigger is taken away. Returns whether anything
+-- had to be done; then SHARE ROW EXCLUSIVE on the table.
+create or replace function tandem.arm_last_trigger(p_table_id integer) returns boolean
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_name text;
+  v_body text;
+  v_wanted boolean;
+  v_there boolean;
+  v_done boolean := false;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_name := tandem.object_name('last ', t.schema_name, t.table_name);
+  v_wanted := exists (select from pg_trigger g where g.tgrelid = t.relid and not g.tgisinternal
+    and g.tgtype & 1 = 1 and g.tgtype & 2 = 2 and g.tgtype & (4 | 16) <> 0 and g.tgname <> '~tandem_last');
+  v_there := exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = '~tandem_last');
+  if not v_wanted then
+    if v_there then
+      execute format('drop trigger "~tandem_last" on %s', t.relid::regclass);
+      execute format('drop function tandem_log.%I()', v_name);
+    end if;
+    return v_there;
+  end if;
+  v_body := format($body$
+begin
+  if current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
+    and pg_trigger_depth() = 1
+    and exists (select from tandem.inbound i
+      where i.applying = pg_current_xact_id_if_assigned() and %1$s = any (i.applying_tables))
+  then
+    new := tandem.staged_image(%1$s, new);
+  end if;
+  return new;
+end
+$body$, t.table_id);
+  if v_body is distinct from (select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name))) then
+    execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
+      ' set search_path = pg_catalog, pg_temp as %L', v_name, v_body);
+    execute format('revoke execute on function tandem_log.%I() from public', v_name);
+    execute format('comment on function tandem_log.%I() is %L', v_name,
+      format('Puts the staged image of a row of %I.%I back after the application''s BEFORE triggers.', t.schema_name, t.table_name));
+    v_done := true;
+  end if;
+  if not v_there then
+    execute format('create trigger "~tandem_last" before insert or update on %s for each row execute function tandem_log.%I()',
+      t.relid::regclass, v_name);
+    v_done := true;
+  end if;
+  return v_done;
+end $$;
+comment on function tandem.arm_last_trigger(integer) is 'Adds or removes the trigger that puts the staged image back.';
+
+-- tandem.staged_image(p_table_id, p_new) -> record
+-- The row that is being written, with every staged column as it was staged; p_new itself when its key is not staged
+-- (a trigger of the application's changed the key: the applier finds and parks it).
+create or replace function tandem.staged_image(p_table_id integer, p_new anyelement) returns anyelement
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_stage text := current_setting('tandem.stage_of_' || p_table_id, true);
+  v_columns text[] := current_setting('tandem.columns_of_' || p_table_id, true)::text[];
+  v_result p_new%type;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  execute format('select %s from (select ($1).*) o left join lateral (select true as staged, s.* from tandem_log.%I s where %s limit 1) s on true',
+    (select string_agg(
+       case when c.i is null then format('o.%I', a.attname)
+         else format('case when s.staged then s.c%s::%s else o.%I end as %I', c.i, format_type(a.atttypid, a.atttypmod), a.attname, a.attname) end,
+       ', ' order by a.attnum)
+     from pg_attribute a
+     left join unnest(v_columns) with ordinality c (name, i) on c.name = a.attname
+     where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
+    v_stage, tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(t.key_columns)),
+      array(select format('($1).%I', u) from unnest(t.key_columns) u)))
+  into v_result using p_new;
+  return v_result;
+end $$;
+comment on function tandem.staged_image(integer, anyelement) is 'The row being written as it was staged.';

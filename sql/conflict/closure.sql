@@ -1,0 +1,130 @@
+-- tandem.closure(p_peer_id, p_tables) -> jsonb
+-- What the source must be asked before a local row is blocked, displaced, cascaded, set null or written anew because of what is
+-- staged: local children of rows to be deleted, parents that are not here, holders of a unique value. Of these the source sends
+-- what it has; what is newer there joins the batch. Without it a cut or parked batch would undo changes of a single writer.
+-- Computed before any lock. Returns [{"schema", "name", "keys": [["1"], …]}] for keys not staged yet; the caller asks again
+-- until it is empty.
+create or replace function tandem.closure(p_peer_id integer, p_plans jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  f record;
+  v_all jsonb := '[]';
+  v_keys jsonb;
+  v_there boolean;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
+    if v_there then
+      for f in
+        select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
+        from tandem.references_to((v_plan ->> 'id')::integer) r join tandem.tracked_table t on t.table_id = r.child_id
+      loop
+        execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where not s.present and %s',
+          (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
+          v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', f.child, f.child_is_t,
+          tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
+        into v_keys;
+        v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+      end loop;
+    end if;
+    for f in
+      select k.*, t.schema_name, t.table_name, t.key_columns, t.table_id
+      from tandem.staged_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
+    loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s where s.present and %s and not exists (select from %s p where %s) and %s',
+        (select string_agg(u || '::text', ', ') from unnest(f.staged_values) u), v_plan ->> 'stage',
+        (select string_agg(u || ' is not null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
+        tandem.not_staged(p_plans, f.table_id, f.staged_values))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+    end loop;
+    for f in select * from tandem.unique_matches((v_plan ->> 'id')::integer, array(select jsonb_array_elements_text(v_plan -> 'columns')), (v_plan ->> 'as_text')::boolean, v_plan ->> 'stage') loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s r join %s t on %s where not (%s) and %s',
+        (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', f.key_columns)) u),
+        f.staged, f.local, f.same_value, f.same_key,
+        tandem.not_staged(p_plans, (v_plan ->> 'id')::integer, tandem.columns('t', f.key_columns)))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(v_plan ->> 'schema', v_plan ->> 'table', v_keys);
+    end loop;
+  end loop;
+  return coalesce((select jsonb_agg(jsonb_build_object('schema', x.schema, 'name', x.name, 'keys', x.keys))
+    from (select e ->> 'schema' as schema, e ->> 'name' as name, jsonb_agg(distinct k) as keys
+      from jsonb_array_elements(v_all) e cross join jsonb_array_elements(e -> 'keys') k group by 1, 2) x), '[]'::jsonb);
+end $$;
+comment on function tandem.closure(integer, jsonb) is 'Keys to ask the source for before deciding.';
+
+create or replace function tandem.keys_of(p_schema text, p_name text, p_keys jsonb) returns jsonb
+language sql immutable as $$
+  select case when p_keys is null then '[]'::jsonb else jsonb_build_array(jsonb_build_object('schema', p_schema, 'name', p_name, 'keys', p_keys)) end
+$$;
+comment on function tandem.keys_of(text, text, jsonb) is 'One element of a closure.';
+
+-- tandem.not_staged(p_plans, p_table_id, p_values) -> text: condition that no row with this key is staged.
+create or replace function tandem.not_staged(p_plans jsonb, p_table_id integer, p_values text[]) returns text
+language sql stable as $$
+  select coalesce((select format('not exists (select from %s z where %s)', e ->> 'stage',
+      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), p_values))
+    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+    where t.table_id = p_table_id), 'true')
+$$;
+comment on function tandem.not_staged(jsonb, integer, text[]) is 'Condition that a key is not staged.';
+
+-- tandem.staged_parents(p_plan): foreign keys of a staged table to a tracked parent's key, with the staged values that refer to it.
+create or replace function tandem.staged_parents(p_plan jsonb)
+returns table (parent_id integer, parent text, parent_is_s text, staged_values text[])
+language sql stable as $$
+  select pt.table_id, c.confrelid::regclass::text,
+    string_agg(format('p.%I operator(%I.%s) %s', pa.attname, n.nspname, o.oprname, x.value), ' and ' order by k.i),
+    array_agg(x.value order by array_position(pt.key_columns, pa.attname::text))
+  from tandem.tracked_table t
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  join tandem.tracked_table pt on pt.relid = c.confrelid
+  cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
+  join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
+  join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  cross join lateral (select coalesce(
+    (select q.value from tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) q where q.name = ta.attname),
+    's.k' || array_position(t.key_columns, ta.attname::text)) as value) x
+  where t.table_id = (p_plan ->> 'id')::integer
+  group by c.oid, c.confrelid, pt.table_id, pt.key_columns
+  having bool_and(x.value is not null) and array_agg(pa.attname::text order by pa.attname) = (select array_agg(u order by u) from unnest(pt.key_columns) u)
+$$;
+comment on function tandem.staged_parents(jsonb) is 'Parents that staged rows refer to.';
+
+-- tandem.unique_matches(…): per unique index beside the key: the staged rows under the table's own column names (alias r) and the
+-- local rows (alias t), each with the index's values as tandem_1, tandem_2, … and its predicate as tandem_where; the condition
+-- that both hold the same value, by the index's own operators, and that both have the same key.
+create or replace function tandem.unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text)
+returns table (index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
+language sql stable as $$
+  select ic.relname::text, t.key_columns,
+    format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_,
+      (select string_agg(q.e, ', ') from (
+        select format('s.k%s as %I', u.i, u.name) as e from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)
+        union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q),
+      p_stage),
+    format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
+    x.same || ' and r.tandem_where and t.tandem_where',
+    tandem.all_equal(t.key_operators, tandem.columns('r', t.key_columns), tandem.columns('t', t.key_columns))
+  from tandem.tracked_table t
+  join pg_index i on i.indrelid = t.relid and i.indisunique and i.indisvalid
+  join pg_class ic on ic.oid = i.indexrelid
+  cross join lateral (select
+    string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
+      || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
+    string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
+      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is null and t.tandem_%1$s is null))'
+      else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
+    from generate_series(1, i.indnkeyatts) g
+    join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
+    join pg_amop am on am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    join pg_operator o on o.oid = am.amopopr
+    join pg_namespace n on n.oid = o.oprnamespace) x
+  where t.table_id = p_table_id and i.indexrelid <> (select k.index_oid from tandem.table_key(t.relid) k)
+    and not exists (select from unnest(i.indkey::int2[]) z join pg_attribute a on a.attrelid = t.relid and a.attnum = z
+      where z > 0 and a.attname <> all (p_columns || t.key_columns))
+$$;
+comment on function tandem.unique_matches(integer, text[], boolean, text) is 'How to find who holds a unique value.';

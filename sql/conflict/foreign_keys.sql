@@ -1,0 +1,166 @@
+-- Deletions of rows that are referred to here by rows the source does not know. The foreign key's own action decides: RESTRICT and
+-- NO ACTION write the parent anew; CASCADE, SET NULL and SET DEFAULT are carried out. Both are changes of this node.
+
+-- tandem.references_to(p_table_id): the foreign keys that refer to a tracked table (parent alias t, child alias c).
+create or replace function tandem.references_to(p_table_id integer)
+returns table (name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action "char")
+language sql stable as $$
+  select c.conname::text, c.confdeltype, c.conrelid, c.conrelid::regclass::text, ct.table_id,
+    string_agg(format('c.%I operator(%I.%s) t.%I', ca.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
+    array_agg(ca.attname::text order by k.i), c.confupdtype
+  from tandem.tracked_table t
+  join pg_constraint c on c.confrelid = t.relid and c.contype = 'f'
+  join pg_class cc on cc.oid = c.conrelid and not cc.relispartition
+  left join tandem.tracked_table ct on ct.relid = c.conrelid
+  cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
+  join pg_attribute ca on ca.attrelid = c.conrelid and ca.attnum = k.child
+  join pg_attribute ta on ta.attrelid = c.confrelid and ta.attnum = k.parent
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  where t.table_id = p_table_id
+  group by c.oid, c.conname, c.confdeltype, c.confupdtype, c.conrelid, ct.table_id
+  order by c.conname
+$$;
+comment on function tandem.references_to(integer) is 'Foreign keys that refer to a tracked table.';
+
+-- tandem.child_not_written(p_plans, p_child_id) -> text
+-- Condition on c: no staged row of this batch writes it, so it stays as it is. 'true' where the child's table is not in the batch.
+create or replace function tandem.child_not_written(p_plans jsonb, p_child_id integer) returns text
+language sql stable as $$
+  select coalesce((select format('not exists (select from %s s where %s and %s)', e ->> 'stage',
+      replace(e ->> 'key_is_row', 't.', 'c.'), tandem.applies(e))
+    from jsonb_array_elements(p_plans) e where (e ->> 'id')::integer = p_child_id), 'true')
+$$;
+comment on function tandem.child_not_written(jsonb, integer) is 'Condition that a child row is not written by the batch.';
+
+-- tandem.decide_foreign_keys(p_plans) -> jsonb
+-- Gives "keep" to staged deletions that a foreign key with RESTRICT or NO ACTION forbids, to a fixpoint (a parent that is kept is
+-- itself a child that stays). Keeps the images of children that CASCADE, SET NULL or SET DEFAULT will change. Returns the plans,
+-- those with such children marked "act".
+create or replace function tandem.decide_foreign_keys(p_plans jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_result jsonb := '[]';
+  f record;
+  v_count bigint;
+  v_kept bigint;
+begin
+  loop
+    v_kept := 0;
+    for v_plan in select e from jsonb_array_elements(p_plans) e loop
+      continue when (v_plan ->> 'existing')::bigint = 0;
+      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action in ('a', 'r') loop
+        execute format($sql$
+          insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+          select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', %3$L, coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
+          from %4$s s join %5$s t on %6$s join %7$s c on %8$s
+          left join lateral (select l.stamp, l.origin from %9$s l where %10$s order by %11$s limit 1) l on true
+          where not s.present and %12$s and %13$s
+          on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
+        $sql$, v_plan ->> 'peer', v_plan ->> 'id', format('a row here refers to it (%s)', f.name), v_plan ->> 'stage', v_plan ->> 'relation',
+          v_plan ->> 'key_is_row', f.child, f.child_is_t, v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
+          tandem.applies(v_plan), tandem.child_not_written(p_plans, f.child_id));
+        get diagnostics v_count = row_count;
+        v_kept := v_kept + v_count;
+      end loop;
+    end loop;
+    exit when v_kept = 0;
+  end loop;
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    if (v_plan ->> 'existing')::bigint > 0 then
+      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action not in ('a', 'r') loop
+        v_count := tandem.keep_child_images(v_plan, p_plans, f.child_oid, f.child_id, f.child_is_t, f.name);
+        if v_count > 0 then
+          v_plan := v_plan || '{"act": true}';
+        end if;
+      end loop;
+    end if;
+    v_result := v_result || jsonb_build_array(v_plan);
+  end loop;
+  return v_result;
+end $$;
+comment on function tandem.decide_foreign_keys(jsonb) is 'Decides on deletions of rows that are referred to here.';
+
+-- tandem.keep_child_images(…) -> bigint
+-- Puts children that a foreign key's action is about to change into tandem.conflict; returns how many there are.
+create or replace function tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text)
+returns bigint
+language plpgsql as $$
+declare
+  k record;
+  v_count bigint;
+begin
+  execute format('select count(*) from %s s join %s t on %s join %s c on %s where not s.present and %s and %s',
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, tandem.applies(p_plan),
+    tandem.child_not_written(p_plans, p_child_id))
+  into v_count;
+  if v_count = 0 or p_child_id is null then
+    return v_count;
+  end if;
+  select t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name,
+    array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
+  into k from tandem.tracked_table t where t.table_id = p_child_id;
+  execute format($sql$
+    insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
+      incoming_stamp, incoming_origin, local_columns, local_values)
+    select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
+    from (
+      select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
+        s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
+      from %8$s s join %9$s t on %10$s join %11$s c on %12$s
+      left join lateral (select l.stamp, l.origin from tandem_log.%13$I l where %14$s order by l.stamp desc, l.origin desc limit 1) l on true
+      where not s.present and %15$s and %16$s) x
+    on conflict do nothing
+  $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || p_name, k.columns,
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, k.log_name,
+    tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
+    tandem.applies(p_plan), tandem.child_not_written(p_plans, p_child_id));
+  return v_count;
+end $$;
+comment on function tandem.keep_child_images(jsonb, jsonb, oid, integer, text, text) is 'Keeps the images of children that a foreign key''s action changes.';
+
+-- tandem.carry_out_actions(p_plans) -> void
+-- In replica role PostgreSQL carries out no foreign-key action: this does, after the parents went, level by level, captured as
+-- changes of this node (the applier's mark is taken off meanwhile). In the ordinary-owner way PostgreSQL does it by itself.
+create or replace function tandem.carry_out_actions(p_plans jsonb) returns void
+language plpgsql as $$
+declare
+  v_mark text := current_setting('tandem.applying', true);
+  v_tables integer[] := array(select (e ->> 'id')::integer from jsonb_array_elements(p_plans) e where (e ->> 'act')::boolean);
+  v_next integer[];
+  v_table integer;
+  f record;
+  v_count bigint;
+begin
+  if cardinality(v_tables) = 0 then
+    return;
+  end if;
+  perform set_config('tandem.applying', '', true);
+  while cardinality(v_tables) > 0 loop
+    v_next := '{}';
+    foreach v_table in array v_tables loop
+      for f in select r.*, p.relid::regclass::text as parent from tandem.references_to(v_table) r join tandem.tracked_table p on p.table_id = v_table loop
+        execute format(case f.action when 'c' then 'delete from %1$s c where %2$s' when 'n' then 'update %1$s c set %3$s where %2$s'
+            when 'd' then 'update %1$s c set %4$s where %2$s' else 'select 1 from %1$s c where %2$s limit 1' end,
+          f.child,
+          (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u)
+            || format(' and not exists (select from %s t where %s)', f.parent, f.child_is_t),
+          (select string_agg(format('%I = null', u), ', ') from unnest(f.child_columns) u),
+          (select string_agg(format('%I = default', u), ', ') from unnest(f.child_columns) u));
+        get diagnostics v_count = row_count;
+        if v_count > 0 and f.action in ('a', 'r') then
+          raise exception 'a row of % refers to what a foreign-key action would delete (%)', f.child, f.name using errcode = '23503';
+        end if;
+        if v_count > 0 and f.action = 'c' and f.child_id is not null then
+          v_next := v_next || f.child_id;
+        end if;
+      end loop;
+    end loop;
+    v_tables := v_next;
+  end loop;
+  perform set_config('tandem.applying', v_mark, true);
+end $$;
+comment on function tandem.carry_out_actions(jsonb) is 'Carries out foreign-key actions in replica role.';

@@ -1,0 +1,34 @@
+-- Every file of sql/, in an order in which each finds what it needs. Run by "tandem migrate" in one transaction, or by psql -f.
+set check_function_bodies = off;
+\ir admin/naming.sql
+\ir capture/stamp.sql
+\ir capture/candidates.sql
+\ir capture/capture_function.sql
+\ir capture/triggers.sql
+\ir capture/last_trigger.sql
+\ir capture/watch.sql
+\ir capture/track.sql
+\ir admin/node.sql
+\ir admin/prune.sql
+\ir batch/bounds.sql
+\ir batch/describe.sql
+\ir batch/query.sql
+\ir batch/copy.sql
+\ir batch/settle.sql
+\ir batch/contact.sql
+\ir apply/stage.sql
+\ir apply/plan.sql
+\ir apply/lock.sql
+\ir apply/write.sql
+\ir apply/check.sql
+\ir apply/set.sql
+\ir apply/sequences.sql
+\ir apply/park.sql
+\ir apply/apply_batch.sql
+\ir conflict/decide.sql
+\ir conflict/record.sql
+\ir conflict/foreign_keys.sql
+\ir conflict/closure.sql
+\ir monitor/changelog.sql
+\ir monitor/views.sql
+\ir admin/grants.sql

@@ -1,0 +1,85 @@
+-- Views for people and dashboards. They show; nothing decides by them.
+
+-- tandem.image(p_columns, p_values) -> text: "id = 42, name = Ana"; null when the row was gone.
+create or replace function tandem.image(p_columns text[], p_values text[]) returns text
+language sql immutable as $$
+  select string_agg(format('%I = %s', u.c, coalesce(quote_literal(u.v), 'null')), ', ' order by u.i)
+  from unnest(p_columns, p_values) with ordinality u (c, v, i)
+$$;
+comment on function tandem.image(text[], text[]) is 'An image for people to read.';
+
+-- tandem.unsynced(p_peer_id): entries a peer has not acknowledged, over all tracked tables, by the log's index on xid.
+create or replace function tandem.unsynced(p_peer_id integer)
+returns table (schema_name text, table_name text, op text, key text[], stamp timestamptz, origin text)
+language plpgsql stable as $$
+declare
+  t tandem.tracked_table;
+  v_from pg_snapshot;
+begin
+  select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
+  v_from := coalesce(v_from, '1:1:'::pg_snapshot);
+  for t in select * from tandem.tracked_table x order by x.schema_name, x.table_name loop
+    return query execute format(
+      'select %L::text, %L::text, l.op::text, array[%s], l.stamp, l.origin from tandem_log.%I l
+       where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
+         and l.received_from is distinct from $2 and not tandem.forwarded_by_other(l.received_from, $2)',
+      t.schema_name, t.table_name,
+      (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
+    using v_from, p_peer_id;
+  end loop;
+end $$;
+comment on function tandem.unsynced(integer) is 'Entries that a peer has not acknowledged.';
+
+create or replace view tandem.pending as
+select p.name as peer, case u.schema_name when 'public' then u.table_name else u.schema_name || '.' || u.table_name end as "table",
+  u.op, tandem.key_text(u.key) as key, u.stamp as changed_at
+from tandem.outbound o
+join tandem.peer p using (peer_id)
+cross join lateral tandem.unsynced(o.peer_id) u
+where p.configured;
+comment on view tandem.pending is 'One row per change that a peer has not acknowledged.';
+
+create or replace view tandem.parked as
+select c.parked_id as id, p.name as peer,
+  case c.schema_name when 'public' then c.table_name else c.schema_name || '.' || c.table_name end as "table",
+  tandem.key_text(c.key) as key, c.kind, c.reason, c.sqlstate, c.parked_at, c.attempts, c.tried_at, c.next_try_at
+from tandem.parked_change c join tandem.peer p using (peer_id);
+comment on view tandem.parked is 'Changes from a peer that could not be applied here and wait.';
+
+create or replace view tandem.conflicts as
+select c.conflict_id as id, c.detected_at, p.name as peer,
+  case c.schema_name when 'public' then c.table_name else c.schema_name || '.' || c.table_name end as "table",
+  tandem.key_text(c.key) as key, c.kind, c.rule, c.winner,
+  case c.winner when 'local' then c.local_origin else c.incoming_origin end as winner_origin,
+  case c.winner when 'local' then c.local_stamp else c.incoming_stamp end as winner_changed_at,
+  case c.winner when 'local' then c.incoming_origin else c.local_origin end as loser_origin,
+  case c.winner when 'local' then c.incoming_stamp else c.local_stamp end as loser_changed_at,
+  tandem.image(c.local_columns, c.local_values) as local_image,
+  tandem.image(c.incoming_columns, c.incoming_values) as incoming_image
+from tandem.conflict c join tandem.peer p using (peer_id);
+comment on view tandem.conflicts is 'Conflicts decided here, both images kept; a null image: the row was gone.';
+
+create or replace view tandem.nodes as
+select n.name, true as here, n.incarnation, null::timestamptz as acknowledged_at, null::timestamptz as applied_at
+from tandem.local_node n
+union all
+select p.name, false, p.incarnation, o.acknowledged_at, i.applied_at
+from tandem.peer p left join tandem.outbound o using (peer_id) left join tandem.inbound i using (peer_id)
+where p.configured;
+comment on view tandem.nodes is 'This node and its peers.';
+
+create or replace view tandem.status as
+select p.name as peer,
+  (select count(*) from tandem.unsynced(p.peer_id)) as pending,
+  (select min(u.stamp) from tandem.unsynced(p.peer_id) u) as oldest_pending,
+  (select count(*) from tandem.parked_change c where c.peer_id = p.peer_id) as parked,
+  (select count(*) from tandem.conflict c where c.peer_id = p.peer_id and c.detected_at > now() - interval '24 hours') as conflicts_24h,
+  (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id and b.state = 'copy') as tables_copying,
+  (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id and b.state = 'held') as tables_held,
+  i.position is not null as met, i.applied_at, i.caught_up_at, o.acknowledged_at, i.rows_applied, i.batches_cut, i.clock_skew,
+  i.last_error, i.last_error_at
+from tandem.peer p
+left join tandem.inbound i using (peer_id)
+left join tandem.outbound o using (peer_id)
+where p.configured;
+comment on view tandem.status is 'One row per peer: what waits in either direction, and since when all was well.';

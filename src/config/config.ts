@@ -1,0 +1,78 @@
+/**
+ * A database that takes part. The URL holds a password: never log or print a node; objects made by `loadConfig`
+ * hide it from JSON and inspection, literals do not.
+ */
+export interface NodeConfig {
+  readonly name: string;
+  readonly url: string;
+}
+
+/** One direction between two nodes that are directly connected. */
+export interface LinkConfig {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** Who wins a conflict: the newer version, or the node named. */
+export type ConflictRule = "newest" | `prefer: ${string}`;
+
+/** One entry of `tables`. */
+export interface TableRule {
+  /** A pattern as `matchesTable` reads it: `schema.table`, `schema.*`. */
+  readonly name: string;
+  readonly conflict: ConflictRule;
+  /** The column that says when a row was last written; null: a column called `updated_at`, if there is one. */
+  readonly updatedAt: string | null;
+}
+
+/** How changes travel. All times in milliseconds. */
+export interface SyncConfig {
+  readonly intervalMs: number;
+  readonly batchRows: number;
+  readonly maxSkewMs: number;
+  readonly retentionMs: number;
+  /** The node that wins where a first meeting has nothing else to decide by. */
+  readonly seed: string | null;
+  readonly sequences: "past" | "interleave";
+  /** Null: no comparison by itself. */
+  readonly verifyEveryMs: number | null;
+}
+
+/** Where the sidecar listens. */
+export interface HttpConfig {
+  readonly listen: string;
+  readonly token: string | null;
+}
+
+/** One kind of backup with a retention of its own. At least one of `schedule` and `afterChange` is set. */
+export interface BackupJob {
+  readonly name: string;
+  readonly node: string;
+  /** Five fields as cron reads them. */
+  readonly schedule: string | null;
+  /** Patterns of tables whose change asks for a backup. */
+  readonly afterChange: readonly string[] | null;
+  readonly keepLast: number | null;
+  readonly keepDays: number | null;
+}
+
+/** Backups; `dir` is absolute. */
+export interface BackupConfig {
+  readonly dir: string;
+  readonly jobs: readonly BackupJob[];
+}
+
+/** Everything that was configured, with defaults filled in; deeply frozen, made once per process. */
+export interface Config {
+  /** The file it came from; null: the environment alone. */
+  readonly file: string | null;
+  readonly nodes: readonly NodeConfig[];
+  readonly links: readonly LinkConfig[];
+  /** Null: every table with a key that the role owns. */
+  readonly tables: readonly TableRule[] | null;
+  /** Patterns; stronger than `tables`. */
+  readonly exclude: readonly string[];
+  readonly sync: SyncConfig;
+  readonly http: HttpConfig;
+  readonly backup: BackupConfig;
+}

@@ -1,0 +1,57 @@
+import { z } from "zod";
+import type { ConflictRule } from "./config.ts";
+import { isCronSchedule } from "./cron.ts";
+import { parseDuration } from "./duration.ts";
+import { parseTablePattern } from "./table-pattern.ts";
+
+/** A duration such as `1s`; milliseconds afterwards. */
+export const duration = z.string().transform((text, context) => {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+});
+
+/** A whole number from `min`; digits in a text are taken too, since the environment knows only texts. */
+export function wholeNumber(min: number) {
+  return z
+    .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], { error: "must be a whole number" })
+    .refine((value) => Number.isSafeInteger(value) && value >= min, { error: `must be a whole number from ${min}` });
+}
+
+/** The name of a node; it becomes part of SQL names, so its length is limited. */
+export const nodeName = z.string().regex(/^[a-z][a-z0-9_-]{0,29}$/, {
+  error: "must begin with a small letter, then small letters, digits, _ or -, 30 at most",
+});
+
+/** A pattern of tables, as written. */
+export const tablePattern = z.string().transform((text, context) => {
+  if (parseTablePattern(text)) return text.trim();
+  const guess = /^[^".\s]+$/.test(text) ? `, for example public.${text}` : "";
+  context.addIssue({ code: "custom", message: `must be schema.table or schema.*${guess}` });
+  return z.NEVER;
+});
+
+/** `newest`, `prefer: node`, or the same as a mapping. */
+export const conflictRule = z.unknown().transform((value, context): ConflictRule => {
+  if (value === undefined || value === "newest") return "newest";
+  const text = typeof value === "object" && value !== null && "prefer" in value ? `prefer: ${value.prefer}` : value;
+  const match = typeof text === "string" ? /^prefer:\s*([a-z][a-z0-9_-]*)$/.exec(text) : null;
+  if (match) return `prefer: ${match[1]}`;
+  context.addIssue({ code: "custom", message: 'must be newest, or "prefer: NODE"' });
+  return z.NEVER;
+});
+
+/** Five fields of cron. */
+export const cronSchedule = z.string().refine(isCronSchedule, {
+  error: 'must have five fields as cron has them: minute hour day month weekday, for example "0 3 * * *"',
+});
+
+/** `host:port` to listen on. */
+export const listenAddress = z
+  .string()
+  .refine((text) => Number(/^(?:\[[^\]]+\]|[^:\s]+):(\d{1,5})$/.exec(text)?.[1]) <= 65535, {
+    error: "must be host:port, for example 127.0.0.1:7420",
+  });

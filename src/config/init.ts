@@ -1,0 +1,83 @@
+import { type Environment, readLayers } from "./environment.ts";
+
+/** A variable that holds the URL of a PostgreSQL database; never the URL itself. */
+export interface FoundVariable {
+  readonly name: string;
+  /** The file it stands in, or `environment`. */
+  readonly from: string;
+}
+
+/** What `tandem init` sees in a folder. */
+export interface FoundEnvironment {
+  readonly variables: readonly FoundVariable[];
+}
+
+/** Looks for database URLs in the environment and in the files that Tandem reads. */
+export async function findEnvironment(options: { cwd: string; env: Environment }): Promise<FoundEnvironment> {
+  const found = new Map<string, string>();
+  for (const { from, variables } of await readLayers(options.cwd, options.env)) {
+    for (const [name, value] of Object.entries(variables)) {
+      if (/^postgres(ql)?:\/\//i.test(value ?? "")) found.set(name, from);
+    }
+  }
+  const variables = [...found].map(([name, from]) => ({ name, from }));
+  return { variables: variables.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+const standard = [
+  { node: "local", variable: "DATABASE_URL" },
+  { node: "external", variable: "EXTERNAL_DB_URL" },
+] as const;
+
+function nodeLines(found: FoundEnvironment): string[] {
+  const lines = standard.map(({ node, variable }) => {
+    const known = found.variables.find(({ name }) => name === variable);
+    const note = known ? `found in ${known.from}` : "not set yet: write it into .env.sync";
+    return `  ${`${node}:`.padEnd(9)} { url: "\${${variable}}" }   # ${note}`;
+  });
+  const others = found.variables.filter(({ name }) => !standard.some(({ variable }) => variable === name));
+  const more = others.map(
+    ({ name, from }) =>
+      `  # ${nodeNameFor(name)}: { url: "\${${name}}" }   # found in ${from}; a further node, if it is one`,
+  );
+  return [...lines, ...more];
+}
+
+function nodeNameFor(variable: string): string {
+  const base = variable.toLowerCase().replace(/_?(database|db)?_?(url|uri)$/, "");
+  return /^[a-z][a-z0-9_-]{0,29}$/.test(base) ? base : "third";
+}
+
+/** The text of a first tandem.yaml. It holds names of variables, never a URL, so that it can be committed. */
+export function renderInitialConfig(found: FoundEnvironment): string {
+  return `# Configuration of Tandem. \${NAME} is taken from the environment, .env.sync or .env; a literal \${ is written $\${.
+nodes:
+${nodeLines(found).join("\n")}
+
+# Which nodes are linked, both ways; without it, every one with every other.
+# links: [[local, external]]
+
+# Which tables are kept the same; without it, every table with a key that the role of the URL owns.
+# tables:
+#   - public.*
+#   - { name: public.orders, conflict: newest, updated_at: updated_at }
+#   - { name: public.prices, conflict: "prefer: local" }
+# exclude: [public.session]
+
+sync:
+  interval: 1s          # 15m or more for databases that sleep when idle
+  batch_rows: 100000
+  max_skew: 5m          # a row stamped further ahead than this waits
+  retention: 7d         # how long history is kept
+  # seed: local         # who wins at a first meeting where rows differ and have no time to decide by
+  # sequences: interleave
+  # verify_every: 1h
+
+# http: { listen: "127.0.0.1:7420", token: "\${TANDEM_TOKEN}" }
+
+# backup:
+#   dir: backups
+#   jobs:
+#     - { name: daily, node: local, schedule: "0 3 * * *", keep_days: 30 }
+`;
+}

@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { conflictRule, cronSchedule, duration, listenAddress, nodeName, tablePattern, wholeNumber } from "./fields.ts";
+
+const second = 1_000;
+const day = 86_400 * second;
+
+const text = z.string().min(1, { error: "must not be empty" });
+
+const node = z.strictObject({ url: text });
+
+const table = z.preprocess(
+  (value) => (typeof value === "string" ? { name: value } : value),
+  z.strictObject({ name: tablePattern, conflict: conflictRule.optional(), updated_at: text.optional() }),
+);
+
+// The defaults of Tandem stand in this file and nowhere else; a default in a command would overrule the file.
+const sync = z.strictObject({
+  interval: duration.refine((ms) => ms >= 10, { error: "must be 10ms or more" }).default(second),
+  batch_rows: wholeNumber(1).default(100_000),
+  max_skew: duration.default(300 * second),
+  retention: duration.default(7 * day),
+  seed: nodeName.optional(),
+  sequences: z.enum(["past", "interleave"]).default("past"),
+  verify_every: duration.refine((ms) => ms >= 60 * second, { error: "must be 1m or more" }).optional(),
+});
+
+const http = z.strictObject({ listen: listenAddress.default("127.0.0.1:7420"), token: text.optional() });
+
+const job = z
+  .strictObject({
+    name: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/i, { error: "must be letters, digits, _ or -" }),
+    node: nodeName,
+    schedule: cronSchedule.optional(),
+    after_change: z.array(tablePattern).min(1, { error: "must name a table" }).optional(),
+    keep_last: wholeNumber(1).optional(),
+    keep_days: wholeNumber(1).optional(),
+  })
+  .refine((value) => value.schedule !== undefined || value.after_change !== undefined, {
+    error: "needs a schedule or after_change",
+  });
+
+const backup = z.strictObject({ dir: text.default("backups"), jobs: z.array(job).default([]) });
+
+/** The shape of tandem.yaml. What concerns several values at once is checked in rules.ts. */
+export const fileSchema = z.strictObject({
+  nodes: z
+    .record(nodeName, node)
+    .refine((nodes) => Object.keys(nodes).length > 0, { error: "must name at least one node" }),
+  links: z.array(z.tuple([nodeName, nodeName])).optional(),
+  tables: z.array(table).min(1, { error: "must name a table; leave it out to track all" }).optional(),
+  exclude: z.array(tablePattern).default([]),
+  sync: sync.prefault({}),
+  http: http.prefault({}),
+  backup: backup.prefault({}),
+});
+
+/** A file that has the right shape, with its defaults. */
+export type FileValue = z.infer<typeof fileSchema>;
+
+/** The keys that may stand at a path of the file, for `did you mean`. */
+export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+  const [section, , inner] = path;
+  if (section === undefined) return Object.keys(fileSchema.shape);
+  if (section === "nodes") return Object.keys(node.shape);
+  if (section === "tables") return ["name", "conflict", "updated_at"];
+  if (section === "sync") return Object.keys(sync.shape);
+  if (section === "http") return Object.keys(http.shape);
+  if (section === "backup") return inner === undefined && path.length === 1 ? ["dir", "jobs"] : Object.keys(job.shape);
+  return [];
+}

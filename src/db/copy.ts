@@ -1,0 +1,43 @@
+import { type CopyStreamQuery, type CopyToStreamQuery, from, to } from "pg-copy-streams";
+
+/** The driver reports a failed statement to this method, which the types of pg-copy-streams do not show. */
+interface Failing {
+  handleError(error: Error): void;
+}
+
+function onFailure(stream: object, change: (error: Error) => Error): void {
+  const failing = stream as Failing;
+  const original = failing.handleError;
+  failing.handleError = (error) => original.call(stream, change(error));
+}
+
+/** What a connection does for the streams that use it. */
+export interface CopyOutHooks {
+  readonly wrap: (error: Error) => Error;
+  /** Called when the reader goes away before the end. */
+  readonly abandoned: () => void;
+}
+
+/** A readable COPY. */
+export function copyOutStream(sql: string, { wrap, abandoned }: CopyOutHooks): CopyToStreamQuery {
+  const stream = to(sql);
+  let over = false;
+  stream.once("end", () => {
+    over = true;
+  });
+  onFailure(stream, (error) => {
+    over = true;
+    return wrap(error);
+  });
+  stream.once("close", () => {
+    if (!over) abandoned();
+  });
+  return stream;
+}
+
+/** A writable COPY. */
+export function copyInStream(sql: string, wrap: (error: Error) => Error): CopyStreamQuery {
+  const stream = from(sql);
+  onFailure(stream, wrap);
+  return stream;
+}

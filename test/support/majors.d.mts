@@ -1,0 +1,1 @@
+export const majors: Record<number, string>;

@@ -1,0 +1,17 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  // Node 20 has no `using` of its own
+  oxc: { target: "node20" },
+  test: {
+    include: ["test/{unit,sql,e2e,property,fault}/**/*.test.ts"],
+    globalSetup: ["test/support/global-setup.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // with TANDEM_TEST_KEEP the servers wait for whoever looks into a failed test's databases
+    teardownTimeout: process.env.TANDEM_TEST_KEEP ? 86_400_000 : 60_000,
+    reporters: ["default", "./test/support/summary-reporter.ts"],
+  },
+});
