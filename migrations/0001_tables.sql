@@ -78,16 +78,18 @@ create table tandem.inbound_table (
   peer_id integer not null references tandem.peer,
   schema_name text not null,
   table_name text not null,
-  state text not null check (state in ('copy', 'held', 'catch_up')),
-  position pg_snapshot not null,
+  state text not null check (state in ('flow', 'copy', 'held', 'catch_up')),
+  position pg_snapshot,
   copied_to text[],
   rows_copied bigint not null default 0,
+  rows_undecided bigint not null default 0,
   reason text,
   since timestamptz not null default clock_timestamp(),
   primary key (peer_id, schema_name, table_name),
+  check ((state = 'flow') = (position is null)),
   check (state <> 'held' or reason is not null)
 );
-comment on table tandem.inbound_table is 'Tables that do not flow with their link: being copied, held back, or catching up from a position of their own.';
+comment on table tandem.inbound_table is 'The tables a link knows: flowing with it, being copied, held back, or catching up from a position of their own.';
 
 create table tandem.outbound (
   peer_id integer primary key references tandem.peer,

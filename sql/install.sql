@@ -16,6 +16,7 @@ set check_function_bodies = off;
 \ir batch/copy.sql
 \ir batch/settle.sql
 \ir batch/contact.sql
+\ir batch/outbound.sql
 \ir apply/stage.sql
 \ir apply/plan.sql
 \ir apply/lock.sql
@@ -25,6 +26,7 @@ set check_function_bodies = off;
 \ir apply/sequences.sql
 \ir apply/park.sql
 \ir apply/apply_batch.sql
+\ir apply/inbound.sql
 \ir conflict/decide.sql
 \ir conflict/record.sql
 \ir conflict/foreign_keys.sql

@@ -26,7 +26,7 @@ begin
   for t in select * from tandem.tracked_table order by table_id loop
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
         and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = array[%6$s])
-        and not exists (select from tandem.inbound_table b where b.schema_name = %4$L and b.table_name = %5$L) limit %7$s)',
+        and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L) limit %7$s)',
       t.log_name, v_cutoff, v_condition, t.schema_name, t.table_name,
       (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), p_limit);
     get diagnostics v_count = row_count;

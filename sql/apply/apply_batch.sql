@@ -24,7 +24,7 @@ comment on function tandem.make_plans(integer, jsonb, boolean) is 'Plans for the
 -- Everything from the first row lock to the moment before COMMIT, for what begin_stage and prepare_stage have staged. p_batch:
 --   peer (id), staging, from and to (positions; equal when only parked rows or a range of a copy are applied), token (null: keep),
 --   horizon (of the source), source (its name), mode ("batch", "copy", "alone"), copy ({"schema", "name", "upto", "done"} or null), released
---   ([{"schema", "name"}], tables that flow with the link from now on), tables ([{"id", "columns", "as_text", "known"}]).
+--   ([{"schema", "name"}], tables that flow with the link from now on), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known"}]).
 -- Returns {"complete", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}]}.
 -- Not complete: locks would have been held too long; commit and call again with the same staging. Unsettled: nothing was done;
@@ -54,7 +54,7 @@ declare
 begin
   update tandem.inbound set applying = pg_current_xact_id(),
     applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
-  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position is not distinct from v_from;
+  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position::text = v_from::text;
   if not found then
     raise exception 'another applier has moved this link on' using errcode = 'TD003';
   end if;
@@ -164,16 +164,26 @@ begin
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
-    last_error = null, last_error_at = null
+    clock_skew = coalesce((p_batch ->> 'skew')::interval, clock_skew), last_error = null, last_error_at = null
   where peer_id = v_peer;
   if p_batch ->> 'mode' = 'copy' then
-    update tandem.inbound_table set
-      copied_to = array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')),
-      rows_copied = rows_copied + (select coalesce(sum((t.value ->> 'staged')::bigint), 0) from jsonb_each(p_tables) t),
-      state = case when (p_batch #>> '{copy,done}')::boolean then 'catch_up' else state end
-    where peer_id = v_peer and schema_name = p_batch #>> '{copy,schema}' and table_name = p_batch #>> '{copy,name}' and state = 'copy';
+    -- Rows that a first meeting could not decide keep the table in this state; the next copy begins anew.
+    update tandem.inbound_table b set
+      rows_copied = case when x.again then 0 else b.rows_copied + x.staged end,
+      rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
+      copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
+      state = case when x.done and not x.again then 'catch_up' else b.state end,
+      reason = case when x.again then format('%s rows differ and nothing says which is newer', b.rows_undecided + x.undecided) end
+    from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
+        (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
+      from tandem.inbound_table c
+      cross join (select coalesce(sum((t.value ->> 'staged')::bigint), 0) as staged, coalesce(sum((t.value ->> 'undecided')::bigint), 0) as undecided
+        from jsonb_each(p_tables) t) y
+      where c.peer_id = v_peer and c.schema_name = p_batch #>> '{copy,schema}' and c.table_name = p_batch #>> '{copy,name}') x
+    where b.peer_id = v_peer and b.schema_name = p_batch #>> '{copy,schema}' and b.table_name = p_batch #>> '{copy,name}' and b.state = 'copy';
   end if;
-  delete from tandem.inbound_table b using jsonb_array_elements(p_batch -> 'released') e
+  update tandem.inbound_table b set state = 'flow', position = null, copied_to = null, reason = null
+  from jsonb_array_elements(p_batch -> 'released') e
   where b.peer_id = v_peer and b.schema_name = e ->> 'schema' and b.table_name = e ->> 'name' and b.state = 'catch_up';
 end $$;
 comment on function tandem.advance_link(jsonb, pg_snapshot, pg_snapshot, jsonb) is 'Stores how far a link has come.';

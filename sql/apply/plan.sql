@@ -24,8 +24,8 @@ begin
     'key_is_row', tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('s', v_count)),
     'key_is_entry', tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('s', v_count)),
     'newest_first', array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', v_count)) u), ', ') || ', l.stamp desc, l.origin desc',
-    'image_is_row', coalesce((select format('row(%s) *= row(%s)',
-        string_agg(format('t.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i))
+    'image_is_row', coalesce((select case when count(*) > 0 then format('record_image_eq(row(%s), row(%s))',
+        string_agg(format('t.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i)) end
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c), 'true'),
     'set', (select string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i)
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity <> 'a'),
@@ -43,7 +43,7 @@ begin
       (select string_agg('s.k' || u.i || '::text', ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
       (select string_agg('s.c' || u.i || '::text', ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
     'unlogged_stamp', tandem.unlogged_stamp(t, 't'), 'unlogged_origin', tandem.unlogged_origin(t, 't'),
-    'unique_changed', coalesce((select format('(%s)', string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or '))
+    'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
     'rewritable', exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)

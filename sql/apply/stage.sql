@@ -30,12 +30,13 @@ language sql stable as $$
 $$;
 comment on function tandem.base_type(oid) is 'The type under a domain.';
 
--- tandem.prepare_stage(p_peer_id, p_table_id, p_columns, p_as_text) -> text
+-- tandem.prepare_stage(p_peer_id, p_table_id, p_columns, p_as_text, p_append) -> text
 -- Makes the staging table empty and fit for these columns; returns the COPY command that fills it. Columns: n counts the rows,
 -- k1… the key, then what the source says of each row, then c1…, the given columns by their types without length limits and
 -- domains (a value the table refuses is met later, row by row). p_as_text: all as text, after a value was not even of its
--- type. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog more.
-create or replace function tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean default false)
+-- type. p_append: the rows staged so far stay. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog more.
+create or replace function tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean default false,
+  p_append boolean default false)
 returns text
 language plpgsql as $$
 declare
@@ -61,6 +62,8 @@ begin
     execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000)', v_name);
     execute format('create index on tandem_log.%I (%s)', v_name,
       array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
+  elsif p_append then
+    null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
     execute format('truncate tandem_log.%I', v_name);
   else
@@ -72,4 +75,4 @@ begin
   into v_fields;
   return format('copy tandem_log.%I (%s) from stdin', v_name, v_fields);
 end $$;
-comment on function tandem.prepare_stage(integer, integer, text[], boolean) is 'Empties a staging table and says how to fill it.';
+comment on function tandem.prepare_stage(integer, integer, text[], boolean, boolean) is 'Empties a staging table and says how to fill it.';

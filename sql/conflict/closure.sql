@@ -40,7 +40,7 @@ begin
       v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
     end loop;
     for f in select * from tandem.unique_matches((v_plan ->> 'id')::integer, array(select jsonb_array_elements_text(v_plan -> 'columns')), (v_plan ->> 'as_text')::boolean, v_plan ->> 'stage') loop
-      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s r join %s t on %s where not (%s) and %s',
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s join %s on %s where not (%s) and %s',
         (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', f.key_columns)) u),
         f.staged, f.local, f.same_value, f.same_key,
         tandem.not_staged(p_plans, (v_plan ->> 'id')::integer, tandem.columns('t', f.key_columns)))

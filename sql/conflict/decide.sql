@@ -39,9 +39,9 @@ begin
           else 'lose'
         end as verdict
       from (
-        select s.n, case when s.present then s.op else 'D' end as op, s.unplaced,
+        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced,
           s.stamp > clock_timestamp() + %6$L::interval as ahead,
-          coalesce(l.op, case when %7$s is not null then 'U' else 'D' end) as local_op,
+          coalesce(l.op::text, case when %7$s is not null then 'U' else 'D' end) as local_op,
           v.stamp as local_stamp, v.origin as local_origin,
           (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,

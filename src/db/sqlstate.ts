@@ -11,18 +11,12 @@ export interface Classified {
 
 /** SQLSTATEs that Tandem's own SQL raises; class TD belongs to no standard and to no server. */
 export const tandemStates: Readonly<Record<string, ErrorCode>> = {
-  TD001: "position_mismatch",
-  TD002: "unsettled",
-  TD003: "identity_mismatch",
+  TD001: "not_installed",
+  TD002: "identity_mismatch",
+  TD003: "position_mismatch",
   TD004: "in_recovery",
-  TD005: "link_busy",
-  TD006: "table_held",
-  TD007: "first_meeting_undecided",
-  TD008: "rls_hides_rows",
-  TD009: "not_installed",
-  TD010: "version_mismatch",
-  TD011: "schema_newer",
-  TD012: "unsupported_table",
+  TD010: "unsupported_table",
+  TD011: "unsupported_table",
 };
 
 const states: Readonly<Record<string, ErrorCode>> = {

@@ -14,8 +14,8 @@ declare module "vitest" {
 
 /** One set of servers for the whole run: two, so that every test has nodes of two real instances. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), "tandem-test-"));
   const started = await startTestServers(2);
+  const folder = await mkdtemp(join(tmpdir(), "tandem-test-"));
   project.provide("tandemServers", started.servers);
   project.provide("tandemRunFolder", folder);
   return async () => {

@@ -67,6 +67,26 @@ describe("the house", () => {
   });
 });
 
+interface LockedPackage {
+  optionalDependencies?: Record<string, string>;
+}
+
+describe("the lock file", () => {
+  test("holds the optional packages of every platform: without them npm ci fails where a registry lacks some", () => {
+    const { packages } = JSON.parse(read("package-lock.json")) as { packages: Record<string, LockedPackage> };
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(
+        (name) => !packages[`node_modules/${name}`] && !packages[`${path}/node_modules/${name}`],
+      ),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("names no place to download from", () => {
+    expect(read("package-lock.json")).not.toMatch(/"resolved": "https?:/);
+  });
+});
+
 /** `sql/*.sql`, `src/{cli,demo}/`: every alternative must have a match. */
 function matches(pattern: string): boolean {
   const braces = /^(.*)\{([^}]*)\}(.*)$/.exec(pattern);

@@ -27,8 +27,8 @@ describe("classify", () => {
     ["55P03", "lock_timeout", true],
     ["53300", "too_many_connections", true],
     ["53100", "server_resources", true],
-    ["TD001", "position_mismatch", true],
-    ["TD003", "identity_mismatch", false],
+    ["TD003", "position_mismatch", true],
+    ["TD002", "identity_mismatch", false],
   ])("SQLSTATE %s is %s", (state, code, retryable) => {
     expect(classify(serverError(state))).toEqual({ code, retryable });
   });

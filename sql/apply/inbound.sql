@@ -1,0 +1,121 @@
+-- tandem.inbound_state(p_source) -> jsonb
+-- How far the link from a source has come: {"peer", "position", "token", "skew", "tables": [{"schema", "name", "state", "position",
+-- "copiedTo", "rowsCopied"}] (those that do not simply flow), "known" (how many tables the link knows), "parked" (due keys, see
+-- parked_keys), "clock"}. Errors: TD001 no link from there.
+create or replace function tandem.inbound_state(p_source text) returns jsonb
+language plpgsql as $$
+declare
+  v_state jsonb;
+begin
+  select jsonb_build_object('peer', p.peer_id, 'position', i.position::text, 'token', i.token,
+    'known', (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id),
+    'tables', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'state', b.state,
+        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason)
+        order by b.schema_name, b.table_name), '[]')
+      from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
+    'parked', tandem.parked_keys(p.peer_id, true), 'clock', clock_timestamp())
+  into v_state
+  from tandem.inbound i join tandem.peer p using (peer_id)
+  where p.name = p_source and p.configured;
+  if not found then
+    raise exception 'this node has no link from node "%": run "tandem migrate"', p_source using errcode = 'TD001';
+  end if;
+  return v_state;
+end $$;
+comment on function tandem.inbound_state(text) is 'How far a link into this node has come.';
+
+-- tandem.reconcile_tables(p_peer_id, p_source_tables) -> integer
+-- Compares what the source tracks (its describe_tables) with what this node tracks, and brings the link's tables up to date; returns
+-- how many changed. A table the link has not met is to be copied; one that is missing here, or whose key differs, is held where
+-- the link stands (the others flow); one that fits again catches up from there. A held table's entries stay at the source.
+create or replace function tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) returns integer
+language plpgsql as $$
+declare
+  v_changed integer := 0;
+  r record;
+begin
+  update tandem.inbound set position = '1:1:' where peer_id = p_peer_id and position is null;
+  v_changed := v_changed + (case when found then 1 else 0 end);
+  for r in
+    select s.schema, s.name, b.state, i.position,
+      case
+        when not s.exists then 'the table is not there at the source any more'
+        when t.id is null then coalesce((select 'not tracked here: ' || c.reason from tandem.table_candidates c
+          where c.schema_name = s.schema and c.table_name = s.name and c.reason is not null),
+          case when to_regclass(format('%I.%I', s.schema, s.name)) is null then 'there is no such table here' else 'not tracked here' end)
+        when not t.exists then 'the table is not there any more'
+        when s.key <> t.key then format('its key differs: (%s) at the source, (%s) here', s.key, t.key)
+        when s.key_types <> t.key_types then format('its key''s type differs: %s at the source, %s here', s.key_types, t.key_types)
+      end as reason, b.reason as old_reason
+    from (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+      from jsonb_array_elements(p_source_tables) e) s
+    left join (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+      from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
+    left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
+    join tandem.inbound i on i.peer_id = p_peer_id
+  loop
+    if r.reason is not null and r.state is null then
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason)
+      values (p_peer_id, r.schema, r.name, 'held', '1:1:', r.reason);
+      v_changed := v_changed + 1;
+    elsif r.reason is not null and (r.state <> 'held' or r.reason <> r.old_reason) then
+      update tandem.inbound_table set state = 'held', position = coalesce(position, r.position), reason = r.reason, since = clock_timestamp()
+      where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
+      v_changed := v_changed + 1;
+    elsif r.reason is null and r.state is null then
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position)
+      values (p_peer_id, r.schema, r.name, 'copy', '1:1:');
+      v_changed := v_changed + 1;
+    elsif r.reason is null and r.state = 'held' then
+      update tandem.inbound_table set state = case when position = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
+      where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
+      v_changed := v_changed + 1;
+    end if;
+  end loop;
+  return v_changed;
+end $$;
+comment on function tandem.reconcile_tables(integer, jsonb) is 'Brings the tables a link knows up to date.';
+
+-- tandem.note_error(p_peer_id, p_error) -> void: what the link from a peer fails with, for status; null when it is well again.
+create or replace function tandem.note_error(p_peer_id integer, p_error text) returns void
+language sql as $$
+  update tandem.inbound set last_error = p_error, last_error_at = case when p_error is null then null else clock_timestamp() end
+  where peer_id = p_peer_id and last_error is distinct from p_error
+$$;
+comment on function tandem.note_error(integer, text) is 'Keeps a link''s error for status.';
+
+-- tandem.preview_batch(p_batch) -> jsonb
+-- What apply_batch would do with what is staged, without a lock on any row: {"tables": [{"schema", "name", "insert", "update",
+-- "delete", "conflict", "refuse"}]}. To be called in a transaction that is rolled back.
+create or replace function tandem.preview_batch(p_batch jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+  v_plan jsonb;
+  v_one jsonb;
+  v_all jsonb := '[]';
+begin
+  delete from tandem.verdict where peer_id = v_peer;
+  for v_plan in select e from jsonb_array_elements(tandem.make_plans(v_peer, p_batch -> 'tables', false)) e loop
+    perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, p_batch ->> 'mode' = 'copy', p_batch ->> 'source');
+    execute format($sql$
+      select jsonb_build_object('schema', %1$L::text, 'name', %2$L::text,
+        'insert', count(*) filter (where s.present and %3$s is null and x.written),
+        'update', count(*) filter (where s.present and %3$s is not null and x.written),
+        'delete', count(*) filter (where not s.present and %3$s is not null and x.written),
+        'conflict', count(*) filter (where v.verdict in ('win', 'lose', 'prefer', 'tie', 'anew')),
+        'refuse', count(*) filter (where v.verdict in ('undecided', 'park')))
+      from %4$s s left join %5$s t on %6$s
+      left join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = s.n
+      cross join lateral (select v.verdict is null or v.verdict in ('win', 'anew') as written) x
+    $sql$, v_plan ->> 'schema', v_plan ->> 'table', v_plan ->> 'first_key', v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', v_peer, v_plan ->> 'id')
+    into v_one;
+    v_all := v_all || jsonb_build_array(v_one);
+  end loop;
+  return jsonb_build_object('tables', v_all);
+end $$;
+comment on function tandem.preview_batch(jsonb) is 'What a staged batch would do.';

@@ -1,0 +1,217 @@
+import type { Readable } from "node:stream";
+
+/** How far a target has applied a source, in the source's own words (for PostgreSQL a `pg_snapshot`). */
+export type Position = string;
+
+/** A table by name: the names are what two ends have in common. */
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** Keys of one table, each as the texts of its columns. */
+export interface TableKeys extends TableName {
+  readonly keys: readonly (readonly string[])[];
+}
+
+/** One column as an end describes it. */
+export interface ColumnShape {
+  readonly name: string;
+  readonly type: string;
+  /** Computed by the database; never written. */
+  readonly generated: boolean;
+}
+
+/** A tracked table as an end describes it. */
+export interface TableShape extends TableName {
+  readonly id: number;
+  readonly exists: boolean;
+  readonly key: readonly string[];
+  /** Key columns whose equal values are the same bytes; the others travel as values too. */
+  readonly exactKey: readonly string[];
+  readonly columns: readonly ColumnShape[];
+  /** Rows, as the planner guesses. */
+  readonly estimate: number;
+}
+
+/** What a source says of itself before a round. */
+export interface SourceState {
+  readonly incarnation: string;
+  /** The source's clock, in milliseconds since 1970. */
+  readonly clock: number;
+  /** Where the source stands now. */
+  readonly now: Position;
+}
+
+/** A table that does not flow with its link. */
+export interface TableState extends TableName {
+  readonly state: "copy" | "held" | "catch_up";
+  readonly position: Position;
+  readonly copiedTo: readonly string[] | null;
+  readonly rowsCopied: number;
+  readonly reason: string | null;
+}
+
+/** Parked keys of one table whose next try has come; `busy` are those that only waited for a lock. */
+export interface ParkedKeys extends TableKeys {
+  readonly busy: readonly (readonly string[])[];
+}
+
+/** How far a link has come, as its target knows. */
+export interface LinkState {
+  /** Null before the first contact. */
+  readonly position: Position | null;
+  readonly token: string | null;
+  /** How many tables the link knows. */
+  readonly known: number;
+  readonly tables: readonly TableState[];
+  readonly parked: readonly ParkedKeys[];
+  readonly clock: number;
+}
+
+/** What is asked of one table while a batch is read. */
+export interface ReadRequest {
+  readonly table: TableShape;
+  /** Columns to be sent, beside the key. */
+  readonly columns: readonly string[];
+  /** Columns the target lacks. */
+  readonly unplaced: readonly string[];
+  readonly what:
+    | { readonly kind: "changes"; readonly from: Position; readonly keys: readonly (readonly string[])[] }
+    | { readonly kind: "keys"; readonly keys: readonly (readonly string[])[] }
+    | { readonly kind: "range"; readonly after: readonly string[] | null; readonly upto: readonly string[] | null };
+}
+
+/** What a batch is asked for. */
+export interface BatchRequest {
+  readonly from: Position;
+  /** Tables that are read from a position of their own. */
+  readonly own: readonly TableState[];
+  /** Entries that a batch may hold before it is cut. */
+  readonly limit: number;
+  /** Tables to be read whether they have entries or not. */
+  readonly tables: readonly TableName[];
+}
+
+/** A batch while its source's snapshot is held. */
+export interface OpenBatch {
+  readonly to: Position;
+  readonly cut: boolean;
+  /** Tables with something to read, and those that foreign keys connect them with. */
+  readonly tables: readonly TableShape[];
+  /** Those of them that have entries. */
+  readonly changed: readonly TableName[];
+  /** Entries older than this may be gone at the source. */
+  readonly horizon: string;
+  /** How far the source had applied the target, for one table. */
+  known(table: TableName): Position | null;
+  /** The end of a range of a first copy; null: it is the last. */
+  bound(table: TableShape, after: readonly string[] | null, rows: number): Promise<readonly string[] | null>;
+  rows(request: ReadRequest): Promise<Readable>;
+}
+
+/** Where changes come from. One owner, one call at a time. */
+export interface Source {
+  readonly name: string;
+  state(): Promise<SourceState>;
+  /** Closes ways around capture; returns how many tables needed it. */
+  watch(): Promise<number>;
+  shapes(): Promise<readonly TableShape[]>;
+  contactFits(token: string | null): Promise<boolean>;
+  offerContact(token: string | null): Promise<string>;
+  /** Whether anything was written since `from`; cheap. */
+  hasEntries(from: Position): Promise<boolean>;
+  read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T>;
+  settle(keys: readonly TableKeys[]): Promise<void>;
+  confirm(position: Position, token: string, seen: Position, parked: readonly ParkedRow[]): Promise<void>;
+}
+
+/** A key that a target has parked. */
+export interface ParkedRow {
+  readonly schema: string;
+  readonly table: string;
+  readonly key: readonly string[];
+}
+
+/** What is staged for one table. */
+export interface StagedTable {
+  readonly shape: TableShape;
+  readonly columns: readonly string[];
+  readonly asText: boolean;
+  readonly known: Position | null;
+}
+
+/** How a staged batch is to be applied. */
+export interface ApplyRequest {
+  readonly mode: "batch" | "copy" | "alone";
+  readonly staging: string;
+  readonly from: Position;
+  readonly to: Position;
+  readonly token: string | null;
+  readonly horizon: string;
+  readonly cut: boolean;
+  readonly skewMs: number;
+  readonly copy: (TableName & { readonly upto: readonly string[] | null; readonly done: boolean }) | null;
+  readonly released: readonly TableName[];
+  readonly tables: readonly StagedTable[];
+}
+
+/** What became of the staged rows of a table: applied + adopted + superseded + parked + undecided = staged. */
+export interface TableCounts extends TableName {
+  readonly staged: number;
+  readonly applied: number;
+  readonly deleted: number;
+  readonly adopted: number;
+  readonly superseded: number;
+  readonly parked: number;
+  readonly undecided: number;
+}
+
+/** What applying a batch led to. */
+export interface ApplyResult {
+  /** False: locks would have been held too long; apply the same staging again. */
+  readonly complete: boolean;
+  /** Not empty: nothing was done; the source must write fresh entries for these keys. */
+  readonly unsettled: readonly TableKeys[];
+  readonly undecided: number;
+  readonly conflicts: number;
+  /** Where the target stood at the commit. */
+  readonly seen: Position;
+  readonly tables: readonly TableCounts[];
+  readonly parked: readonly ParkedRow[];
+}
+
+/** What applying would do with a table. */
+export interface TablePreview extends TableName {
+  readonly insert: number;
+  readonly update: number;
+  readonly delete: number;
+  readonly conflict: number;
+  readonly refuse: number;
+}
+
+/** A staging session: the link is taken until it ends. */
+export interface Staging {
+  readonly id: string;
+  /** Empties the staging table and fills it from `rows`; returns how many there were. */
+  fill(table: Omit<StagedTable, "known">, rows: Readable, append: boolean): Promise<number>;
+  /** Keys the source must be asked for before anything is decided. */
+  closure(tables: readonly StagedTable[]): Promise<readonly TableKeys[]>;
+}
+
+/** Where changes go to. One owner, one call at a time. */
+export interface Target {
+  readonly name: string;
+  /** Recognizes the source. */
+  meet(incarnation: string): Promise<void>;
+  state(): Promise<LinkState>;
+  shapes(): Promise<readonly TableShape[]>;
+  /** Brings the tables the link knows up to date with what the source tracks; returns how many changed. */
+  reconcile(source: readonly TableShape[]): Promise<number>;
+  /** The tables in the order in which they are best copied: parents first. */
+  copyOrder(tables: readonly TableName[]): Promise<readonly TableName[]>;
+  stage<T>(body: (staging: Staging) => Promise<T>): Promise<T>;
+  apply(request: ApplyRequest): Promise<ApplyResult>;
+  preview(request: ApplyRequest): Promise<readonly TablePreview[]>;
+  noteError(error: string | null): Promise<void>;
+}

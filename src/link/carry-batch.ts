@@ -1,0 +1,136 @@
+import type {
+  OpenBatch,
+  ReadRequest,
+  StagedTable,
+  Staging,
+  TableKeys,
+  TableName,
+  TableShape,
+  Target,
+} from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
+import { matchColumns } from "./columns.ts";
+import { tableLabel } from "./report.ts";
+
+/** What is to be read of one table. */
+export interface Wanted {
+  readonly table: TableShape;
+  readonly what: ReadRequest["what"];
+}
+
+/** What has been staged, ready to be applied. */
+export interface Staged {
+  readonly id: string;
+  readonly tables: readonly StagedTable[];
+  readonly rows: number;
+}
+
+/** A value that was not even of its column's type: the table is staged as text from now on. */
+export class NotOfItsType extends Error {
+  readonly table: TableName;
+  constructor(table: TableName, cause: unknown) {
+    super(`a value of ${tableLabel(table)} does not fit its column's type`, { cause });
+    this.table = table;
+  }
+}
+
+/** The identity of a table in a map. */
+export const tableKey = ({ schema, name }: TableName): string => JSON.stringify([schema, name]);
+
+/**
+ * Stages what is wanted, then what the target must know before it decides (local rows that would be blocked,
+ * displaced or cascaded, and parents that are not here), read in the same snapshot, until nothing is missing.
+ */
+export async function carryBatch(
+  batch: OpenBatch,
+  target: Target,
+  wanted: readonly Wanted[],
+  asText: ReadonlySet<string>,
+  onRows: (table: TableName, rows: number) => void,
+): Promise<Staged> {
+  const targetShapes = new Map((await target.shapes()).map((shape) => [tableKey(shape), shape]));
+  return await target.stage(async (staging) => {
+    const stage = new Stage(batch, staging, targetShapes, asText, onRows);
+    for (const { table, what } of wanted) await stage.add(table, what, false);
+    for (let round = 0; round < 100; round++) {
+      const missing = await staging.closure(stage.tables);
+      const asked = stage.notAskedYet(missing);
+      if (asked.length === 0) break;
+      for (const { table, keys } of asked) await stage.add(table, { kind: "keys", keys }, stage.has(table));
+    }
+    return { id: staging.id, tables: stage.tables, rows: stage.rows };
+  });
+}
+
+class Stage {
+  readonly #batch: OpenBatch;
+  readonly #staging: Staging;
+  readonly #targetShapes: ReadonlyMap<string, TableShape>;
+  readonly #asText: ReadonlySet<string>;
+  readonly #onRows: (table: TableName, rows: number) => void;
+  readonly #staged = new Map<string, StagedTable>();
+  readonly #asked = new Set<string>();
+  rows = 0;
+
+  constructor(
+    batch: OpenBatch,
+    staging: Staging,
+    targetShapes: ReadonlyMap<string, TableShape>,
+    asText: ReadonlySet<string>,
+    onRows: (table: TableName, rows: number) => void,
+  ) {
+    this.#batch = batch;
+    this.#staging = staging;
+    this.#targetShapes = targetShapes;
+    this.#asText = asText;
+    this.#onRows = onRows;
+  }
+
+  get tables(): readonly StagedTable[] {
+    return [...this.#staged.values()];
+  }
+
+  has(table: TableName): boolean {
+    return this.#staged.has(tableKey(table));
+  }
+
+  /** A key is asked for once: what the source has not got stays missing. */
+  notAskedYet(missing: readonly TableKeys[]): { table: TableShape; keys: readonly (readonly string[])[] }[] {
+    const result = [];
+    for (const { keys, ...name } of missing) {
+      const table = this.#batch.tables.find((shape) => tableKey(shape) === tableKey(name));
+      const fresh = keys.filter((key) => !this.#asked.has(`${tableKey(name)}${JSON.stringify(key)}`));
+      for (const key of fresh) this.#asked.add(`${tableKey(name)}${JSON.stringify(key)}`);
+      if (table && fresh.length > 0) result.push({ table, keys: fresh });
+    }
+    return result;
+  }
+
+  async add(source: TableShape, what: ReadRequest["what"], append: boolean): Promise<void> {
+    const key = tableKey(source);
+    const shape = this.#targetShapes.get(key);
+    if (!shape?.exists) return;
+    const { columns, unplaced } = matchColumns(source, shape);
+    const table = { shape, columns, asText: this.#asText.has(key) };
+    const rows = await this.#batch.rows({ table: source, columns, unplaced, what });
+    let count: number;
+    try {
+      count = await this.#staging.fill(table, rows, append);
+    } catch (error) {
+      if (!table.asText && notOfItsType(error)) throw new NotOfItsType(source, error);
+      throw error;
+    }
+    this.rows += count;
+    if (count > 0 || append) this.#staged.set(key, { ...table, known: this.#batch.known(source) });
+    if (count > 0) this.#onRows(source, count);
+  }
+}
+
+/** SQLSTATE classes 22 (data) and 23 (constraint of a type), met while a COPY filled the staging table. */
+function notOfItsType(error: unknown): boolean {
+  for (let inner = error; inner instanceof Error; inner = inner.cause) {
+    const code: unknown = "code" in inner ? inner.code : undefined;
+    if (typeof code === "string" && /^(22|23)/.test(code) && !(inner instanceof TandemError)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,28 @@
+import type { TableShape } from "../base/ends.ts";
+
+/** Which columns of a table travel from one end to the other. */
+export interface ColumnMatch {
+  /** Sent beside the key, in the target's order. */
+  readonly columns: readonly string[];
+  /** Columns that hold values at the source and that the target lacks: a row with a value there is parked. */
+  readonly unplaced: readonly string[];
+}
+
+/**
+ * Matches by name, from both catalogs of this moment. A column that the target computes is not sent; one that the
+ * source lacks keeps its default or its value. Key columns travel as the key, and once more as values where equal keys
+ * may differ in their bytes.
+ */
+export function matchColumns(source: TableShape, target: TableShape): ColumnMatch {
+  const sent = new Set(source.columns.map((column) => column.name));
+  const exact = new Set(target.exactKey);
+  const placed = new Set(target.columns.map((column) => column.name));
+  return {
+    columns: target.columns
+      .filter((column) => !column.generated && sent.has(column.name) && !exact.has(column.name))
+      .map((column) => column.name),
+    unplaced: source.columns
+      .filter((column) => !column.generated && !placed.has(column.name))
+      .map((column) => column.name),
+  };
+}

@@ -1,0 +1,125 @@
+import type { LinkState, Position, Source, Target } from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
+import { tableKey, type Wanted } from "./carry-batch.ts";
+import { copyTables } from "./first-copy.ts";
+import { retryBusy } from "./parked.ts";
+import { type LinkReport, newReport } from "./report.ts";
+import { type LinkOptions, RoundContext } from "./round-context.ts";
+
+/** What a round did. */
+export interface RoundResult {
+  /** Whether anything was carried; then another round should follow at once. */
+  readonly worked: boolean;
+  /** Whether the link has reached the state its source was in when the round began. */
+  readonly reached: boolean;
+}
+
+// Catalogs change seldom, and comparing hundreds of tables costs: between batches it is done this often.
+const reconcileEveryMs = 5_000;
+
+/**
+ * One direction, from a source to a target: reads batches, stages them, has them applied, tells the source. It knows
+ * its two ends only as Source and Target, decides nothing about rows, and keeps nothing that matters in memory.
+ */
+export class Link {
+  readonly source: Source;
+  readonly target: Target;
+  readonly report: LinkReport;
+  readonly #options: LinkOptions;
+  /** Tables whose values must be staged as text. */
+  readonly #asText = new Set<string>();
+  /** First copies that found rows nothing decides: not tried again by this process. */
+  readonly #undecided = new Map<string, number>();
+  #metAt: number | null = null;
+  /** Up to here the source is known to hold nothing for the target, beyond the stored position. */
+  #scanned: Position | null = null;
+  #skewMs = 0;
+
+  constructor(source: Source, target: Target, options: LinkOptions) {
+    this.source = source;
+    this.target = target;
+    this.#options = options;
+    this.report = newReport(source.name, target.name);
+  }
+
+  /** The target's clock less the source's, in milliseconds, as last measured. */
+  get skewMs(): number {
+    return this.#skewMs;
+  }
+
+  /** One round: whatever waits is carried, at most one batch. */
+  async round(): Promise<RoundResult> {
+    const here = await this.source.state();
+    await this.#meet(here.incarnation);
+    const state = await this.target.state();
+    this.#skewMs = state.clock - here.clock;
+    if (!(await this.source.contactFits(state.token))) throw this.#identityMismatch();
+    if (await this.#reconcile(state)) return { worked: true, reached: false };
+    const context = new RoundContext(this, this.#options, state, this.#asText, this.#skewMs);
+    if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
+    const result = await this.#batch(context, state);
+    if (!result.worked) this.#scanned = here.now;
+    return result;
+  }
+
+  /** A failure's trace in memory is forgotten: what was learned over a lost connection may not hold. */
+  forget(): void {
+    this.#metAt = null;
+    this.#scanned = null;
+  }
+
+  /** How many rows of first copies nothing decides. */
+  get undecided(): ReadonlyMap<string, number> {
+    return this.#undecided;
+  }
+
+  async #meet(incarnation: string): Promise<void> {
+    if (this.#metAt === null) await this.target.meet(incarnation);
+  }
+
+  #identityMismatch(): TandemError {
+    return new TandemError(
+      "identity_mismatch",
+      `link ${this.source.name} → ${this.target.name}: the contact token does not fit, so one of the two databases was restored, cloned or branched`,
+      { link: `${this.source.name} → ${this.target.name}` },
+    );
+  }
+
+  async #reconcile(state: LinkState): Promise<boolean> {
+    const now = this.#options.clock.now();
+    if (state.position !== null && this.#metAt !== null && now - this.#metAt < reconcileEveryMs && now >= this.#metAt) return false;
+    await this.source.watch();
+    const changed = await this.target.reconcile(await this.source.shapes());
+    this.#metAt = now;
+    return changed > 0;
+  }
+
+  async #batch(context: RoundContext, state: LinkState): Promise<RoundResult> {
+    const own = state.tables.filter((table) => table.state === "catch_up");
+    const resting = new Set(state.tables.filter((table) => table.state !== "catch_up").map(tableKey));
+    const from = this.#scanned ?? context.position;
+    const parked = state.parked.filter((table) => !resting.has(tableKey(table)));
+    if (own.length === 0 && parked.length === 0 && !(await this.source.hasEntries(from))) {
+      return { worked: false, reached: true };
+    }
+    let cut = false;
+    const result = await context.carry({ from, own, tables: parked }, (batch) => {
+      const wanted: Wanted[] = [];
+      for (const table of batch.tables) {
+        if (resting.has(tableKey(table))) continue;
+        const ownState = own.find((other) => tableKey(other) === tableKey(table));
+        const keys = parked.find((other) => tableKey(other) === tableKey(table))?.keys ?? [];
+        const changed = batch.changed.some((other) => tableKey(other) === tableKey(table));
+        if (ownState || changed || keys.length > 0) {
+          wanted.push({ table, what: { kind: "changes", from: ownState?.position ?? from, keys } });
+        }
+      }
+      cut = batch.cut;
+      return { wanted, mode: "batch", to: batch.to, cut: batch.cut, copy: null, released: own };
+    });
+    if (result === null) return { worked: true, reached: false };
+    this.#scanned = null;
+    await retryBusy(context);
+    return { worked: true, reached: !cut };
+  }
+}

@@ -1,0 +1,145 @@
+import type { ApplyRequest, ApplyResult, LinkState, OpenBatch, Position, Source, TableName, Target } from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
+import type { Clock } from "../base/time.ts";
+import { carryBatch, NotOfItsType, tableKey, type Staged, type Wanted } from "./carry-batch.ts";
+import { addResult, type LinkEvent, type LinkReport } from "./report.ts";
+
+/** How a link works. */
+export interface LinkOptions {
+  readonly clock: Clock;
+  /** Entries in a batch before it is cut. */
+  readonly batchRows: number;
+  readonly onEvent?: ((event: LinkEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a batch is to become, once it is open. */
+export interface BatchPlan {
+  readonly wanted: readonly Wanted[];
+  readonly mode: ApplyRequest["mode"];
+  readonly to: Position;
+  readonly cut: boolean;
+  readonly copy: ApplyRequest["copy"];
+  readonly released: readonly TableName[];
+}
+
+/** The link, as its parts see it. */
+export interface Ends {
+  readonly source: Source;
+  readonly target: Target;
+  readonly report: LinkReport;
+}
+
+/** What a batch is read for. */
+export interface CarryRequest {
+  readonly from: Position;
+  readonly own: LinkState["tables"];
+  readonly tables: readonly TableName[];
+}
+
+/** What the parts of a round share: reading, staging, applying and telling the source, for whatever is wanted. */
+export class RoundContext {
+  readonly ends: Ends;
+  readonly options: LinkOptions;
+  readonly #asText: Set<string>;
+  readonly #skewMs: number;
+  #position: Position;
+  #token: string | null;
+
+  constructor(ends: Ends, options: LinkOptions, state: LinkState, asText: Set<string>, skewMs: number) {
+    if (state.position === null) throw new TandemError("internal", "a link was used before its first contact");
+    this.ends = ends;
+    this.options = options;
+    this.#asText = asText;
+    this.#skewMs = skewMs;
+    this.#position = state.position;
+    this.#token = state.token;
+  }
+
+  /** The position as stored in the target. */
+  get position(): Position {
+    return this.#position;
+  }
+
+  /**
+   * Carries one batch. Null: nothing was applied and the round must begin anew, because the source first had to write
+   * fresh entries, or a table must be staged as text.
+   */
+  async carry(
+    request: CarryRequest,
+    plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>,
+  ): Promise<ApplyResult | null> {
+    const read = await this.#read(request, plan);
+    if (read === null) return null;
+    this.options.signal?.throwIfAborted();
+    const { source } = this.ends;
+    const token = await source.offerContact(this.#token);
+    const { wanted: _, ...planned } = read.plan;
+    const result = await this.#apply({
+      ...planned,
+      staging: read.staged.id,
+      from: this.#position,
+      token,
+      horizon: read.horizon,
+      skewMs: this.#skewMs,
+      tables: read.staged.tables,
+    });
+    if (result.unsettled.length > 0) {
+      await source.settle(result.unsettled);
+      return null;
+    }
+    this.#token = token;
+    this.#position = planned.to;
+    await source.confirm(planned.to, token, result.seen, result.parked);
+    return result;
+  }
+
+  /** What applying the batch would do; nothing is applied. */
+  async preview(request: CarryRequest, plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>) {
+    const read = await this.#read(request, plan);
+    if (read === null) return null;
+    const { wanted: _, ...planned } = read.plan;
+    return await this.ends.target.preview({
+      ...planned,
+      staging: read.staged.id,
+      from: this.#position,
+      token: null,
+      horizon: read.horizon,
+      skewMs: this.#skewMs,
+      tables: read.staged.tables,
+    });
+  }
+
+  async #read(
+    request: CarryRequest,
+    plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>,
+  ): Promise<{ staged: Staged; plan: BatchPlan; horizon: string } | null> {
+    const { source, target } = this.ends;
+    const { onEvent, batchRows } = this.options;
+    try {
+      return await source.read({ ...request, limit: batchRows }, async (batch) => {
+        const planned = await plan(batch);
+        const kind = planned.mode === "copy" ? "copy" : "batch";
+        const staged = await carryBatch(batch, target, planned.wanted, this.#asText, (table, rows) =>
+          onEvent?.({ source: source.name, target: target.name, kind, table, rows, total: null }),
+        );
+        return { staged, plan: planned, horizon: batch.horizon };
+      });
+    } catch (error) {
+      if (!(error instanceof NotOfItsType)) throw error;
+      this.#asText.add(tableKey(error.table));
+      return null;
+    }
+  }
+
+  async #apply(request: ApplyRequest): Promise<ApplyResult> {
+    const { target, report } = this.ends;
+    for (;;) {
+      const result = await target.apply(request);
+      if (result.unsettled.length > 0) return result;
+      addResult(report, result.complete ? result : { ...result, tables: [], undecided: 0 });
+      if (result.complete) return result;
+      this.options.signal?.throwIfAborted();
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { Connection, Row } from "../db/connection.ts";
+import { quoteLiteral } from "../db/quote.ts";
+import { pinnedSettings } from "../db/session.ts";
+
+/** The steps of a round, as the statements name them: a stopped or cut session says where it stood. */
+export type Step =
+  | "source-state"
+  | "watch"
+  | "describe"
+  | "contact"
+  | "probe"
+  | "read-begin"
+  | "read-lock"
+  | "read-end"
+  | "read-rows"
+  | "settle"
+  | "confirm"
+  | "meet"
+  | "target-state"
+  | "reconcile"
+  | "stage-begin"
+  | "stage-prepare"
+  | "stage-rows"
+  | "closure"
+  | "apply"
+  | "preview"
+  | "note";
+
+/** Puts the step's name in front of a statement, where logs and `pg_stat_activity` show it. */
+export function step(name: Step, sql: string): string {
+  return `/* tandem:${name} */ ${sql}`;
+}
+
+/** A JSON document as a literal of SQL. */
+export function jsonLiteral(value: unknown): string {
+  return `${quoteLiteral(JSON.stringify(value))}::jsonb`;
+}
+
+/**
+ * Runs one statement in a transaction of its own, in one message, with the settings pinned: through a transaction
+ * pooler nothing that was set before holds. Returns the statement's rows.
+ */
+export async function call(connection: Connection, name: Step, statement: string): Promise<readonly Row[]> {
+  const answers = await connection.exec(
+    `begin isolation level read committed read write;\n${pinnedSettings(connection.serverVersion)}\n${step(name, statement)};\ncommit`,
+  );
+  return answers.at(-2)?.rows ?? [];
+}
+
+/** Runs a statement with one value, which is a JSON document, and parses it. */
+export async function callJson<T>(connection: Connection, name: Step, expression: string): Promise<T> {
+  const [row] = await call(connection, name, `select (${expression})::text as answer`);
+  return JSON.parse(row?.answer ?? "null") as T;
+}

@@ -1,0 +1,192 @@
+import type { Readable } from "node:stream";
+import type {
+  BatchRequest,
+  OpenBatch,
+  ParkedRow,
+  Position,
+  ReadRequest,
+  Source,
+  SourceState,
+  TableKeys,
+  TableShape,
+} from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
+import type { Connection } from "../db/connection.ts";
+import { quoteLiteral } from "../db/quote.ts";
+import { pinnedSettings } from "../db/session.ts";
+import { inTransaction } from "../db/transaction.ts";
+import { call, callJson, jsonLiteral, step } from "./session.ts";
+
+const nullable = (value: string | null): string => (value === null ? "null" : quoteLiteral(value));
+const textArray = (values: readonly string[] | null): string =>
+  values === null ? "null::text[]" : `array[${values.map(quoteLiteral).join(", ")}]::text[]`;
+const intArray = (values: readonly number[]): string => `'{${values.join(",")}}'::integer[]`;
+
+/** What a whole batch needs, as `tandem.batch_header` gives it. */
+interface Header {
+  readonly horizon: string;
+  readonly vector: boolean;
+  readonly known: Readonly<Record<string, Position | null>>;
+}
+
+/** The tables of a reading transaction. */
+interface Locked {
+  readonly ids: number[];
+  /** Null where there is nothing to lock. */
+  readonly statement: string | null;
+}
+
+/** Raised inside a reading transaction when a table without a lock turns out to have entries. */
+class MoreTables extends Error {}
+
+/** A PostgreSQL database as the source of a link. */
+export class PostgresSource implements Source {
+  readonly name: string;
+  readonly #connection: Connection;
+  readonly #target: string;
+  /** The target's id in the source. */
+  #peer = 0;
+  /** How long a reading transaction waits behind DDL, in milliseconds. */
+  readonly #lockTimeout: number;
+
+  constructor(connection: Connection, target: string, lockTimeout = 2_000) {
+    this.#connection = connection;
+    this.name = connection.node;
+    this.#target = target;
+    this.#lockTimeout = lockTimeout;
+  }
+
+  async state(): Promise<SourceState> {
+    const state = await callJson<{ peer: number; incarnation: string; clock: string; snapshot: Position }>(
+      this.#connection,
+      "source-state",
+      `tandem.source_state(${quoteLiteral(this.#target)})`,
+    );
+    this.#peer = state.peer;
+    return { incarnation: state.incarnation, clock: Date.parse(state.clock), now: state.snapshot };
+  }
+
+  async watch(): Promise<number> {
+    return await callJson<number>(this.#connection, "watch", "to_jsonb(tandem.watch())");
+  }
+
+  async shapes(): Promise<readonly TableShape[]> {
+    return await callJson<TableShape[]>(this.#connection, "describe", "tandem.describe_tables()");
+  }
+
+  async contactFits(token: string | null): Promise<boolean> {
+    const sql = `to_jsonb(coalesce(tandem.contact_fits(${this.#peer}, ${nullable(token)}::uuid), false))`;
+    return await callJson<boolean>(this.#connection, "contact", sql);
+  }
+
+  async offerContact(token: string | null): Promise<string> {
+    const sql = `to_jsonb(tandem.offer_contact(${this.#peer}, ${nullable(token)}::uuid))`;
+    return await callJson<string>(this.#connection, "contact", sql);
+  }
+
+  async hasEntries(from: Position): Promise<boolean> {
+    const sql = `to_jsonb(exists (select from tandem.tables_with_entries(${quoteLiteral(from)}::pg_snapshot)))`;
+    return await callJson<boolean>(this.#connection, "probe", sql);
+  }
+
+  /**
+   * Opens a reading transaction: locks first, then the one snapshot that everything is read in. Which tables to lock
+   * is looked up beforehand; where the snapshot shows entries in another one, it is begun anew with that one too.
+   */
+  async read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T> {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const locked = await this.#tablesToRead(request);
+      try {
+        return await this.#readLocked(request, locked, body);
+      } catch (error) {
+        if (!(error instanceof MoreTables)) throw error;
+      }
+    }
+    throw new TandemError("serialization", `node ${this.name}: tables kept changing while a batch was opened`, {
+      node: this.name,
+    });
+  }
+
+  async settle(keys: readonly TableKeys[]): Promise<void> {
+    for (const table of keys) {
+      const sql = `select tandem.settle(table_id, ${jsonLiteral(table.keys)}) from tandem.tracked_table
+        where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`;
+      await call(this.#connection, "settle", sql);
+    }
+  }
+
+  async confirm(position: Position, token: string, seen: Position, parked: readonly ParkedRow[]): Promise<void> {
+    const sql = `select tandem.confirm(${this.#peer}, ${quoteLiteral(position)}, ${quoteLiteral(token)},
+      ${quoteLiteral(seen)}, ${jsonLiteral(parked)})`;
+    await call(this.#connection, "confirm", sql);
+  }
+
+  #changedTables({ from, own }: BatchRequest): string {
+    const owned = own.map(
+      (table) => `union select table_id from tandem.tracked_table
+        where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
+    );
+    return `select tandem.tables_with_entries(${quoteLiteral(from)}) as id ${owned.join(" ")}`;
+  }
+
+  /** Ids and the LOCK statement, made in a transaction of its own: reading the catalog takes a snapshot, LOCK does not. */
+  async #tablesToRead(request: BatchRequest): Promise<Locked> {
+    const named = request.tables.map(
+      (table) => `union select table_id from tandem.tracked_table
+        where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
+    );
+    const sql = `(select jsonb_build_object('ids', to_jsonb(x.ids), 'statement', tandem.lock_statement(x.ids))
+      from (select tandem.related_tables(array(${this.#changedTables(request)} ${named.join(" ")})) as ids) x)`;
+    return await callJson<Locked>(this.#connection, "probe", sql);
+  }
+
+  #readLocked<T>(request: BatchRequest, { ids, statement }: Locked, body: (batch: OpenBatch) => Promise<T>): Promise<T> {
+    const connection = this.#connection;
+    const begin = `begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
+      set local lock_timeout = ${this.#lockTimeout}; /* tandem:read-begin */ select 1`;
+    return inTransaction(connection, begin, async () => {
+      if (statement) await connection.exec(step("read-lock", statement));
+      const [row] = await connection.query(
+        step(
+          "read-end",
+          `with changed as (${this.#changedTables(request)})
+          select tandem.describe_tables(${intArray(ids)})::text as shapes, tandem.batch_header(${this.#peer}, ${intArray(ids)})::text as header,
+            (select coalesce(jsonb_agg(id), '[]') from changed)::text as changed, b.position_to::text as position_to, b.cut::text as cut
+          from tandem.batch_end(${quoteLiteral(request.from)}, ${intArray(ids)}, ${request.limit}) b`,
+        ),
+      );
+      const changed = JSON.parse(row?.changed ?? "[]") as number[];
+      if (changed.some((id) => !ids.includes(id))) throw new MoreTables();
+      const shapes = JSON.parse(row?.shapes ?? "[]") as TableShape[];
+      const header = JSON.parse(row?.header ?? "{}") as Header;
+      const to = row?.position_to ?? request.from;
+      return await body({
+        to,
+        cut: row?.cut === "true",
+        tables: shapes,
+        changed: shapes.filter((table) => changed.includes(table.id)),
+        horizon: header.horizon,
+        known: (table) => header.known[`${table.schema}.${table.name}`] ?? null,
+        bound: (table, after, rows) => this.#bound(table, after, rows),
+        rows: (read) => this.#rows(read, to, header.vector),
+      });
+    });
+  }
+
+  async #bound(table: TableShape, after: readonly string[] | null, rows: number): Promise<readonly string[] | null> {
+    const sql = `select to_jsonb(tandem.copy_bound(${table.id}, ${textArray(after)}, ${rows}))::text as bound`;
+    const [row] = await this.#connection.query(step("read-rows", sql));
+    return row?.bound ? (JSON.parse(row.bound) as string[]) : null;
+  }
+
+  async #rows({ table, columns, unplaced, what }: ReadRequest, to: Position, vector: boolean): Promise<Readable> {
+    const lists = `${textArray(columns)}, ${textArray(unplaced)}`;
+    const query =
+      what.kind === "range"
+        ? `tandem.copy_query(${table.id}, ${this.#peer}, ${textArray(what.after)}, ${textArray(what.upto)}, ${lists}, ${vector})`
+        : `tandem.batch_query(${table.id}, ${what.kind === "keys" ? "null" : quoteLiteral(what.from)}, ${quoteLiteral(to)}, ${this.#peer},
+            ${lists}, ${jsonLiteral(what.keys)}, ${vector})`;
+    const [row] = await this.#connection.query(step("read-rows", `select ${query} as query`));
+    return this.#connection.copyOut(step("read-rows", `copy (${row?.query}) to stdout`));
+  }
+}

@@ -1,0 +1,145 @@
+import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
+import type {
+  ApplyRequest,
+  ApplyResult,
+  LinkState,
+  StagedTable,
+  Staging,
+  TableKeys,
+  TableName,
+  TablePreview,
+  TableShape,
+  Target,
+} from "../base/ends.ts";
+import type { Connection } from "../db/connection.ts";
+import { quoteLiteral } from "../db/quote.ts";
+import { pinnedSettings } from "../db/session.ts";
+import { inTransaction } from "../db/transaction.ts";
+import { carry } from "./copy.ts";
+import { call, callJson, jsonLiteral, step } from "./session.ts";
+
+/** The document that `tandem.inbound_state` answers with. */
+interface InboundState extends Omit<LinkState, "clock"> {
+  readonly peer: number;
+  readonly clock: string;
+}
+
+type AppliedDocument = Omit<ApplyResult, "tables"> & { readonly tables: Readonly<Record<string, ApplyResult["tables"][number]>> };
+
+const readWrite = "begin isolation level read committed read write;";
+
+/** A staged table as the SQL side wants it. */
+const planned = ({ shape, columns, asText, known }: StagedTable) => ({ id: shape.id, columns, as_text: asText, known });
+
+/** A PostgreSQL database as the target of a link. */
+export class PostgresTarget implements Target {
+  readonly name: string;
+  readonly #connection: Connection;
+  readonly #source: string;
+  /** The source's id in the target. */
+  #peer = 0;
+  /** How long this applier waits for another one of the same link, in milliseconds. */
+  readonly #lockTimeout: number;
+
+  constructor(connection: Connection, source: string, lockTimeout = 30_000) {
+    this.#connection = connection;
+    this.name = connection.node;
+    this.#source = source;
+    this.#lockTimeout = lockTimeout;
+  }
+
+  async meet(incarnation: string): Promise<void> {
+    const sql = `select tandem.check_identity(), tandem.meet(${quoteLiteral(this.#source)}, ${quoteLiteral(incarnation)})`;
+    await call(this.#connection, "meet", sql);
+  }
+
+  async state(): Promise<LinkState> {
+    const sql = `tandem.inbound_state(${quoteLiteral(this.#source)})`;
+    const { peer, clock, ...state } = await callJson<InboundState>(this.#connection, "target-state", sql);
+    this.#peer = peer;
+    return { ...state, clock: Date.parse(clock) };
+  }
+
+  async shapes(): Promise<readonly TableShape[]> {
+    return await callJson<TableShape[]>(this.#connection, "describe", "tandem.describe_tables()");
+  }
+
+  async reconcile(source: readonly TableShape[]): Promise<number> {
+    const sql = `to_jsonb(tandem.reconcile_tables(${this.#peer}, ${jsonLiteral(source)}))`;
+    return await callJson<number>(this.#connection, "reconcile", sql);
+  }
+
+  async copyOrder(tables: readonly TableName[]): Promise<readonly TableName[]> {
+    const names = jsonLiteral(tables.map(({ schema, name }) => ({ schema, name })));
+    const sql = `(select coalesce(jsonb_agg(jsonb_build_object('schema', e ->> 'schema', 'name', e ->> 'table') order by i), '[]')
+      from jsonb_array_elements(tandem.parents_first((select coalesce(jsonb_agg(jsonb_build_object('id', t.table_id, 'schema', t.schema_name, 'table', t.table_name)), '[]')
+        from tandem.tracked_table t join jsonb_array_elements(${names}) n on (n ->> 'schema', n ->> 'name') = (t.schema_name, t.table_name)))) with ordinality x (e, i))`;
+    return await callJson<TableName[]>(this.#connection, "describe", sql);
+  }
+
+  /** One transaction, which holds the link: what is staged in it is seen by nobody before it ends. */
+  async stage<T>(body: (staging: Staging) => Promise<T>): Promise<T> {
+    const id = randomUUID();
+    const begin = `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
+      set local lock_timeout = ${this.#lockTimeout};
+      ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)}`;
+    return await inTransaction(this.#connection, begin, () =>
+      body({
+        id,
+        fill: (table, rows, append) => this.#fill(table, rows, append),
+        closure: (tables) => this.#closure(tables),
+      }),
+    );
+  }
+
+  /**
+   * BEGIN, the whole of the applying and COMMIT travel in one message: from the first row lock on, nothing waits for
+   * the network.
+   */
+  async apply(request: ApplyRequest): Promise<ApplyResult> {
+    const answers = await this.#connection.exec(
+      `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
+      ${step("apply", `select tandem.apply_batch(${jsonLiteral(this.#document(request))})::text as answer`)};\ncommit`,
+    );
+    const { tables, ...result } = JSON.parse(answers.at(-2)?.rows[0]?.answer ?? "null") as AppliedDocument;
+    return { ...result, tables: Object.values(tables ?? {}) };
+  }
+
+  async preview(request: ApplyRequest): Promise<readonly TablePreview[]> {
+    const answers = await this.#connection.exec(
+      `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
+      ${step("preview", `select tandem.preview_batch(${jsonLiteral(this.#document(request))})::text as answer`)};\nrollback`,
+    );
+    const { tables } = JSON.parse(answers.at(-2)?.rows[0]?.answer ?? "null") as { tables: TablePreview[] };
+    return tables;
+  }
+
+  async noteError(error: string | null): Promise<void> {
+    const sql = `select tandem.note_error(${this.#peer}, ${error === null ? "null" : quoteLiteral(error)})`;
+    await call(this.#connection, "note", sql);
+  }
+
+  #document({ tables, skewMs, ...request }: ApplyRequest): object {
+    return {
+      ...request,
+      peer: this.#peer,
+      source: this.#source,
+      skew: `${skewMs} milliseconds`,
+      tables: tables.map(planned),
+    };
+  }
+
+  async #fill(table: Omit<StagedTable, "known">, rows: Readable, append: boolean): Promise<number> {
+    const columns = `array[${table.columns.map(quoteLiteral).join(", ")}]::text[]`;
+    const sql = `select tandem.prepare_stage(${this.#peer}, ${table.shape.id}, ${columns}, ${table.asText}, ${append}) as command`;
+    const [row] = await this.#connection.query(step("stage-prepare", sql));
+    return await carry(rows, this.#connection.copyIn(step("stage-rows", row?.command ?? "")));
+  }
+
+  async #closure(tables: readonly StagedTable[]): Promise<readonly TableKeys[]> {
+    const plans = `tandem.make_plans(${this.#peer}, ${jsonLiteral(tables.map(planned))}, false)`;
+    const [row] = await this.#connection.query(step("closure", `select tandem.closure(${this.#peer}, ${plans})::text as keys`));
+    return JSON.parse(row?.keys ?? "[]") as TableKeys[];
+  }
+}

@@ -1,0 +1,43 @@
+import type { Config, LinkConfig, NodeConfig } from "../config/config.ts";
+import { connect } from "../db/connect.ts";
+import type { Connection } from "../db/connection.ts";
+import { checkCompat } from "../install/compat.ts";
+import { Link } from "../link/link.ts";
+import type { LinkOptions } from "../link/round-context.ts";
+import { PostgresSource } from "../postgres/source.ts";
+import { PostgresTarget } from "../postgres/target.ts";
+
+/** A link with the two connections it works on. */
+export interface OpenLink extends AsyncDisposable {
+  readonly link: Link;
+  /** True once one of the connections is lost. */
+  readonly broken: boolean;
+}
+
+/** The configured node of that name. */
+export function nodeOf(config: Config, name: string): NodeConfig {
+  const node = config.nodes.find((candidate) => candidate.name === name);
+  if (!node) throw new Error(`node ${name} is not configured`);
+  return node;
+}
+
+/** Connects both ends of a link and sees that Tandem is installed in both, in this version. */
+export async function openLink(config: Config, { source, target }: LinkConfig, options: LinkOptions): Promise<OpenLink> {
+  const connections: Connection[] = [];
+  const dispose = async () => {
+    await Promise.all(connections.map((connection) => connection.close()));
+  };
+  try {
+    for (const name of [source, target]) {
+      const connection = await connect(nodeOf(config, name), `link ${source} ${target}`, { signal: options.signal });
+      connections.push(connection);
+      await checkCompat(connection);
+    }
+    const [from, to] = connections as [Connection, Connection];
+    const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), options);
+    return { link, [Symbol.asyncDispose]: dispose, get broken() { return from.broken || to.broken; } };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
