@@ -159,6 +159,15 @@ create index conflict_peer on tandem.conflict (peer_id);
 create index conflict_detected on tandem.conflict (detected_at);
 comment on table tandem.conflict is 'Two changes of one row where neither writer had seen the other''s; both images, each column as its own text. Null values: the row was gone.';
 
+create table tandem.reasserted_pair (
+  schema_name text not null,
+  table_name text not null,
+  local_key text[] not null,
+  incoming_key text[] not null,
+  primary key (schema_name, table_name, local_key, incoming_key)
+);
+comment on table tandem.reasserted_pair is 'Rows written anew because an incoming row claims their unique value and others refer to them: once per pair.';
+
 create table tandem.interleaved_sequence (
   schema_name text not null,
   sequence_name text not null,
@@ -194,6 +203,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.verdict, tandem.interleaved_sequence, tandem.conflict, tandem.parked_change,
+drop table tandem.sql_file, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

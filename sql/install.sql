@@ -1,5 +1,6 @@
 -- Every file of sql/, in an order in which each finds what it needs. Run by "tandem migrate" in one transaction, or by psql -f.
 set check_function_bodies = off;
+\ir admin/version.sql
 \ir admin/naming.sql
 \ir capture/stamp.sql
 \ir capture/candidates.sql
@@ -31,6 +32,7 @@ set check_function_bodies = off;
 \ir conflict/record.sql
 \ir conflict/foreign_keys.sql
 \ir conflict/closure.sql
+\ir conflict/unique.sql
 \ir monitor/changelog.sql
 \ir monitor/views.sql
 \ir admin/grants.sql

@@ -86,7 +86,10 @@ begin
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
-    v_plans := tandem.decide_foreign_keys(v_plans);
+    -- Forbidden deletions and rejected claims bring each other about: one fixpoint.
+    while tandem.reject_deletions(v_plans) + tandem.reject_claims(v_plans) > 0 loop
+    end loop;
+    v_plans := tandem.mark_actions(tandem.mark_unique(v_plans));
     v_newest := null;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
@@ -110,6 +113,7 @@ begin
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan);
     end if;
+    perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan);
   end loop;
   perform tandem.advance_sequences(v_plans);

@@ -71,11 +71,11 @@ begin
   v_next := v_state.last_value + case when v_state.is_called then q.seqincrement else 0 end;
   select x.* into i from tandem.interleaved_sequence x
   join pg_class c on c.oid = p_sequence and c.relname = x.sequence_name and c.relnamespace = (select n.oid from pg_namespace n where n.nspname = x.schema_name);
-  v_wanted := p_value + sign(q.seqincrement);
+  v_wanted := p_value + sign(q.seqincrement::numeric);
   if i.modulus is not null then
-    v_wanted := v_wanted + sign(q.seqincrement) * mod(mod(sign(q.seqincrement) * (i.residue - v_wanted), i.modulus) + i.modulus, i.modulus);
+    v_wanted := v_wanted + sign(q.seqincrement::numeric) * mod(mod(sign(q.seqincrement::numeric) * (i.residue - v_wanted), i.modulus) + i.modulus, i.modulus);
   end if;
-  if (v_wanted - v_next) * sign(q.seqincrement) > 0 then
+  if (v_wanted - v_next) * sign(q.seqincrement::numeric) > 0 then
     if v_wanted between q.seqmin and q.seqmax then
       perform setval(p_sequence, v_wanted::bigint, false);
     else
@@ -106,14 +106,14 @@ begin
     order by 3, 4
   loop
     continue when (q.modulus, q.residue) is not distinct from (p_modulus, p_residue) and abs(q.seqincrement) = p_modulus;
-    execute format('alter sequence %s increment by %s', q.sequence, sign(q.seqincrement) * p_modulus);
+    execute format('alter sequence %s increment by %s', q.sequence, sign(q.seqincrement::numeric) * p_modulus);
     insert into tandem.interleaved_sequence (schema_name, sequence_name, increment_before, modulus, residue)
     values (q.schema_name, q.sequence_name, coalesce(q.increment_before, q.seqincrement), p_modulus, p_residue)
     on conflict (schema_name, sequence_name) do update set modulus = p_modulus, residue = p_residue;
     execute format('select last_value, is_called from %s', q.sequence) into v_state;
     perform setval(q.sequence, x.v, false)
-    from (select (v_state.last_value + case when v_state.is_called then sign(q.seqincrement) else 0 end)::bigint as b) y
-    cross join lateral (select (y.b + sign(q.seqincrement) * mod(mod(sign(q.seqincrement) * (p_residue - y.b), p_modulus::numeric) + p_modulus, p_modulus::numeric))::bigint as v) x;
+    from (select (v_state.last_value + case when v_state.is_called then sign(q.seqincrement::numeric) else 0 end)::bigint as b) y
+    cross join lateral (select (y.b + sign(q.seqincrement::numeric) * mod(mod(sign(q.seqincrement::numeric) * (p_residue - y.b), p_modulus::numeric) + p_modulus, p_modulus::numeric))::bigint as v) x;
     v_done := v_done + 1;
   end loop;
   return v_done;

@@ -14,6 +14,9 @@ declare
 begin
   for v_try in 1..100 loop
     begin
+      for v_plan in select e from jsonb_array_elements(p_plans) e loop
+        perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
+      end loop;
       v_counts := tandem.write_rows(p_plans, p_where);
       v_found := '[]';
       for v_plan in select e from jsonb_array_elements(p_plans) e loop

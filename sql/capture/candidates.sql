@@ -1,9 +1,10 @@
 -- tandem.table_key(p_relid): the key that a table is tracked by, or no row.
 -- Primary key, else the unique index with the fewest columns (then by its columns' names, so that all nodes choose alike):
--- not null, not deferrable, not partial, no expressions. Operators are the index's own, schema-qualified.
+-- not null, not deferrable, not partial, no expressions. Operators are the index's own; types and operators are named with their
+-- schemas (format_type leaves out one that is on the search_path, so that is pinned).
 create or replace function tandem.table_key(p_relid oid)
 returns table (index_oid oid, key_columns text[], key_types text[], key_operators text[])
-language sql stable as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select i.indexrelid, c.names, c.types, c.operators
   from pg_index i
   cross join lateral (

@@ -17,90 +17,94 @@ comment on function tandem.applying_here(integer) is 'Whether the applier itself
 -- REPEATABLE READ transaction older than the installation can still write. SECURITY DEFINER with a pinned search_path: who
 -- writes needs no right on Tandem's schemas. The stamp of each row is newer than the key's newest entry, so stamps of one key
 -- strictly increase here even while this clock is behind or steps back.
+-- SERIALIZABLE transactions do not look that entry up: they would read pages of the log that every other writer writes to, and
+-- abort each other for it. Where two of them stamp one key alike the reader settles it (tandem.settle).
+-- enable_seqscan is off: a plan made while the log was tiny lives on in the session, and would read all of it for each row.
 create or replace function tandem.make_capture_function(p_table_id integer) returns void
 language plpgsql as $$
 declare
   t tandem.tracked_table;
   v_node text;
-  v_keys text;      -- k1, k2
-  v_count integer;
+  v_name text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
-  v_count := cardinality(t.key_columns);
-  v_keys := array_to_string(array(select 'k' || i from generate_series(1, v_count) i), ', ');
+  v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
   v_body := format($body$
+#variable_conflict use_variable
 declare
   v_now timestamptz;
+  v_blind boolean;
 begin
   if current_setting('tandem.applying', true) <> '' and tandem.applying_here(%1$s) then
     return null;
   end if;
   v_now := tandem.next_stamp();
+  v_blind := current_setting('transaction_isolation') = 'serializable';
   if tg_op = 'TRUNCATE' then
-    execute %2$L || tg_relid::regclass || ' o' using v_now;
+    perform set_config('enable_seqscan', 'on', true);
+    execute %2$L || tg_relid::regclass || ' o' using v_now, v_blind;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
-      %3$s
+      %3$s;
     elsif tg_op = 'UPDATE' then
-      %4$s
+      %4$s;
     else
-      %5$s
+      %5$s;
     end if;
   elsif tg_op = 'INSERT' then
-    %6$s
+    %6$s;
   elsif tg_op = 'DELETE' then
-    %8$s
+    %8$s;
   else
-    if %9$s then
-      %8$s
+    if not (%9$s) then
+      %8$s;
     end if;
     if tg_nargs = 0 then
-      %7$s
+      %7$s;
     end if;
   end if;
   return null;
 end
 $body$,
     t.table_id,
-    tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from '),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n') || ';',
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n') || ';',
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o') || ';',
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '') || ';',
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '') || ';',
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '') || ';',
-    format('row(%s) is distinct from row(%s)',
-      array_to_string(tandem.columns('old', t.key_columns), ', '), array_to_string(tandem.columns('new', t.key_columns), ', ')));
+    tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
+    tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)));
   if v_body is distinct from (
-    select p.prosrc from pg_proc p
-    where p.oid = to_regprocedure(format('tandem_log.%I()', tandem.object_name('capture ', t.schema_name, t.table_name))))
+    select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
     execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
-      ' set search_path = pg_catalog, pg_temp as %L', tandem.object_name('capture ', t.schema_name, t.table_name), v_body);
-    execute format('revoke execute on function tandem_log.%I() from public',
-      tandem.object_name('capture ', t.schema_name, t.table_name));
-    execute format('comment on function tandem_log.%I() is %L', tandem.object_name('capture ', t.schema_name, t.table_name),
+      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off as %L', v_name, v_body);
+    execute format('revoke execute on function tandem_log.%I() from public', v_name);
+    execute format('comment on function tandem_log.%I() is %L', v_name,
       format('Writes each change of %I.%I to its change log.', t.schema_name, t.table_name));
   end if;
 end $$;
 comment on function tandem.make_capture_function(integer) is 'Makes the capture function of a tracked table.';
 
--- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from) -> text
--- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty).
+-- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from, p_blind) -> text
+-- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty), each stamped p_now or, if
+-- that is not newer than the key's newest entry, after that one. p_blind: a condition under which that entry is not looked up.
+-- The order names the key too, so that the log's index by key serves it whatever the planner thinks of the log's size.
 create or replace function tandem.capture_insert(
-  p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text) returns text
+  p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text default 'false') returns text
 language sql stable as $$
   select format(
     'insert into tandem_log.%1$I (xid, stamp, op, origin, %2$s)
-      select pg_current_xact_id(), greatest(%3$s, tandem.after((select l.stamp from tandem_log.%1$I l where %4$s
-        order by %5$s, l.stamp desc limit 1))), %6$L, %7$L, %8$s %9$s',
+      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s
+        order by %5$s, l.stamp desc limit 1) end), %6$L, %7$L, %8$s %9$s',
     p_table.log_name,
     array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
     p_now,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_keys)), p_keys),
     array_to_string(array(select 'l.k' || i || ' desc' from generate_series(1, cardinality(p_keys)) i), ', '),
-    p_op, p_node, array_to_string(p_keys, ', '), p_from)
+    p_op, p_node, array_to_string(p_keys, ', '), p_from, p_blind)
 $$;
-comment on function tandem.capture_insert(tandem.tracked_table, text, text, text, text[], text) is 'The insert into a change log that a trigger runs.';
+comment on function tandem.capture_insert(tandem.tracked_table, text, text, text, text[], text, text) is 'The insert into a change log that a trigger runs.';

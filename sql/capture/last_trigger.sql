@@ -65,6 +65,9 @@ declare
   v_columns text[] := current_setting('tandem.columns_of_' || p_table_id, true)::text[];
   v_result p_new%type;
 begin
+  if coalesce(v_stage, '') = '' then
+    return p_new;
+  end if;
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   execute format('select %s from (select ($1).*) o left join lateral (select true as staged, s.* from tandem_log.%I s where %s limit 1) s on true',
     (select string_agg(

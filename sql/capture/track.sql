@@ -1,6 +1,7 @@
 -- tandem.track_table(p_schema, p_table, p_policy, p_updated_at) -> boolean
 -- Starts to capture a table, or brings what is there up to date; returns whether anything had to be done. The caller sets
--- lock_timeout and tries again on 55P03: live traffic is never held up for long.
+-- lock_timeout and tries again on 55P03: live traffic is never held up for long. A table that was dropped and made again under its
+-- name keeps its log, which takes up what is there now and what is gone.
 -- Errors: TD010 no such table; TD011 the table cannot be tracked, with the reason; TD001 the node is not configured.
 create or replace function tandem.track_table(
   p_schema text, p_table text, p_policy text default 'newest', p_updated_at text default null) returns boolean
@@ -10,7 +11,7 @@ declare
   t tandem.tracked_table;
   k record;
   v_done boolean := false;
-  v_log text;
+  v_recreated boolean := false;
 begin
   if not exists (select from tandem.local_node) then
     raise exception 'this database is not configured as a node' using errcode = 'TD001';
@@ -23,6 +24,11 @@ begin
     raise exception 'table %.% %', quote_ident(p_schema), quote_ident(p_table), c.reason using errcode = 'TD011';
   end if;
   select * into strict k from tandem.table_key(c.relid);
+  -- A table that was renamed is another table to its peers.
+  perform tandem.untrack_table(x.schema_name, x.table_name) from tandem.tracked_table x
+  where x.relid = c.relid and (x.schema_name, x.table_name) <> (p_schema, p_table);
+  perform tandem.follow_key(x.table_id) from tandem.tracked_table x
+  where (x.schema_name, x.table_name, x.relid) = (p_schema, p_table, c.relid);
   select * into t from tandem.tracked_table where schema_name = p_schema and table_name = p_table;
   if found and (t.key_columns, t.key_types, t.key_operators, t.partitioned)
     is distinct from (k.key_columns, k.key_types, k.key_operators, c.partitioned)
@@ -32,16 +38,16 @@ begin
     t := null;
     v_done := true;
   end if;
-  v_log := tandem.object_name('', p_schema, p_table);
   if t.table_id is null then
     insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view,
       key_columns, key_types, key_operators, partitioned, conflict_policy, updated_at_column)
-    values (p_schema, p_table, c.relid, v_log, tandem.changelog_view_name(p_schema, p_table),
+    values (p_schema, p_table, c.relid, tandem.object_name('', p_schema, p_table), tandem.free_changelog_name(p_schema, p_table),
       k.key_columns, k.key_types, k.key_operators, c.partitioned, p_policy, p_updated_at)
     returning * into t;
     perform tandem.make_log(t.table_id);
     v_done := true;
   elsif (t.relid, t.conflict_policy, t.updated_at_column) is distinct from (c.relid, p_policy, p_updated_at) then
+    v_recreated := t.relid <> c.relid;
     update tandem.tracked_table set relid = c.relid, conflict_policy = p_policy, updated_at_column = p_updated_at
     where table_id = t.table_id;
     v_done := true;
@@ -50,6 +56,10 @@ begin
   perform tandem.make_changelog_view(t.table_id);
   if tandem.arm_table(t.table_id) then
     v_done := true;
+  end if;
+  if v_recreated then
+    perform tandem.log_again(t.table_id, c.relid::regclass::text, 'I');
+    perform tandem.log_gone(t.table_id);
   end if;
   return tandem.arm_last_trigger(t.table_id) or v_done;
 end $$;

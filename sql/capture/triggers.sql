@@ -1,54 +1,75 @@
--- tandem.arm_table(p_table_id) -> boolean
--- Makes sure that a tracked table has its capture triggers, ENABLE ALWAYS; returns whether anything had to be done. Takes no
--- lock on the table when nothing has; else SHARE ROW EXCLUSIVE, until the end of the transaction.
+-- tandem.wanted_triggers(p_table_id) -> rows
+-- The capture triggers that a tracked table must have, for tandem.arm_table to make and tandem.capture_intact to look for.
 -- Ordinary tables: statement-level triggers with transition tables, a row-level one only for updates that change the key.
--- Partitioned tables: row-level triggers, which PostgreSQL clones into partitions that come later; TRUNCATE is caught at
--- each leaf, for truncating a leaf does not fire the parent's trigger, and at the parent, for leaves that came since.
+-- Partitioned tables: row-level triggers, which PostgreSQL clones into partitions that come later; TRUNCATE is caught at the
+-- table, at each leaf and at what lies between, for truncating one of them fires no trigger of those above it.
+create or replace function tandem.wanted_triggers(p_table_id integer)
+returns table (relid oid, name text, event text, detail text, argument text)
+language sql stable as $$
+  select t.relid, w.name, w.event, w.detail, w.argument
+  from tandem.tracked_table t
+  cross join lateral (values
+    (false, 'tandem_insert', 'after insert', 'referencing new table as tandem_new for each statement', ''),
+    (false, 'tandem_update', 'after update', 'referencing new table as tandem_new for each statement', ''),
+    (false, 'tandem_delete', 'after delete', 'referencing old table as tandem_old for each statement', ''),
+    (false, 'tandem_key', 'after update', format('for each row when (not (%s))',
+      tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns))), '''key'''),
+    (true, 'tandem_row', 'after insert or update or delete', 'for each row', '')
+  ) w (partitioned, name, event, detail, argument)
+  where t.table_id = p_table_id and w.partitioned = t.partitioned
+  union all
+  select coalesce(h.relid, t.relid), 'tandem_truncate', 'before truncate', 'for each statement', ''
+  from tandem.tracked_table t
+  left join lateral pg_partition_tree(t.relid) h on t.partitioned
+  where t.table_id = p_table_id
+$$;
+comment on function tandem.wanted_triggers(integer) is 'The capture triggers of a tracked table.';
+
+-- tandem.arm_table(p_table_id) -> boolean
+-- Makes sure that a tracked table has its capture triggers, ENABLE ALWAYS, calling its own function; returns whether anything had
+-- to be done. Takes no lock on the table when nothing has; else SHARE ROW EXCLUSIVE, until the end of the transaction.
 create or replace function tandem.arm_table(p_table_id integer) returns boolean
 language plpgsql as $$
 declare
   t tandem.tracked_table;
   v_function text;
   v_leaves text[];
+  v_shape text;
   v_done boolean := false;
   r record;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  v_function := format('tandem_log.%I()', tandem.object_name('capture ', t.schema_name, t.table_name));
-  v_leaves := tandem.leaves(t.relid);
+  v_function := format('tandem_log.%I', tandem.object_name('capture ', t.schema_name, t.table_name));
+  -- A trigger of the same name that calls another function is of a table that bore this one's place before (renamed since).
   for r in
-    select w.relid, w.name, w.definition
-    from (
-      select t.relid, 'tandem_insert', 'after insert on %s referencing new table as tandem_new for each statement' where not t.partitioned
-      union all select t.relid, 'tandem_update', 'after update on %s referencing new table as tandem_new for each statement' where not t.partitioned
-      union all select t.relid, 'tandem_delete', 'after delete on %s referencing old table as tandem_old for each statement' where not t.partitioned
-      union all select t.relid, 'tandem_key', 'after update on %s for each row when (' ||
-        format('row(%s) is distinct from row(%s)', array_to_string(tandem.columns('old', t.key_columns), ', '),
-          array_to_string(tandem.columns('new', t.key_columns), ', ')) || ')' where not t.partitioned
-      union all select t.relid, 'tandem_row', 'after insert or update or delete on %s for each row' where t.partitioned
-      union all select t.relid, 'tandem_truncate', 'before truncate on %s for each statement'
-      union all select l.relid::regclass, 'tandem_truncate', 'before truncate on %s for each statement'
-        from unnest(v_leaves) l (relid) where t.partitioned
-    ) w (relid, name, definition)
+    select g.tgrelid::regclass as rel, g.tgname
+    from tandem.wanted_triggers(p_table_id) w join pg_trigger g on g.tgrelid = w.relid and g.tgname = w.name
+    where g.tgfoid <> to_regprocedure(v_function || '()') and g.tgparentid = 0
+  loop
+    execute format('drop trigger %I on %s', r.tgname, r.rel);
+  end loop;
+  for r in
+    select w.* from tandem.wanted_triggers(p_table_id) w
     where not exists (select from pg_trigger g where g.tgrelid = w.relid and g.tgname = w.name)
   loop
-    execute format('create trigger %I ' || r.definition || ' execute function %s', r.name, r.relid::regclass,
-      case r.name when 'tandem_key' then replace(v_function, '()', '(''key'')') else v_function end);
+    execute format('create trigger %I %s on %s %s execute function %s(%s)',
+      r.name, r.event, r.relid::regclass, r.detail, v_function, r.argument);
     v_done := true;
   end loop;
   for r in
     select g.tgrelid::regclass as rel, g.tgname
     from pg_trigger g
     where (g.tgrelid = t.relid or g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h))
-      and g.tgname in ('tandem_insert', 'tandem_update', 'tandem_delete', 'tandem_key', 'tandem_row', 'tandem_truncate')
-      and g.tgenabled <> 'A'
+      and g.tgfoid = to_regprocedure(v_function || '()') and g.tgenabled <> 'A'
     order by g.tgrelid, g.tgname
   loop
     execute format('alter table only %s enable always trigger %I', r.rel, r.tgname);
     v_done := true;
   end loop;
-  if v_leaves is distinct from t.leaves or t.shape is distinct from tandem.table_shape(t.relid) then
-    update tandem.tracked_table set leaves = v_leaves, shape = tandem.table_shape(t.relid) where table_id = p_table_id;
+  v_leaves := tandem.leaves(t.relid);
+  v_shape := tandem.table_shape(t.relid);
+  if v_leaves is distinct from t.leaves or v_shape is distinct from t.shape then
+    update tandem.tracked_table set leaves = v_leaves, shape = v_shape where table_id = p_table_id;
     v_done := true;
   end if;
   return v_done;
@@ -68,11 +89,18 @@ $$;
 comment on function tandem.leaves(oid) is 'Leaf partitions of a table.';
 
 -- tandem.table_shape(p_relid) -> text
--- A fingerprint of a table's columns (numbers, names, types): a column added, dropped, renamed or retyped changes it.
+-- What tandem.watch() compares, as jsonb's text: columns (number: name and type) and, for a partitioned table, the leaves, each with
+-- the id of its capture trigger, which is another one when it was detached and attached again in between.
 create or replace function tandem.table_shape(p_relid oid) returns text
-language sql stable as $$
-  select md5(string_agg(format('%s %I %s', a.attnum, a.attname, format_type(a.atttypid, a.atttypmod)), ',' order by a.attnum))
-  from pg_attribute a
-  where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select jsonb_build_object(
+    'columns', (select jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)))
+      from pg_attribute a where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped),
+    'leaves', (select jsonb_object_agg(format('%I.%I', n.nspname, c.relname), g.oid)
+      from pg_partition_tree(p_relid) h
+      join pg_class c on c.oid = h.relid
+      join pg_namespace n on n.oid = c.relnamespace
+      left join pg_trigger g on g.tgrelid = h.relid and g.tgname = 'tandem_row'
+      where h.isleaf and h.relid <> p_relid))::text
 $$;
-comment on function tandem.table_shape(oid) is 'Fingerprint of a table''s columns.';
+comment on function tandem.table_shape(oid) is 'Fingerprint of a table''s columns and leaves.';

@@ -1,72 +1,121 @@
 -- tandem.watch() -> integer
 -- Looks for ways around capture and closes them; returns how many tables needed it. Called at the start of a round and by
--- migrate, cheap when nothing has changed. Partitions that came: their triggers are completed and their rows enter the log as
--- inserts. Partitions that went: the rows of a detached one that still exists enter it as deletions. A capture trigger that is
--- not ALWAYS any more, or missing (somebody disabled, enabled or dropped it), or a column added with a default that differs from
--- row to row: the table is armed again and all its keys enter the log, so that its peers compare it before it flows on.
+-- migrate, in a READ COMMITTED transaction; cheap when nothing has changed.
+-- A key column that was renamed: the capture follows. Partitions that came, or were away: their triggers are completed and their
+-- rows enter the log as inserts. Partitions that went: the rows of a detached one that still exists enter it as deletions, and so do
+-- the keys that the log knows and the table has no more. A capture trigger that is not ALWAYS any more, or missing (somebody disabled,
+-- enabled or dropped it), or a column added with a default that differs from row to row or from node to node: the table is armed
+-- again and all its keys enter the log, those that are gone as deletions, so that its peers compare it before it flows on.
 create or replace function tandem.watch() returns integer
 language plpgsql as $$
 declare
   r record;
   v_changed integer := 0;
   v_leaf text;
+  v_gone boolean;
 begin
   for r in
-    select t.*, tandem.leaves(t.relid) as now_leaves, tandem.table_shape(t.relid) as now_shape,
-      tandem.capture_intact(t.table_id) as intact
+    select t.*, s.shape as now_shape, tandem.capture_intact(t.table_id) as intact
     from tandem.tracked_table t
+    cross join lateral tandem.table_shape(t.relid) s (shape)
     where exists (select from pg_class c where c.oid = t.relid)
+    order by t.table_id
   loop
-    continue when r.intact and r.leaves = r.now_leaves and r.shape is not distinct from r.now_shape;
+    continue when r.intact and r.shape is not distinct from r.now_shape;
     v_changed := v_changed + 1;
+    perform tandem.follow_key(r.table_id);
     perform tandem.arm_table(r.table_id);
-    if not r.intact or (r.shape <> r.now_shape and tandem.added_with_default(r.relid)) then
+    if not r.intact or tandem.added_with_default(r.relid, r.shape) then
       perform tandem.log_again(r.table_id, r.relid::regclass::text, 'U');
-    else
-      foreach v_leaf in array r.now_leaves loop
-        if v_leaf <> all (r.leaves) then
-          perform tandem.log_again(r.table_id, v_leaf, 'I');
-        end if;
-      end loop;
+      perform tandem.log_gone(r.table_id);
+      continue;
     end if;
-    foreach v_leaf in array r.leaves loop
-      if v_leaf <> all (r.now_leaves) and to_regclass(v_leaf) is not null then
-        execute format('drop trigger if exists tandem_truncate on %s', v_leaf);
-        perform tandem.log_again(r.table_id, v_leaf, 'D');
-      end if;
+    v_gone := false;
+    for v_leaf in
+      select k from jsonb_each_text(nullif(r.now_shape::jsonb -> 'leaves', 'null')) n (k, v)
+      where n.v is distinct from r.shape::jsonb -> 'leaves' ->> k
+    loop
+      perform tandem.log_again(r.table_id, v_leaf, 'I');
+      v_gone := true;
     end loop;
+    foreach v_leaf in array r.leaves loop
+      continue when r.now_shape::jsonb -> 'leaves' ? v_leaf;
+      if to_regclass(v_leaf) is not null then
+        execute format('drop trigger if exists tandem_truncate on %s', v_leaf);
+        perform tandem.log_gone(r.table_id, v_leaf);
+      end if;
+      v_gone := true;
+    end loop;
+    if v_gone then
+      perform tandem.log_gone(r.table_id);
+    end if;
   end loop;
   return v_changed;
 end $$;
 comment on function tandem.watch() is 'Finds and closes ways around capture.';
 
 -- tandem.capture_intact(p_table_id) -> boolean
--- Whether every capture trigger is there and fires always.
+-- Whether every capture trigger is there, calls the table's function and fires always. Partitions that have come since the table was
+-- last armed may still lack the one for TRUNCATE.
 create or replace function tandem.capture_intact(p_table_id integer) returns boolean
 language sql stable as $$
-  select case when t.partitioned
-      then (select count(*) = 1 from pg_trigger g where g.tgrelid = t.relid and g.tgname = 'tandem_row' and g.tgenabled = 'A')
-        and not exists (select from pg_trigger g join pg_partition_tree(t.relid) h on g.tgrelid = h.relid
-          where g.tgname in ('tandem_row', 'tandem_truncate') and g.tgenabled <> 'A')
-      else (select count(*) = 5 from pg_trigger g where g.tgrelid = t.relid and g.tgenabled = 'A'
-        and g.tgname in ('tandem_insert', 'tandem_update', 'tandem_delete', 'tandem_key', 'tandem_truncate')) end
+  select not exists (
+    select from tandem.wanted_triggers(p_table_id) w
+    where not exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+        where g.tgrelid = w.relid and g.tgname = w.name and g.tgenabled = 'A'
+          and p.pronamespace = 'tandem_log'::regnamespace and p.proname = tandem.object_name('capture ', t.schema_name, t.table_name))
+      and (w.relid = t.relid or w.relid in (select to_regclass(l) from unnest(t.leaves) l)))
+    and not exists (
+      select from pg_trigger g join pg_partition_tree(t.relid) h on g.tgrelid = h.relid
+      where t.partitioned and g.tgname in ('tandem_row', 'tandem_truncate') and g.tgenabled <> 'A')
   from tandem.tracked_table t where t.table_id = p_table_id
 $$;
 comment on function tandem.capture_intact(integer) is 'Whether a table''s capture triggers are all there and ALWAYS.';
 
--- tandem.added_with_default(p_relid) -> boolean
--- Whether a column has a default that may differ from row to row (any that is not a plain constant in the catalog): adding it
--- rewrote the table without firing triggers.
-create or replace function tandem.added_with_default(p_relid oid) returns boolean
+-- tandem.added_with_default(p_relid, p_shape) -> boolean
+-- Whether a column came since p_shape whose default is no plain constant, or that counts by a sequence: adding it wrote values into
+-- every row without firing a trigger, and other ones than the same statement writes on another node.
+create or replace function tandem.added_with_default(p_relid oid, p_shape text) returns boolean
 language sql stable as $$
-  select exists (select from pg_attribute a join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attrelid = p_relid and not a.attisdropped and not a.atthasmissing and a.attgenerated = '')
+  select exists (
+    select from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+      and not (p_shape::jsonb -> 'columns' ? a.attnum::text)
+      and (a.attidentity <> '' or d.adbin::text not like '{CONST %'))
 $$;
-comment on function tandem.added_with_default(oid) is 'Whether a column''s default may differ from row to row.';
+comment on function tandem.added_with_default(oid, text) is 'Whether a column came whose default may differ from row to row.';
+
+-- tandem.follow_key(p_table_id) -> boolean
+-- A key whose columns were renamed, and nothing else: the capture function and the changelog view take the new names; the log, which
+-- counts key columns, stays. Until then writes fail, for the function names a column that is not there. True when it was so.
+create or replace function tandem.follow_key(p_table_id integer) returns boolean
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_names text[];
+begin
+  select x.* into strict t from tandem.tracked_table x where x.table_id = p_table_id;
+  select array_agg(coalesce(n.name, k.name) order by k.i) into v_names
+  from unnest(t.key_columns) with ordinality k (name, i)
+  left join lateral (
+    select a.attname::text as name
+    from jsonb_each(t.shape::jsonb -> 'columns') c (attnum, what)
+    join pg_attribute a on a.attrelid = t.relid and a.attnum = c.attnum::int and not a.attisdropped
+    where c.what ->> 0 = k.name) n on true;
+  if v_names = t.key_columns then
+    return false;
+  end if;
+  update tandem.tracked_table set key_columns = v_names where table_id = p_table_id;
+  execute format('drop view if exists tandem.%I', t.changelog_view);
+  perform tandem.make_capture_function(p_table_id);
+  perform tandem.make_changelog_view(p_table_id);
+  return true;
+end $$;
+comment on function tandem.follow_key(integer) is 'Follows a key whose columns were renamed.';
 
 -- tandem.log_again(p_table_id, p_from, p_op) -> bigint
 -- Writes a fresh entry for every row of relation p_from (the table, or a partition of it); returns how many. Rows are not
--- locked: an entry too many only makes a row be compared once more.
+-- locked: an entry too many only makes a row be compared once more, and where a row goes meanwhile the reader settles it.
 create or replace function tandem.log_again(p_table_id integer, p_from text, p_op "char") returns bigint
 language plpgsql as $$
 declare
@@ -81,3 +130,29 @@ begin
   return v_count;
 end $$;
 comment on function tandem.log_again(integer, text, "char") is 'Enters all rows of a relation into the log anew.';
+
+-- tandem.log_gone(p_table_id, p_from) -> bigint
+-- Writes a deletion for every key that the table does not hold: the keys of relation p_from (a partition that was detached), or
+-- without it those whose newest entry says that the row is there. Returns how many.
+create or replace function tandem.log_gone(p_table_id integer, p_from text default null) returns bigint
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_keys text;
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_keys := array_to_string(tandem.key_names('e', cardinality(t.key_columns)), ', ');
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D', tandem.key_names('o', cardinality(t.key_columns)),
+    format('from (select %s from %s) o where not exists (select from %I.%I t where %s)',
+      case when p_from is null then 'o.*'
+        else (select string_agg(format('o.%I as k%s', u.name, u.i), ', ') from unnest(t.key_columns) with ordinality u (name, i)) end,
+      coalesce(p_from || ' o', format('(select distinct on (%1$s) e.* from tandem_log.%2$I e order by %1$s, e.stamp desc, e.origin desc) o where o.op <> ''D''',
+        v_keys, t.log_name)),
+      t.schema_name, t.table_name,
+      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('o', cardinality(t.key_columns)))))
+  using tandem.next_stamp();
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function tandem.log_gone(integer, text) is 'Enters deletions of rows that went without a trigger.';

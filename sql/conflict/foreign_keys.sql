@@ -23,28 +23,28 @@ language sql stable as $$
 $$;
 comment on function tandem.references_to(integer) is 'Foreign keys that refer to a tracked table.';
 
--- tandem.child_not_written(p_plans, p_child_id) -> text
--- Condition on c: no staged row of this batch writes it, so it stays as it is. 'true' where the child's table is not in the batch.
-create or replace function tandem.child_not_written(p_plans jsonb, p_child_id integer) returns text
+-- tandem.child_not_written(p_plans, p_child_id, p_alias) -> text
+-- Condition on the row p_alias: no staged row of this batch writes it, so it stays as it is. 'true' where the child's table is not in the batch.
+create or replace function tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text default 'c') returns text
 language sql stable as $$
   select coalesce((select format('not exists (select from %s s where %s and %s)', e ->> 'stage',
-      replace(e ->> 'key_is_row', 't.', 'c.'), tandem.applies(e))
-    from jsonb_array_elements(p_plans) e where (e ->> 'id')::integer = p_child_id), 'true')
+      tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('s', cardinality(t.key_columns))), tandem.applies(e))
+    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+    where t.table_id = p_child_id), 'true')
 $$;
-comment on function tandem.child_not_written(jsonb, integer) is 'Condition that a child row is not written by the batch.';
+comment on function tandem.child_not_written(jsonb, integer, text) is 'Condition that a row is not written by the batch.';
 
--- tandem.decide_foreign_keys(p_plans) -> jsonb
+-- tandem.reject_deletions(p_plans) -> bigint
 -- Gives "keep" to staged deletions that a foreign key with RESTRICT or NO ACTION forbids, to a fixpoint (a parent that is kept is
--- itself a child that stays). Keeps the images of children that CASCADE, SET NULL or SET DEFAULT will change. Returns the plans,
--- those with such children marked "act".
-create or replace function tandem.decide_foreign_keys(p_plans jsonb) returns jsonb
+-- itself a child that stays). Returns how many were rejected.
+create or replace function tandem.reject_deletions(p_plans jsonb) returns bigint
 language plpgsql as $$
 declare
   v_plan jsonb;
-  v_result jsonb := '[]';
   f record;
   v_count bigint;
   v_kept bigint;
+  v_total bigint := 0;
 begin
   loop
     v_kept := 0;
@@ -65,8 +65,24 @@ begin
         v_kept := v_kept + v_count;
       end loop;
     end loop;
+    v_total := v_total + v_kept;
     exit when v_kept = 0;
   end loop;
+  return v_total;
+end $$;
+comment on function tandem.reject_deletions(jsonb) is 'Rejects deletions of rows that must stay.';
+
+-- tandem.mark_actions(p_plans) -> jsonb
+-- Keeps the images of children that CASCADE, SET NULL or SET DEFAULT will change. Returns the plans, those with such children marked
+-- "act".
+create or replace function tandem.mark_actions(p_plans jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_result jsonb := '[]';
+  f record;
+  v_count bigint;
+begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
       for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action not in ('a', 'r') loop
@@ -80,7 +96,7 @@ begin
   end loop;
   return v_result;
 end $$;
-comment on function tandem.decide_foreign_keys(jsonb) is 'Decides on deletions of rows that are referred to here.';
+comment on function tandem.mark_actions(jsonb) is 'Marks plans whose deletions have foreign-key actions.';
 
 -- tandem.keep_child_images(…) -> bigint
 -- Puts children that a foreign key's action is about to change into tandem.conflict; returns how many there are.

@@ -10,7 +10,7 @@ begin
     insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner,
       local_stamp, local_origin, incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
     select v.peer_id, %1$L, %2$L, %3$s, v.kind,
-      case v.verdict when 'prefer' then 'prefer' when 'anew' then 'same version' when 'tie' then 'same version'
+      case v.verdict when 'prefer' then 'prefer' when 'keep' then v.reason when 'anew' then 'same version' when 'tie' then 'same version'
         else case when v.local_stamp <= timestamptz '0001-01-01 00:00:00+00' or s.stamp <= timestamptz '0001-01-01 00:00:00+00' then 'seed' else 'newest' end end,
       case when v.verdict in ('win', 'anew') then 'incoming' else 'local' end,
       v.local_stamp, v.local_origin, s.stamp, s.origin,
@@ -19,7 +19,7 @@ begin
     from tandem.verdict v
     join %9$s s on s.n = v.n
     left join %10$s t on %11$s
-    where v.peer_id = %12$s and v.table_id = %13$s and v.verdict in ('win', 'lose', 'prefer', 'anew', 'tie')
+    where v.peer_id = %12$s and v.table_id = %13$s and v.verdict in ('win', 'lose', 'prefer', 'keep', 'anew', 'tie')
     on conflict do nothing
   $sql$,
     p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'first_key',

@@ -7,6 +7,16 @@ language sql immutable as $$
 $$;
 comment on function tandem.changelog_view_name(text, text) is 'Name of the view of a table''s change log.';
 
+-- tandem.free_changelog_name(p_schema, p_table) -> text
+-- That name, unless another table's view bears it (public.crm_perfis and crm.perfis): the later one gets a hash behind it.
+create or replace function tandem.free_changelog_name(p_schema text, p_table text) returns text
+language sql stable as $$
+  select case when not exists (select from tandem.tracked_table t where t.changelog_view = n.name and (t.schema_name, t.table_name) <> (p_schema, p_table))
+    then n.name else tandem.object_name('', n.name, left(md5(p_schema || '.' || p_table), 8)) end
+  from tandem.changelog_view_name(p_schema, p_table) n (name)
+$$;
+comment on function tandem.free_changelog_name(text, text) is 'Name of the view of a table''s change log that no other table has.';
+
 -- tandem.synced(p_xid, p_received_from) -> boolean
 -- Whether every peer this node sends to has acknowledged what transaction p_xid wrote (its source aside).
 create or replace function tandem.synced(p_xid xid8, p_received_from integer) returns boolean

@@ -213,5 +213,7 @@ export interface Target {
   stage<T>(body: (staging: Staging) => Promise<T>): Promise<T>;
   apply(request: ApplyRequest): Promise<ApplyResult>;
   preview(request: ApplyRequest): Promise<readonly TablePreview[]>;
+  /** How many rows wait, parked, whether their next try has come or not. */
+  parkedCount(): Promise<number>;
   noteError(error: string | null): Promise<void>;
 }

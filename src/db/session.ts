@@ -21,6 +21,8 @@ const pinned: ReadonlyArray<readonly [name: string, value: string, since?: numbe
   ["quote_all_identifiers", "off"],
   // Off means an error where a policy would hide rows.
   ["row_security", "off"],
+  // Compiling a plan that is used once costs more than it saves.
+  ["jit", "off"],
   ["statement_timeout", "0"],
   ["lock_timeout", "0"],
   ["idle_in_transaction_session_timeout", "0"],

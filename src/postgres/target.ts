@@ -115,6 +115,11 @@ export class PostgresTarget implements Target {
     return tables;
   }
 
+  async parkedCount(): Promise<number> {
+    const sql = `to_jsonb((select count(*) from tandem.parked_change where peer_id = ${this.#peer}))`;
+    return await callJson<number>(this.#connection, "target-state", sql);
+  }
+
   async noteError(error: string | null): Promise<void> {
     const sql = `select tandem.note_error(${this.#peer}, ${error === null ? "null" : quoteLiteral(error)})`;
     await call(this.#connection, "note", sql);

@@ -1,0 +1,259 @@
+-- Two rows that cannot both exist: an incoming row claims a value of a secondary unique index that another row holds here. The
+-- newer (version, table, key) stays; by version alone two rows of one statement would tie, and both vanish.
+
+-- tandem.claims(p_plan, p_plans) -> setof text
+-- One query per unique index: n (the incoming row), incoming_key, local_key, newer (the incoming one is), referenced (others refer to
+-- the holder), here (an older image of the incoming row is here), index_name, local_stamp, local_origin. Only pairs that are left
+-- after the set: the incoming row is written, and the holder is not.
+create or replace function tandem.claims(p_plan jsonb, p_plans jsonb) returns setof text
+language plpgsql stable as $$
+declare
+  t tandem.tracked_table;
+  u record;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  for u in
+    select * from tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage')
+  loop
+    return next format($sql$
+      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here,
+        not x.held and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer
+      from (
+        select s.n, s.stamp, s.origin, %2$s as incoming_key, t.local_key, t.local_stamp, t.local_origin,
+          %3$s as referenced, exists (select from %4$s t where %5$s) as here,
+          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
+            and v.verdict in ('keep', 'prefer') where %9$s) as held
+        from %6$s s
+        join (
+          select r.tandem_n, t.*, array[%10$s] as local_key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as local_stamp, coalesce(l.origin, '') as local_origin
+          from %11$s join %12$s on %13$s
+          left join lateral (select l.stamp, l.origin from tandem_log.%14$I l where %15$s order by l.stamp desc, l.origin desc limit 1) l on true
+          where not (%16$s)) t on t.tandem_n = s.n
+        where %17$s and %18$s) x
+    $sql$,
+      u.index_name, p_plan ->> 'key_text', tandem.referenced_after(t.table_id, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
+      p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
+      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
+      (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
+      u.staged, u.local, u.same_value, t.log_name,
+      tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)), u.same_key,
+      tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'));
+  end loop;
+end $$;
+comment on function tandem.claims(jsonb, jsonb) is 'Queries for local rows that hold a value an incoming row claims.';
+
+-- tandem.referenced_after(p_table_id, p_plans) -> text
+-- Condition on t, a row of the table: rows that the set does not write refer to it.
+create or replace function tandem.referenced_after(p_table_id integer, p_plans jsonb) returns text
+language sql stable as $$
+  select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
+  from tandem.references_to(p_table_id) r
+$$;
+comment on function tandem.referenced_after(integer, jsonb) is 'Condition that a row is referred to after the set.';
+
+-- tandem.reject_claims(p_plans) -> bigint
+-- Rejects incoming rows that may not displace the holder, to a fixpoint: a rejected row keeps its older image, which may hold a
+-- value that another one claims. Verdicts: keep (an older image of the row is here: it is written anew), park (new here: it waits
+-- until its home removes it; or the holder is referred to: the holder is written anew, once per pair, so that the other side can
+-- give way). Returns how many were rejected.
+create or replace function tandem.reject_claims(p_plans jsonb) returns bigint
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_query text;
+  v_rejected bigint;
+  v_total bigint := 0;
+  v_count bigint;
+begin
+  loop
+    v_rejected := 0;
+    for v_plan in select e from jsonb_array_elements(p_plans) e loop
+      for v_query in select * from tandem.claims(v_plan, p_plans) loop
+        execute format($sql$
+          with x as materialized (%1$s), rejected as (
+            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here then 'keep' else 'park' end,
+              case when not x.newer and x.here then 'unique' else 'waits' end,
+              format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin
+            from x where not x.newer or x.referenced
+            order by x.n, x.newer
+            on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
+              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin
+            returning 1),
+          pairs as (
+            insert into tandem.reasserted_pair (schema_name, table_name, local_key, incoming_key)
+            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced
+            on conflict do nothing)
+          select count(*) from rejected
+        $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;
+        v_rejected := v_rejected + v_count;
+      end loop;
+    end loop;
+    v_total := v_total + v_rejected;
+    exit when v_rejected = 0;
+  end loop;
+  return v_total;
+end $$;
+comment on function tandem.reject_claims(jsonb) is 'Rejects incoming rows that may not displace the holder of their unique value.';
+
+-- tandem.mark_unique(p_plans) -> jsonb
+-- The plans, those in which holders are to go marked "displaces", and those in which staged rows swap values among each other "swaps".
+create or replace function tandem.mark_unique(p_plans jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_result jsonb := '[]';
+  v_query text;
+  v_displaces boolean;
+  v_swaps boolean;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    v_displaces := false;
+    for v_query in select * from tandem.claims(v_plan, p_plans) loop
+      execute format('select exists (%s)', v_query) into v_displaces;
+      exit when v_displaces;
+    end loop;
+    v_swaps := false;
+    for v_query in select q.holders from tandem.swaps(v_plan, 'true') q loop
+      execute format('select exists (%s)', v_query) into v_swaps;
+      exit when v_swaps;
+    end loop;
+    v_result := v_result || jsonb_build_array(v_plan || jsonb_build_object('displaces', v_displaces, 'swaps', v_swaps));
+  end loop;
+  return v_result;
+end $$;
+comment on function tandem.mark_unique(jsonb) is 'Marks plans in which unique values change hands.';
+
+-- tandem.swaps(p_plan, p_where): per unique index a query for the keys of rows that are to be updated and now hold a value that another
+-- staged row claims, and the column to be vacated with an expression for a value nobody has (null where there is none).
+create or replace function tandem.swaps(p_plan jsonb, p_where text) returns table (index_name text, holders text, column_name text, vacant text)
+language sql stable as $$
+  select u.index_name,
+    format('select %s from %s join %s on %s join %s s on s.n = r.tandem_n where not (%s) and (%s) and %s and exists (select from %s z join (select s.* from %s s where s.present and %s) w on w.n = z.n where %s)',
+      array_to_string(tandem.columns('t', t.key_columns), ', '), u.staged, u.local, u.same_value, p_plan ->> 'stage', u.same_key, p_where, tandem.applies(p_plan),
+      p_plan ->> 'stage', p_plan ->> 'stage', tandem.applies(p_plan),
+      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns))),
+    v.attname, v.expression
+  from tandem.tracked_table t
+  cross join lateral tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u
+  left join lateral (
+    select x.attname, x.expression from (
+      select a.attname, a.attnum, case
+          when not a.attnotnull and not coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) then 'null'
+          when b.oid in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then
+            case when a.atttypmod > 4 then format('left(md5(random()::text), %s)', a.atttypmod - 4) else 'md5(random()::text)' end
+          when b.oid = 'uuid'::regtype then 'gen_random_uuid()'
+          when b.oid = 'int2'::regtype then '(-32768 + (random() * 16000)::int)::int2'
+          when b.oid in ('int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float8'::regtype) then '-(1 + (random() * 2147483646)::int)'
+          when b.oid in ('timestamptz'::regtype, 'timestamp'::regtype) then 'timestamp ''4000-01-01 BC'' + random() * interval ''1000 years'''
+        end as expression
+      from pg_index i
+      join pg_class ic on ic.oid = i.indexrelid and ic.relname = u.index_name
+      join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and (a.attnum = any (i.indkey)
+        or exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+          and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
+      join pg_type b on b.oid = tandem.base_type(a.atttypid)
+      where i.indrelid = t.relid and a.attname <> all (t.key_columns) and a.attgenerated = '') x
+    where x.expression is not null
+    order by x.expression <> 'null', x.attnum limit 1) v on true
+  where t.table_id = (p_plan ->> 'id')::integer
+$$;
+comment on function tandem.swaps(jsonb, text) is 'Rows that stand in the way of others that are written with them.';
+
+-- tandem.vacate(p_plan, p_where) -> bigint
+-- The first of two steps where values are swapped between rows of one set: the rows that hold a claimed value get one that nobody
+-- has, for PostgreSQL checks a unique index row by row. "~tandem_last" is told to leave this step alone.
+create or replace function tandem.vacate(p_plan jsonb, p_where text) returns bigint
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  w record;
+  v_count bigint;
+  v_total bigint := 0;
+  v_stage text := current_setting('tandem.stage_of_' || (p_plan ->> 'id'), true);
+begin
+  if not coalesce((p_plan ->> 'swaps')::boolean, false) then
+    return 0;
+  end if;
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), '', true);
+  for w in select * from tandem.swaps(p_plan, p_where) loop
+    continue when w.vacant is null;
+    execute format('with h as materialized (%s) update %s t set %I = %s from h where %s',
+      w.holders, p_plan ->> 'relation', w.column_name, w.vacant,
+      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.columns('h', t.key_columns)));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), v_stage, true);
+  return v_total;
+end $$;
+comment on function tandem.vacate(jsonb, text) is 'First step of a swap of unique values.';
+
+-- tandem.reassert_holders(p_plan) -> bigint
+-- Fresh entries for holders that are referred to and were claimed for the first time. Called after the floor was raised. Pairs
+-- whose local row is gone are forgotten.
+create or replace function tandem.reassert_holders(p_plan jsonb) returns bigint
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  execute format('delete from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where array[%s] = p.local_key)',
+    t.schema_name, t.table_name, p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.columns('t', t.key_columns),
+    format('from %s t where array[%s] in (select p.local_key from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and p.xmin = pg_current_xact_id()::xid)',
+      p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c), t.schema_name, t.table_name))
+  using tandem.next_stamp();
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function tandem.reassert_holders(jsonb) is 'Writes referred-to holders anew.';
+
+-- tandem.displace(p_plan, p_plans, p_where) -> bigint
+-- Removes the holders that newer incoming rows displace, keeps their images, and enters them into the log as gone with their own
+-- version plus 1 µs (the odd stamp; with "now", two nodes that decide at different moments would remove both rows), received from
+-- nobody: it goes to everybody, its origin too. The row locks are taken without waiting.
+create or replace function tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) returns bigint
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_query text;
+  v_pairs text;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  if not coalesce((p_plan ->> 'displaces')::boolean, false) then
+    return 0;
+  end if;
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  for v_query in select * from tandem.claims(p_plan, p_plans) loop
+    v_pairs := format('select distinct on (x.local_key) x.* , s.stamp as incoming_stamp, s.origin as incoming_origin, s.n as staged_n from (%s) x join %s s on s.n = x.n where (%s) order by x.local_key, s.stamp desc, s.origin desc',
+      v_query, p_plan ->> 'stage', p_where);
+    execute format($sql$
+      with x as materialized (%1$s),
+      kept as (
+        insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
+          incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
+        select %2$s, %3$L, %4$L, x.local_key, 'unique', 'unique index ' || x.index_name || ', newest', 'incoming', x.local_stamp, x.local_origin,
+          x.incoming_stamp, x.incoming_origin, %5$L::text[], %6$s, %7$L::text[], %8$s
+        from x join %9$s t on array[%10$s] = x.local_key join %11$s s on s.n = x.staged_n
+        on conflict do nothing),
+      gone as (
+        delete from %9$s t using x where array[%10$s] = x.local_key returning %12$s, x.local_stamp, x.local_origin)
+      insert into tandem_log.%13$I (xid, stamp, op, origin, %14$s)
+      select pg_current_xact_id(), g.local_stamp + interval '1 microsecond', 'D', g.local_origin, %15$s from gone g
+    $sql$,
+      v_pairs, p_plan ->> 'peer', t.schema_name, t.table_name,
+      array(select jsonb_array_elements_text(p_plan -> 'local_columns')), p_plan ->> 'local_values',
+      array(select jsonb_array_elements_text(p_plan -> 'incoming_columns')), p_plan ->> 'incoming_values',
+      p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c), p_plan ->> 'stage',
+      (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
+      t.log_name, p_plan ->> 'log_keys', array_to_string(tandem.key_names('g', cardinality(t.key_columns)), ', '));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
+end $$;
+comment on function tandem.displace(jsonb, jsonb, text) is 'Removes rows that newer incoming ones displace.';

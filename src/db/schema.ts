@@ -1,0 +1,121 @@
+import { bigint, customType, integer, pgSchema, text } from "drizzle-orm/pg-core";
+
+// The driver hands out every value as the server's own text; these types read it.
+
+const flag = customType<{ data: boolean; driverData: string }>({
+  dataType: () => "boolean",
+  fromDriver: (value) => value === "t" || value === "true",
+});
+
+/**
+ * ISO 8601 in UTC, always with six digits, so that texts compare as the times do; a Date of JavaScript would lose the
+ * microseconds. Infinite and BC dates stay as they are.
+ */
+const instant = customType<{ data: string; driverData: string }>({
+  dataType: () => "timestamptz",
+  fromDriver: (value) => {
+    const [, day, time, fraction = ""] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/.exec(value) ?? [];
+    return day ? `${day}T${time}.${fraction.padEnd(6, "0")}Z` : value;
+  },
+});
+
+const number = (name: string) => bigint(name, { mode: "number" });
+
+/** Tandem's own schema, as far as the program reads it by typed queries; `migrations/` and `sql/` make it. */
+export const tandemSchema = pgSchema("tandem");
+
+/** One row per peer: what waits in either direction. */
+export const statusView = tandemSchema
+  .view("status", {
+    peer: text("peer").notNull(),
+    pending: number("pending").notNull(),
+    oldestPending: instant("oldest_pending"),
+    parked: number("parked").notNull(),
+    conflicts24h: number("conflicts_24h").notNull(),
+    tablesCopying: number("tables_copying").notNull(),
+    tablesHeld: number("tables_held").notNull(),
+    met: flag("met").notNull(),
+    appliedAt: instant("applied_at"),
+    caughtUpAt: instant("caught_up_at"),
+    acknowledgedAt: instant("acknowledged_at"),
+    rowsApplied: number("rows_applied"),
+    batchesCut: number("batches_cut"),
+    clockSkew: text("clock_skew"),
+    lastError: text("last_error"),
+    lastErrorAt: instant("last_error_at"),
+  })
+  .existing();
+
+/** One row per change that a peer has not acknowledged. */
+export const pendingView = tandemSchema
+  .view("pending", {
+    peer: text("peer").notNull(),
+    table: text("table").notNull(),
+    op: text("op", { enum: ["I", "U", "D"] }).notNull(),
+    key: text("key").notNull(),
+    changedAt: instant("changed_at").notNull(),
+  })
+  .existing();
+
+/** Conflicts that were decided in a node; a null image: the row was gone. */
+export const conflictsView = tandemSchema
+  .view("conflicts", {
+    id: number("id").notNull(),
+    detectedAt: instant("detected_at").notNull(),
+    peer: text("peer").notNull(),
+    table: text("table").notNull(),
+    key: text("key").notNull(),
+    kind: text("kind").notNull(),
+    rule: text("rule").notNull(),
+    winner: text("winner", { enum: ["local", "incoming"] }).notNull(),
+    winnerOrigin: text("winner_origin").notNull(),
+    winnerChangedAt: instant("winner_changed_at").notNull(),
+    loserOrigin: text("loser_origin").notNull(),
+    loserChangedAt: instant("loser_changed_at").notNull(),
+    localImage: text("local_image"),
+    incomingImage: text("incoming_image"),
+  })
+  .existing();
+
+/** Changes from a peer that could not be applied and wait. */
+export const parkedView = tandemSchema
+  .view("parked", {
+    id: number("id").notNull(),
+    peer: text("peer").notNull(),
+    table: text("table").notNull(),
+    key: text("key").notNull(),
+    kind: text("kind").notNull(),
+    reason: text("reason").notNull(),
+    sqlstate: text("sqlstate"),
+    parkedAt: instant("parked_at").notNull(),
+    attempts: integer("attempts").notNull(),
+    triedAt: instant("tried_at").notNull(),
+    nextTryAt: instant("next_try_at").notNull(),
+  })
+  .existing();
+
+/** A node and its peers, as it sees them; `here` marks the node itself. */
+export const nodesView = tandemSchema
+  .view("nodes", {
+    name: text("name").notNull(),
+    here: flag("here").notNull(),
+  })
+  .existing();
+
+/** The other nodes that a node has a link with. */
+export const peerTable = tandemSchema.table("peer", {
+  id: integer("peer_id").primaryKey(),
+  name: text("name").notNull(),
+  configured: flag("configured").notNull(),
+});
+
+/** The tables that a link into a node knows. */
+export const inboundTable = tandemSchema.table("inbound_table", {
+  peerId: integer("peer_id").notNull(),
+  schemaName: text("schema_name").notNull(),
+  tableName: text("table_name").notNull(),
+  state: text("state", { enum: ["flow", "copy", "held", "catch_up"] }).notNull(),
+  rowsCopied: number("rows_copied").notNull(),
+  reason: text("reason"),
+  since: instant("since").notNull(),
+});

@@ -1,0 +1,44 @@
+import type { Config } from "../config/config.ts";
+import { quoteLiteral } from "../db/quote.ts";
+
+/** A peer as `tandem.configure_node` takes it. */
+export interface PeerSettings {
+  readonly name: string;
+  /** It has a link into this node. */
+  readonly sends: boolean;
+  /** This node has a link into it. */
+  readonly receives: boolean;
+  /** The nodes that have a link into it. */
+  readonly receives_from: readonly string[];
+}
+
+/** Everybody that a node has a link with, in either direction. */
+export function peersOf(config: Config, node: string): PeerSettings[] {
+  const { links } = config;
+  const has = (source: string, target: string) =>
+    links.some((link) => link.source === source && link.target === target);
+  return config.nodes
+    .map(({ name }) => name)
+    .filter((name) => name !== node && (has(name, node) || has(node, name)))
+    .sort()
+    .map((name) => ({
+      name,
+      sends: has(name, node),
+      receives: has(node, name),
+      receives_from: [...new Set(links.filter(({ target }) => target === name).map(({ source }) => source))].sort(),
+    }));
+}
+
+/** The call that makes a database this node. */
+export function configureNodeCall(config: Config, node: string): string {
+  const { maxSkewMs, retentionMs, seed } = config.sync;
+  const settings = { max_skew: `${maxSkewMs} milliseconds`, retention: `${retentionMs} milliseconds`, seed };
+  const json = (value: unknown) => `${quoteLiteral(JSON.stringify(value))}::jsonb`;
+  return `tandem.configure_node(${quoteLiteral(node)}, ${json(peersOf(config, node))}, ${json(settings)})`;
+}
+
+/** A node's residue class where sequences are interleaved: its place by name, out of the number of nodes. */
+export function interleaving(config: Config, node: string): { readonly residue: number; readonly modulus: number } {
+  const names = config.nodes.map(({ name }) => name).sort();
+  return { residue: names.indexOf(node), modulus: names.length };
+}

@@ -1,0 +1,65 @@
+import type { Config } from "../config/config.ts";
+import { installLock, lockTimeoutMs } from "./lock.ts";
+import { interleaving } from "./node-settings.ts";
+import { selectionQuery } from "./selection.ts";
+import { doBlock } from "./sql-block.ts";
+
+/**
+ * What a script may do between two tables: `commit`, in psql, so that no table stays locked while the next one is
+ * waited for; nothing, where somebody else's transaction is around it.
+ */
+export type Between = "commit" | "nothing";
+
+/** Repeats `work` until it has its locks: a subtransaction that fails gives back those it had. */
+export function patiently(work: string, between: Between): string {
+  return `    v_try := 0;
+    loop
+      begin
+        perform pg_advisory_xact_lock(${installLock});
+        perform set_config('lock_timeout', '${lockTimeoutMs}ms', true);
+${work}
+        exit;
+      exception when lock_not_available or deadlock_detected then
+        v_try := v_try + 1;
+        if v_try = 40 then
+          raise;
+        end if;
+      end;
+      perform pg_sleep(least(2, 0.1 * v_try));
+    end loop;${between === "commit" ? "\n    commit;" : ""}`;
+}
+
+/** Declarations for `patiently`. */
+export const patientDeclarations = `  v_lock_timeout constant text := current_setting('lock_timeout');
+  v_try integer;
+  r record;`;
+
+/** Puts back what `patiently` set. */
+export const patientEnd = "  perform set_config('lock_timeout', v_lock_timeout, true);";
+
+/** The capture of every table that the file and the default rule choose, decided where it runs, and the sequences. */
+export function trackBlock(config: Config, node: string, between: Between): string {
+  const { residue, modulus } = interleaving(config, node);
+  const interleave = config.sync.sequences === "interleave" && modulus > 1;
+  const sequences = interleave ? `tandem.interleave_sequences(${residue}, ${modulus})` : "tandem.restore_sequences()";
+  const body = `${patiently("        perform tandem.watch();", between)}
+  for r in
+  ${selectionQuery(config)}
+  loop
+    if r.decision not in ('track', 'untrack') then
+      raise notice '%.% is not tracked: %', quote_ident(r.schema_name), quote_ident(r.table_name), r.reason;
+      continue;
+    end if;
+${patiently(
+  `        if r.decision = 'track' then
+          perform tandem.track_table(r.schema_name, r.table_name, r.policy, r.updated_at);
+        else
+          perform tandem.untrack_table(r.schema_name, r.table_name);
+        end if;`,
+  between,
+)}
+  end loop;
+${patiently(`        perform ${sequences};`, between)}
+${patientEnd}`;
+  return `-- Capture on the tables, one at a time.\n${doBlock(patientDeclarations, body)}`;
+}

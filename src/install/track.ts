@@ -1,0 +1,81 @@
+import { TandemError } from "../base/errors.ts";
+import type { Config } from "../config/config.ts";
+import type { Connection } from "../db/connection.ts";
+import { quoteLiteral } from "../db/quote.ts";
+import { underInstallLock } from "./lock.ts";
+import { eachWithPatience, type Patience } from "./patience.ts";
+import type { TableOutcome } from "./report.ts";
+import { type SelectionRow, selectionQuery } from "./selection.ts";
+
+/** Which tables the file and the default rule choose in a node. */
+export function selectTables(connection: Connection, config: Config): Promise<SelectionRow[]> {
+  return underInstallLock(connection, (tx) => tx.query<SelectionRow>(selectionQuery(config)));
+}
+
+/** The call for one table, where there is one. */
+export function callFor({ schema_name, table_name, decision, policy, updated_at }: SelectionRow): string | null {
+  const table = `${quoteLiteral(schema_name)}, ${quoteLiteral(table_name)}`;
+  if (decision === "untrack") return `tandem.untrack_table(${table})`;
+  if (decision !== "track") return null;
+  const column = updated_at === null ? "null" : quoteLiteral(updated_at);
+  return `tandem.track_table(${table}, ${quoteLiteral(policy)}, ${column})`;
+}
+
+/**
+ * Closes ways around capture first (a table that is armed anew forgets what it looked like before), then brings the
+ * capture of each table up to date. A table that cannot be had in time, or that fails, stops no other.
+ */
+export async function trackTables(
+  connection: Connection,
+  config: Config,
+  patience: Patience,
+  onTable: (outcome: TableOutcome) => void,
+): Promise<TableOutcome[]> {
+  const watch = await eachWithPatience(
+    ["watch"],
+    () => underInstallLock(connection, async (tx) => void (await tx.query("select tandem.watch()"))),
+    patience,
+  );
+  for (const error of watch.values()) throw error;
+
+  const rows = await selectTables(connection, config);
+  const outcomes = new Map<SelectionRow, TableOutcome>();
+  const tell = (
+    row: SelectionRow,
+    outcome: TableOutcome["outcome"],
+    reasonCode: string | null,
+    reason: string | null,
+  ) => {
+    const told = { schema: row.schema_name, table: row.table_name, outcome, reasonCode, reason };
+    outcomes.set(row, told);
+    onTable(told);
+  };
+  for (const row of rows) {
+    if (row.decision === "track" || row.decision === "untrack") continue;
+    tell(row, row.decision, row.reason_code, row.reason);
+  }
+  const late = await eachWithPatience(
+    rows.filter((row) => callFor(row) !== null),
+    async (row) => {
+      try {
+        const done = await underInstallLock(connection, async (tx) => {
+          const [answer] = await tx.query(`select ${callFor(row)} as done`);
+          return answer?.done === "t";
+        });
+        if (row.decision === "untrack") tell(row, "untracked", row.reason_code, row.reason);
+        else tell(row, done ? "armed" : "unchanged", null, null);
+      } catch (error) {
+        if (!belongsToTable(error)) throw error;
+        tell(row, "failed", error.code, error.message);
+      }
+    },
+    patience,
+  );
+  for (const [row, error] of late) tell(row, "failed", error.code, error.message);
+  return rows.flatMap((row) => outcomes.get(row) ?? []);
+}
+
+/** What says something about one table only: the others are still to be tracked. */
+function belongsToTable(error: unknown): error is TandemError {
+  return error instanceof TandemError && ["unsupported_table", "permission_denied", "sql_failed"].includes(error.code);
+}

@@ -1,0 +1,124 @@
+import { errorLine, TandemError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { Backoff } from "../base/retry.ts";
+import type { Clock } from "../base/time.ts";
+import type { Config, LinkConfig } from "../config/config.ts";
+import type { LinkEvent } from "../link/report.ts";
+import { type OpenLink, openLink } from "./open-link.ts";
+
+/** What a link is doing, for status. */
+export interface LinkActivity {
+  readonly source: string;
+  readonly target: string;
+  state: "connecting" | "working" | "idle" | "failing" | "stopped";
+  /** Milliseconds since 1970: when the target last had all its source had. */
+  caughtUpAt: number | null;
+  error: string | null;
+  skewMs: number;
+  rows: number;
+}
+
+/** What a link loop needs. */
+export interface LinkLoopOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly onEvent?: ((event: LinkEvent) => void) | undefined;
+  readonly onActivity?: ((activity: LinkActivity) => void) | undefined;
+}
+
+// A database that sleeps when idle is not kept awake by a connection that only waits.
+const disconnectFromMs = 60_000;
+
+/** One link for ever: rounds while there is work, then growing pauses up to the interval; failures are waited out. */
+export class LinkLoop {
+  readonly activity: LinkActivity;
+  readonly #config: Config;
+  readonly #pair: LinkConfig;
+  readonly #options: LinkLoopOptions;
+  readonly #idle: Backoff;
+  readonly #failing = new Backoff({ min: 250, max: 60_000 });
+  #open: OpenLink | null = null;
+
+  constructor(config: Config, pair: LinkConfig, options: LinkLoopOptions) {
+    this.#config = config;
+    this.#pair = pair;
+    this.#options = options;
+    this.#idle = new Backoff({ min: 20, max: config.sync.intervalMs });
+    this.activity = { ...pair, state: "connecting", caughtUpAt: null, error: null, skewMs: 0, rows: 0 };
+  }
+
+  /** Ends when the signal is aborted, after the batch in hand. */
+  async run(): Promise<void> {
+    const { signal, clock } = this.#options;
+    while (!signal.aborted) {
+      const pause = await this.#turn();
+      if (pause > 0 && !signal.aborted) await clock.sleep(pause, signal).catch(() => {});
+    }
+    await this.#close();
+    this.#set({ state: "stopped" });
+  }
+
+  /** One round; returns how long to wait before the next, in milliseconds. */
+  async #turn(): Promise<number> {
+    try {
+      const link = (await this.#connected()).link;
+      this.#set({ state: "working" });
+      const { worked, reached } = await link.round();
+      this.#failing.reset();
+      this.#set({ error: null, skewMs: link.skewMs });
+      if (reached) this.#set({ caughtUpAt: this.#options.clock.now() });
+      if (worked) {
+        this.#idle.reset();
+        return 0;
+      }
+      this.#set({ state: "idle" });
+      const pause = this.#idle.next();
+      if (pause >= disconnectFromMs) await this.#close();
+      return pause;
+    } catch (error) {
+      return await this.#failed(error);
+    }
+  }
+
+  async #connected(): Promise<OpenLink> {
+    if (this.#open?.broken) await this.#close();
+    if (!this.#open) {
+      this.#set({ state: "connecting" });
+      const { clock, signal, onEvent } = this.#options;
+      this.#open = await openLink(this.#config, this.#pair, {
+        clock,
+        batchRows: this.#config.sync.batchRows,
+        signal,
+        onEvent: (event) => {
+          this.#set({ rows: this.activity.rows + (event.total === null ? event.rows : 0) });
+          onEvent?.(event);
+        },
+      });
+    }
+    return this.#open;
+  }
+
+  async #failed(error: unknown): Promise<number> {
+    const { logger, signal } = this.#options;
+    if (signal.aborted) return 0;
+    if (error instanceof TandemError && error.code === "position_mismatch") return 20;
+    const line = errorLine(error);
+    const pause = this.#failing.next();
+    logger.warn({ source: this.#pair.source, target: this.#pair.target, retryInMs: pause }, line);
+    this.#set({ state: "failing", error: line });
+    if (this.#open && !this.#open.broken) await this.#open.link.target.noteError(line).catch(() => {});
+    await this.#close();
+    return pause;
+  }
+
+  async #close(): Promise<void> {
+    await this.#open?.[Symbol.asyncDispose]();
+    this.#open = null;
+  }
+
+  #set(change: Partial<LinkActivity>): void {
+    Object.assign(this.activity, change);
+    this.#options.onActivity?.(this.activity);
+  }
+}

@@ -1,0 +1,93 @@
+import { and, eq, ne, sql } from "drizzle-orm";
+import type { TandemError } from "../base/errors.ts";
+import type { Config } from "../config/config.ts";
+import type { Connection } from "../db/connection.ts";
+import { readerOf } from "../db/drizzle.ts";
+import { inboundTable, nodesView, peerTable, statusView } from "../db/schema.ts";
+import { toTandemError } from "../db/sqlstate.ts";
+import { type SelectionRow, selectionQuery } from "../install/selection.ts";
+import { reading } from "./ask-nodes.ts";
+
+/** A table that a link does not simply carry. */
+export interface WaitingTable {
+  readonly peer: string;
+  readonly table: string;
+  readonly state: "copy" | "held" | "catch_up";
+  readonly reason: string | null;
+  readonly rowsCopied: number;
+}
+
+/** What one node says of itself and of its peers. */
+export interface NodeAnswer {
+  /** The name this database was given when it was migrated. */
+  readonly name: string | null;
+  /** Why this is not the database that was migrated, or cannot take part. */
+  readonly identity: TandemError | null;
+  readonly peers: readonly PeerAnswer[];
+  readonly waiting: readonly WaitingTable[];
+  readonly selection: readonly SelectionRow[];
+}
+
+/** A row of tandem.status, with ages by the node's own clock, in milliseconds. */
+export type PeerAnswer = Omit<typeof statusView.$inferSelect, "clockSkew"> & {
+  readonly oldestPendingMs: number | null;
+  readonly clockSkewMs: number | null;
+};
+
+/** Reads all that `status` needs from one node; writes nothing. */
+export async function readNode(connection: Connection, config: Config): Promise<NodeAnswer> {
+  const identity = await checkIdentity(connection);
+  return await reading(connection, async (tx) => {
+    const reader = readerOf(tx);
+    const { clockSkew: _, ...columns } = columnsOf(statusView);
+    const [here] = await reader.select().from(nodesView).where(nodesView.here);
+    const peers = await reader
+      .select({
+        ...columns,
+        oldestPendingMs: milliseconds(sql`clock_timestamp() - ${statusView.oldestPending}`, "oldest_ms"),
+        clockSkewMs: milliseconds(sql`${statusView.clockSkew}`, "skew_ms"),
+      })
+      .from(statusView)
+      .orderBy(statusView.peer);
+    const waiting = await reader
+      .select({
+        peer: peerTable.name,
+        schema: inboundTable.schemaName,
+        name: inboundTable.tableName,
+        state: inboundTable.state,
+        reason: inboundTable.reason,
+        rowsCopied: inboundTable.rowsCopied,
+      })
+      .from(inboundTable)
+      .innerJoin(peerTable, eq(peerTable.id, inboundTable.peerId))
+      .where(and(peerTable.configured, ne(inboundTable.state, "flow")))
+      .orderBy(peerTable.name, inboundTable.schemaName, inboundTable.tableName);
+    return {
+      name: here?.name ?? null,
+      identity,
+      peers,
+      waiting: waiting.map(({ schema, name, state, ...rest }) => ({
+        ...rest,
+        table: labelOf(schema, name),
+        state: state === "flow" ? "catch_up" : state,
+      })),
+      selection: await tx.query<SelectionRow>(selectionQuery(config)),
+    };
+  });
+}
+
+/** The name of a table as people write it. */
+export function labelOf(schema: string, table: string): string {
+  return schema === "public" ? table : `${schema}.${table}`;
+}
+
+async function checkIdentity(connection: Connection): Promise<TandemError | null> {
+  try {
+    await reading(connection, (tx) => tx.query("select tandem.check_identity()"));
+    return null;
+  } catch (error) {
+    const known = toTandemError(error, connection.node);
+    if (["identity_mismatch", "in_recovery", "not_installed"].includes(known.code)) return known;
+    throw known;
+  }
+}

@@ -1,0 +1,6511 @@
+--
+-- PostgreSQL database dump
+--
+
+
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: public; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA public;
+
+
+--
+-- Name: SCHEMA public; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+
+--
+-- Name: tandem; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA tandem;
+
+
+--
+-- Name: SCHEMA tandem; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA tandem IS 'Tandem: what people and the applier see. Removed by "tandem uninstall".';
+
+
+--
+-- Name: tandem_log; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA tandem_log;
+
+
+--
+-- Name: SCHEMA tandem_log; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA tandem_log IS 'Tandem: change logs, staging tables, clock floors. Nobody but Tandem reads or writes here.';
+
+
+--
+-- Name: added_with_default(oid, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.added_with_default(p_relid oid, p_shape text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select exists (
+    select from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+      and not (p_shape::jsonb -> 'columns' ? a.attnum::text)
+      and (a.attidentity <> '' or d.adbin::text not like '{CONST %'))
+$$;
+
+
+--
+-- Name: FUNCTION added_with_default(p_relid oid, p_shape text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.added_with_default(p_relid oid, p_shape text) IS 'Whether a column came whose default may differ from row to row.';
+
+
+--
+-- Name: advance_link(jsonb, pg_snapshot, pg_snapshot, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+begin
+  update tandem.inbound set
+    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), staging = null, applied_at = clock_timestamp(),
+    batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
+    rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
+    rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
+    clock_skew = coalesce((p_batch ->> 'skew')::interval, clock_skew), last_error = null, last_error_at = null
+  where peer_id = v_peer;
+  if p_batch ->> 'mode' = 'copy' then
+    -- Rows that a first meeting could not decide keep the table in this state; the next copy begins anew.
+    update tandem.inbound_table b set
+      rows_copied = case when x.again then 0 else b.rows_copied + x.staged end,
+      rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
+      copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
+      state = case when x.done and not x.again then 'catch_up' else b.state end,
+      reason = case when x.again then format('%s rows differ and nothing says which is newer', b.rows_undecided + x.undecided) end
+    from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
+        (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
+      from tandem.inbound_table c
+      cross join (select coalesce(sum((t.value ->> 'staged')::bigint), 0) as staged, coalesce(sum((t.value ->> 'undecided')::bigint), 0) as undecided
+        from jsonb_each(p_tables) t) y
+      where c.peer_id = v_peer and c.schema_name = p_batch #>> '{copy,schema}' and c.table_name = p_batch #>> '{copy,name}') x
+    where b.peer_id = v_peer and b.schema_name = p_batch #>> '{copy,schema}' and b.table_name = p_batch #>> '{copy,name}' and b.state = 'copy';
+  end if;
+  update tandem.inbound_table b set state = 'flow', position = null, copied_to = null, reason = null
+  from jsonb_array_elements(p_batch -> 'released') e
+  where b.peer_id = v_peer and b.schema_name = e ->> 'schema' and b.table_name = e ->> 'name' and b.state = 'catch_up';
+end $$;
+
+
+--
+-- Name: FUNCTION advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) IS 'Stores how far a link has come.';
+
+
+--
+-- Name: advance_sequence(regclass, numeric); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.advance_sequence(p_sequence regclass, p_value numeric) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  q record;
+  v_state record;
+  v_next numeric;
+  v_wanted numeric;
+  i tandem.interleaved_sequence;
+begin
+  select s.seqincrement, s.seqmin, s.seqmax into q from pg_sequence s where s.seqrelid = p_sequence;
+  if p_value not between q.seqmin and q.seqmax then
+    return;
+  end if;
+  execute format('select last_value, is_called from %s', p_sequence) into v_state;
+  v_next := v_state.last_value + case when v_state.is_called then q.seqincrement else 0 end;
+  select x.* into i from tandem.interleaved_sequence x
+  join pg_class c on c.oid = p_sequence and c.relname = x.sequence_name and c.relnamespace = (select n.oid from pg_namespace n where n.nspname = x.schema_name);
+  v_wanted := p_value + sign(q.seqincrement);
+  if i.modulus is not null then
+    v_wanted := v_wanted + sign(q.seqincrement) * mod(mod(sign(q.seqincrement) * (i.residue - v_wanted), i.modulus) + i.modulus, i.modulus);
+  end if;
+  if (v_wanted - v_next) * sign(q.seqincrement) > 0 then
+    if v_wanted between q.seqmin and q.seqmax then
+      perform setval(p_sequence, v_wanted::bigint, false);
+    else
+      perform setval(p_sequence, p_value::bigint, true);
+    end if;
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION advance_sequence(p_sequence regclass, p_value numeric); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.advance_sequence(p_sequence regclass, p_value numeric) IS 'Sets a sequence past a value, never backwards.';
+
+
+--
+-- Name: advance_sequences(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.advance_sequences(p_plans jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_plan jsonb;
+  q record;
+  v_extreme numeric;
+  v_last numeric;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    for q in select * from tandem.sequences_of((v_plan ->> 'id')::integer) loop
+      continue when coalesce(tandem.staged_value(v_plan, q.column_name), '') = '';
+      execute format('select %s(%s)::numeric from %s s where s.present and %s', case when q.increment > 0 then 'max' else 'min' end,
+        tandem.staged_value(v_plan, q.column_name), v_plan ->> 'stage', tandem.applies(v_plan)) into v_extreme;
+      continue when v_extreme is null;
+      perform tandem.advance_sequence(q.sequence, v_extreme);
+    end loop;
+  end loop;
+end $$;
+
+
+--
+-- Name: FUNCTION advance_sequences(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.advance_sequences(p_plans jsonb) IS 'Sets sequences past the applied data.';
+
+
+--
+-- Name: after(timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.after(p_stamp timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+  select p_stamp + (2 - (extract(microseconds from p_stamp)::bigint & 1)) * interval '1 microsecond'
+$$;
+
+
+--
+-- Name: FUNCTION after(p_stamp timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.after(p_stamp timestamp with time zone) IS 'The next even stamp.';
+
+
+--
+-- Name: all_equal(text[], text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_right text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select string_agg(format('%s %s %s', u.l, u.o, u.r), ' and ' order by u.position)
+  from unnest(p_operators, p_left, p_right) with ordinality u (o, l, r, position)
+$$;
+
+
+--
+-- Name: FUNCTION all_equal(p_operators text[], p_left text[], p_right text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_right text[]) IS 'Condition that two lists of expressions are equal one by one.';
+
+
+--
+-- Name: applies(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.applies(p_plan jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
+    then format('not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew''))',
+      p_plan ->> 'peer', p_plan ->> 'id')
+    else 'true' end
+$$;
+
+
+--
+-- Name: FUNCTION applies(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.applies(p_plan jsonb) IS 'Condition that a staged row is to be written.';
+
+
+--
+-- Name: apply_batch(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.apply_batch(p_batch jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+  v_from pg_snapshot := (p_batch ->> 'from')::pg_snapshot;
+  v_to pg_snapshot := (p_batch ->> 'to')::pg_snapshot;
+  v_copy boolean := p_batch ->> 'mode' = 'copy';
+  v_alone boolean := p_batch ->> 'mode' = 'alone';
+  v_replica boolean;
+  v_plans jsonb;
+  v_plan jsonb;
+  v_next jsonb;
+  v_unsettled jsonb := '[]';
+  v_keys jsonb;
+  v_conflicts bigint := 0;
+  v_result jsonb;
+  v_complete boolean := true;
+  v_newest timestamptz;
+  v_one timestamptz;
+  v_anew boolean;
+  v_tables jsonb;
+begin
+  update tandem.inbound set applying = pg_current_xact_id(),
+    applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
+  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position::text = v_from::text;
+  if not found then
+    raise exception 'another applier has moved this link on' using errcode = 'TD003';
+  end if;
+  v_replica := tandem.try_replica_role();
+  v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
+  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+    execute format('select jsonb_agg(to_jsonb(%s)) from %s s where s.unsettled', v_plan ->> 'key_text', v_plan ->> 'stage') into v_keys;
+    if v_keys is not null then
+      v_unsettled := v_unsettled || jsonb_build_array(jsonb_build_object('schema', v_plan -> 'schema', 'name', v_plan -> 'table', 'keys', v_keys));
+    end if;
+  end loop;
+  if v_unsettled <> '[]' then
+    return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
+  end if;
+  perform set_config('tandem.applying', pg_current_xact_id()::text, true);
+  perform set_config('lock_timeout', case when v_alone then '700ms' else '10ms' end, true);
+  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+    perform set_config('tandem.stage_of_' || (v_plan ->> 'id'), split_part(v_plan ->> 'stage', '.', 2), true);
+    perform set_config('tandem.columns_of_' || (v_plan ->> 'id'), array(select jsonb_array_elements_text(v_plan -> 'columns'))::text, true);
+  end loop;
+
+  for v_try in 1..5 loop
+    delete from tandem.verdict where peer_id = v_peer;
+    v_next := '[]';
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
+    end loop;
+    v_plans := v_next;
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
+    end loop;
+    -- Forbidden deletions and rejected claims bring each other about: one fixpoint.
+    while tandem.reject_deletions(v_plans) + tandem.reject_claims(v_plans) > 0 loop
+    end loop;
+    v_plans := tandem.mark_actions(tandem.mark_unique(v_plans));
+    v_newest := null;
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
+      execute format('select max(s.stamp) from %s s where not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''park'')',
+        v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
+      v_newest := greatest(v_newest, v_one);
+    end loop;
+    perform tandem.raise_floor(v_peer, v_newest);
+    v_result := '{"ok": true}';
+    if jsonb_array_length(v_plans) > 0 then
+      v_result := tandem.apply_set(v_plans, 'true', v_replica);
+    end if;
+    exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' <> 'TD007' or v_try = 5;
+  end loop;
+  if not (v_result ->> 'ok')::boolean then
+    v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + interval '200 milliseconds');
+    v_complete := (v_result ->> 'complete')::boolean;
+  end if;
+
+  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+    if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
+      perform tandem.write_anew(v_plan);
+    end if;
+    perform tandem.reassert_holders(v_plan);
+    perform tandem.park_verdicts(v_plan);
+  end loop;
+  perform tandem.advance_sequences(v_plans);
+  v_tables := tandem.batch_counts(v_plans);
+  if v_complete then
+    perform tandem.advance_link(p_batch, v_from, v_to, v_tables);
+  end if;
+  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
+  perform set_config('tandem.applying', '', true);
+  return jsonb_build_object('complete', v_complete, 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
+    'undecided', (select count(*) from tandem.verdict v where v.peer_id = v_peer and v.verdict = 'undecided'),
+    'seen', pg_current_snapshot()::text,
+    'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
+      from tandem.parked_change c where c.peer_id = v_peer));
+end $$;
+
+
+--
+-- Name: FUNCTION apply_batch(p_batch jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.apply_batch(p_batch jsonb) IS 'Applies a staged batch.';
+
+
+--
+-- Name: apply_plan(integer, integer, text[], boolean, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.apply_plan(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_replica boolean) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_count integer;
+  v_plan jsonb;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_count := cardinality(t.key_columns);
+  select jsonb_build_object(
+    'id', t.table_id, 'peer', p_peer_id, 'schema', t.schema_name, 'table', t.table_name, 'policy', t.conflict_policy,
+    'relation', format('%I.%I', t.schema_name, t.table_name),
+    'stage', format('tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name)),
+    'log', format('tandem_log.%I', t.log_name),
+    'key_columns', array_to_string(tandem.quoted(t.key_columns), ', '),
+    'first_key', format('t.%I', t.key_columns[1]),
+    'log_keys', array_to_string(array(select 'k' || i from generate_series(1, v_count) i), ', '),
+    'stage_keys', array_to_string(tandem.key_names('s', v_count), ', '),
+    'key_text', format('array[%s]', (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('s', v_count)) u)),
+    'key_is_row', tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('s', v_count)),
+    'key_is_entry', tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('s', v_count)),
+    'newest_first', array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', v_count)) u), ', ') || ', l.stamp desc, l.origin desc',
+    'image_is_row', coalesce((select case when count(*) > 0 then format('record_image_eq(row(%s), row(%s))',
+        string_agg(format('t.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i)) end
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c), 'true'),
+    'set', (select string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i)
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity <> 'a'),
+    'insert_columns', array_to_string(tandem.quoted(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns), ', '),
+    'insert_values', concat_ws(', ',
+      (select string_agg('s.k' || u.i, ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
+      (select string_agg(c.value, ', ' order by c.i) from tandem.plan_columns(t.relid, p_columns, p_as_text) c)),
+    'overriding', case when exists (select from pg_attribute a where a.attrelid = t.relid and a.attidentity = 'a') then 'overriding system value' else '' end,
+    'local_columns', (select to_jsonb(array_agg(a.attname order by a.attnum)) from pg_attribute a
+      where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
+    'local_values', (select format('array[%s]', string_agg(format('t.%I::text', a.attname), ', ' order by a.attnum)) from pg_attribute a
+      where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
+    'incoming_columns', to_jsonb(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns),
+    'incoming_values', format('array[%s]', concat_ws(', ',
+      (select string_agg('s.k' || u.i || '::text', ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
+      (select string_agg('s.c' || u.i || '::text', ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
+    'unlogged_stamp', tandem.unlogged_stamp(t, 't'), 'unlogged_origin', tandem.unlogged_origin(t, 't'),
+    'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c
+      where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
+    'rewritable', exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)
+      and g.tgname not like 'tandem\_%' and g.tgname <> '~tandem_last' and g.tgtype & 1 = 1 and g.tgtype & 2 = 2
+      and case when p_replica then g.tgenabled in ('A', 'R') else g.tgenabled in ('O', 'A') end))
+  into v_plan;
+  return v_plan;
+end $$;
+
+
+--
+-- Name: FUNCTION apply_plan(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_replica boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.apply_plan(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_replica boolean) IS 'Fragments of SQL for one table of a batch.';
+
+
+--
+-- Name: apply_set(jsonb, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica boolean) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_plan jsonb;
+  v_counts jsonb;
+  v_found jsonb;
+  v_state text;
+  v_message text;
+  v_detail text;
+begin
+  for v_try in 1..100 loop
+    begin
+      for v_plan in select e from jsonb_array_elements(p_plans) e loop
+        perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
+      end loop;
+      v_counts := tandem.write_rows(p_plans, p_where);
+      v_found := '[]';
+      for v_plan in select e from jsonb_array_elements(p_plans) e loop
+        select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason)), '[]')
+        into v_found
+        from (
+          select r.n, 'refused' as kind, r.reason from tandem.rewritten_rows(v_plan, p_where) r
+          union all select r.n, 'waits', r.reason from tandem.orphans(v_plan, p_where) r where p_replica
+          union all select r.n, 'refused', r.reason from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
+        ) r;
+      end loop;
+      if p_replica and v_found = '[]' then
+        perform tandem.carry_out_actions(p_plans);
+      end if;
+      set constraints all immediate;
+      set constraints all deferred;
+      if v_found = '[]' then
+        if (v_counts ->> 'inserted')::bigint < (v_counts ->> 'expected')::bigint then
+          raise exception 'keys appeared meanwhile' using errcode = 'TD007';
+        end if;
+        return v_counts || '{"ok": true}';
+      end if;
+      raise exception 'rows at fault' using errcode = 'TD008';
+    exception
+      when query_canceled or admin_shutdown or crash_shutdown then
+        raise;
+      when sqlstate 'TD008' then
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+        select distinct on (e ->> 'id', e ->> 'n') (e ->> 'peer')::integer, (e ->> 'id')::integer, (e ->> 'n')::bigint, 'park', e ->> 'kind', e ->> 'reason'
+        from jsonb_array_elements(v_found) e
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
+      when others then
+        get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
+        return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' – ', v_message, nullif(v_detail, '')));
+    end;
+  end loop;
+  return jsonb_build_object('ok', false, 'sqlstate', 'TD008', 'reason', 'rows at fault did not come to an end');
+end $$;
+
+
+--
+-- Name: FUNCTION apply_set(p_plans jsonb, p_where text, p_replica boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica boolean) IS 'Writes one set of staged rows, or nothing of it.';
+
+
+--
+-- Name: apply_split(jsonb, boolean, timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_plan jsonb;
+  v_ranges jsonb := '[]';   -- a stack, last first: {"plan", "phase", "low", "high"}
+  v_range jsonb;
+  v_result jsonb;
+  v_low bigint;
+  v_high bigint;
+  v_middle bigint;
+  v_rows bigint := 0;
+begin
+  for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
+    execute format('select min(n), max(n) from %s', v_plan ->> 'stage') into v_low, v_high;
+    if v_low is not null then
+      v_ranges := jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 'not s.present', 'low', v_low, 'high', v_high)) || v_ranges;
+      v_ranges := v_ranges || jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 's.present', 'low', v_low, 'high', v_high));
+    end if;
+  end loop;
+  while jsonb_array_length(v_ranges) > 0 loop
+    if clock_timestamp() > p_deadline and v_rows > 0 then
+      return jsonb_build_object('complete', false, 'rows', v_rows);
+    end if;
+    v_range := v_ranges -> -1;
+    v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
+    v_low := (v_range ->> 'low')::bigint;
+    v_high := (v_range ->> 'high')::bigint;
+    v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
+      format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_high), p_replica);
+    if (v_result ->> 'ok')::boolean then
+      v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+    elsif v_low = v_high then
+      v_rows := v_rows + 1;
+      insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+      values ((v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
+        case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
+        v_result ->> 'reason', v_result ->> 'sqlstate')
+      on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
+    else
+      -- Halve by rows, not by numbers: staged numbers may have gaps.
+      execute format('select n from (select s.n from %1$s s where s.n between %2$s and %3$s) x order by n offset (select count(*) / 2 from %1$s s where s.n between %2$s and %3$s) limit 1',
+        v_range #>> '{plan,stage}', v_low, v_high) into v_middle;
+      if v_middle = v_low then
+        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('high', v_low));
+      else
+        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('low', v_middle), v_range || jsonb_build_object('high', v_middle - 1));
+      end if;
+    end if;
+  end loop;
+  return jsonb_build_object('complete', true, 'rows', v_rows);
+end $_$;
+
+
+--
+-- Name: FUNCTION apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone) IS 'Applies what can be applied of a set that failed.';
+
+
+--
+-- Name: applying_here(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.applying_here(p_table_id integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
+    and pg_trigger_depth() = 1
+    and exists (select from tandem.inbound i
+      where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables));
+end $$;
+
+
+--
+-- Name: FUNCTION applying_here(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.applying_here(p_table_id integer) IS 'Whether the applier itself made the change that a trigger sees.';
+
+
+--
+-- Name: arm_last_trigger(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.arm_last_trigger(p_table_id integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_name text;
+  v_body text;
+  v_wanted boolean;
+  v_there boolean;
+  v_done boolean := false;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_name := tandem.object_name('last ', t.schema_name, t.table_name);
+  v_wanted := exists (select from pg_trigger g where g.tgrelid = t.relid and not g.tgisinternal
+    and g.tgtype & 1 = 1 and g.tgtype & 2 = 2 and g.tgtype & (4 | 16) <> 0 and g.tgname <> '~tandem_last');
+  v_there := exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = '~tandem_last');
+  if not v_wanted then
+    if v_there then
+      execute format('drop trigger "~tandem_last" on %s', t.relid::regclass);
+      execute format('drop function tandem_log.%I()', v_name);
+    end if;
+    return v_there;
+  end if;
+  v_body := format($body$
+begin
+  if current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
+    and pg_trigger_depth() = 1
+    and exists (select from tandem.inbound i
+      where i.applying = pg_current_xact_id_if_assigned() and %1$s = any (i.applying_tables))
+  then
+    new := tandem.staged_image(%1$s, new);
+  end if;
+  return new;
+end
+$body$, t.table_id);
+  if v_body is distinct from (select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name))) then
+    execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
+      ' set search_path = pg_catalog, pg_temp as %L', v_name, v_body);
+    execute format('revoke execute on function tandem_log.%I() from public', v_name);
+    execute format('comment on function tandem_log.%I() is %L', v_name,
+      format('Puts the staged image of a row of %I.%I back after the application''s BEFORE triggers.', t.schema_name, t.table_name));
+    v_done := true;
+  end if;
+  if not v_there then
+    execute format('create trigger "~tandem_last" before insert or update on %s for each row execute function tandem_log.%I()',
+      t.relid::regclass, v_name);
+    v_done := true;
+  end if;
+  return v_done;
+end $_$;
+
+
+--
+-- Name: FUNCTION arm_last_trigger(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.arm_last_trigger(p_table_id integer) IS 'Adds or removes the trigger that puts the staged image back.';
+
+
+--
+-- Name: arm_table(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.arm_table(p_table_id integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_function text;
+  v_leaves text[];
+  v_shape text;
+  v_done boolean := false;
+  r record;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_function := format('tandem_log.%I', tandem.object_name('capture ', t.schema_name, t.table_name));
+  -- A trigger of the same name that calls another function is of a table that bore this one's place before (renamed since).
+  for r in
+    select g.tgrelid::regclass as rel, g.tgname
+    from tandem.wanted_triggers(p_table_id) w join pg_trigger g on g.tgrelid = w.relid and g.tgname = w.name
+    where g.tgfoid <> to_regprocedure(v_function || '()') and g.tgparentid = 0
+  loop
+    execute format('drop trigger %I on %s', r.tgname, r.rel);
+  end loop;
+  for r in
+    select w.* from tandem.wanted_triggers(p_table_id) w
+    where not exists (select from pg_trigger g where g.tgrelid = w.relid and g.tgname = w.name)
+  loop
+    execute format('create trigger %I %s on %s %s execute function %s(%s)',
+      r.name, r.event, r.relid::regclass, r.detail, v_function, r.argument);
+    v_done := true;
+  end loop;
+  for r in
+    select g.tgrelid::regclass as rel, g.tgname
+    from pg_trigger g
+    where (g.tgrelid = t.relid or g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h))
+      and g.tgfoid = to_regprocedure(v_function || '()') and g.tgenabled <> 'A'
+    order by g.tgrelid, g.tgname
+  loop
+    execute format('alter table only %s enable always trigger %I', r.rel, r.tgname);
+    v_done := true;
+  end loop;
+  v_leaves := tandem.leaves(t.relid);
+  v_shape := tandem.table_shape(t.relid);
+  if v_leaves is distinct from t.leaves or v_shape is distinct from t.shape then
+    update tandem.tracked_table set leaves = v_leaves, shape = v_shape where table_id = p_table_id;
+    v_done := true;
+  end if;
+  return v_done;
+end $$;
+
+
+--
+-- Name: FUNCTION arm_table(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.arm_table(p_table_id integer) IS 'Creates and enables the capture triggers that a tracked table lacks.';
+
+
+--
+-- Name: base_type(oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.base_type(p_type oid) RETURNS oid
+    LANGUAGE sql STABLE
+    AS $$
+  with recursive d as (
+    select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = p_type
+    union all
+    select t.oid, t.typtype, t.typbasetype from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
+  select oid from d where typtype <> 'd'
+$$;
+
+
+--
+-- Name: FUNCTION base_type(p_type oid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.base_type(p_type oid) IS 'The type under a domain.';
+
+
+--
+-- Name: batch_counts(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.batch_counts(p_plans jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_plan jsonb;
+  v_counts jsonb := '{}';
+  v_one jsonb;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    execute format($sql$
+      select jsonb_build_object('schema', %4$L::text, 'name', %5$L::text, 'staged', s.n, 'applied', s.n - v.all_verdicts, 'deleted', s.deleted, 'adopted', v.adopted,
+        'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
+      from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s) s
+      cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
+          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
+          count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
+        from tandem.verdict where peer_id = %2$s and table_id = %3$s) v
+    $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_one;
+    v_counts := v_counts || jsonb_build_object(v_plan ->> 'id', v_one);
+  end loop;
+  return v_counts;
+end $_$;
+
+
+--
+-- Name: FUNCTION batch_counts(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.batch_counts(p_plans jsonb) IS 'What became of staged rows.';
+
+
+--
+-- Name: batch_end(pg_snapshot, integer[], bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.batch_end(p_from pg_snapshot, p_tables integer[], p_limit bigint) RETURNS TABLE(position_to pg_snapshot, cut boolean)
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_now pg_snapshot := pg_current_snapshot();
+  v_xmax xid8 := pg_snapshot_xmax(p_from);
+  v_xip xid8[] := array(select pg_snapshot_xip(p_from));
+  v_logs text[] := array(select log_name from tandem.tracked_table where table_id = any (p_tables) order by table_id);
+  v_counts text;
+  v_old bigint;
+  v_taken xid8[];
+  v_cut xid8;
+begin
+  if cardinality(v_logs) = 0 then
+    return query select v_now, false;
+    return;
+  end if;
+  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) limit $2 + 1)', l), ' union all ')
+  into v_counts from unnest(v_logs) l;
+  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+      select coalesce((select sum(n) from e), 0)::bigint, array(select xid from s where upto <= $2 or upto = n order by xid)', v_counts)
+  into v_old, v_taken using v_xip, p_limit;
+  if v_old > p_limit then
+    return query select tandem.snapshot_of(v_xmax, array(select x from unnest(v_xip) x where x <> all (v_taken))), true;
+    return;
+  end if;
+  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
+  select string_agg(format('(select xid from tandem_log.%I where xid >= $1 order by xid limit $2 + 1)', l), ' union all ')
+  into v_counts from unnest(v_logs) l;
+  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+      select case when (select sum(n) from e) > $2 then (max(xid)::text::numeric + 1)::text::xid8 end from s where upto <= $2 or upto = n', v_counts)
+  into v_cut using v_xmax, greatest(p_limit - v_old, 0);
+  if v_cut is null or v_cut >= pg_snapshot_xmax(v_now) then
+    return query select v_now, false;
+  else
+    return query select tandem.snapshot_of(v_cut, array(select pg_snapshot_xip(v_now))), true;
+  end if;
+end $_$;
+
+
+--
+-- Name: FUNCTION batch_end(p_from pg_snapshot, p_tables integer[], p_limit bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.batch_end(p_from pg_snapshot, p_tables integer[], p_limit bigint) IS 'Where a batch ends.';
+
+
+--
+-- Name: batch_header(integer, integer[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object('horizon', n.horizon, 'vector', cardinality(tandem.not_forwarded(p_peer_id)) > 1,
+    'known', (select coalesce(jsonb_object_agg(format('%s.%s', t.schema_name, t.table_name),
+        case when b.state is null or b.state = 'copy' then null when b.state = 'flow' then i.position::text else b.position::text end), '{}')
+      from tandem.tracked_table t
+      left join tandem.inbound i on i.peer_id = p_peer_id
+      left join tandem.inbound_table b on b.peer_id = p_peer_id and (b.schema_name, b.table_name) = (t.schema_name, t.table_name)
+      where t.table_id = any (p_tables)))
+  from tandem.local_node n
+$$;
+
+
+--
+-- Name: FUNCTION batch_header(p_peer_id integer, p_tables integer[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) IS 'What goes with a batch.';
+
+
+--
+-- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_count integer;
+  v_skip text;
+  v_keys text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_count := cardinality(t.key_columns);
+  v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
+  v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
+  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s)',
+    tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
+      format('coalesce(n.stamp, case when t.%I is not null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
+      format('coalesce(n.origin, case when t.%I is not null then '''' end)', t.key_columns[1])),
+    v_keys,
+    concat_ws(' union all ',
+      case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s and (l.received_from is null or l.received_from <> all (%s))',
+        array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.between(p_from, p_to), v_skip) end,
+      case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
+        (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
+         from unnest(t.key_types) with ordinality u (type, i)), p_keys) end),
+    v_keys,
+    tandem.newest_and_row(t, 'k'),
+    v_skip);
+end $$;
+
+
+--
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) IS 'The COPY query of one table in a batch.';
+
+
+--
+-- Name: begin_stage(integer, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.begin_stage(p_peer_id integer, p_staging uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update tandem.inbound set staging = p_staging where peer_id = p_peer_id;
+  if not found then
+    raise exception 'this node has no link from peer %', p_peer_id using errcode = 'TD001';
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION begin_stage(p_peer_id integer, p_staging uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.begin_stage(p_peer_id integer, p_staging uuid) IS 'Takes a link for staging.';
+
+
+--
+-- Name: between(pg_snapshot, pg_snapshot); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem."between"(p_from pg_snapshot, p_to pg_snapshot) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select format('(l.xid >= %L::xid8 or l.xid = any (%L::xid8[])) and l.xid < %L::xid8 and l.xid <> all (%L::xid8[])',
+    pg_snapshot_xmax(p_from), array(select pg_snapshot_xip(p_from)), pg_snapshot_xmax(p_to), array(select pg_snapshot_xip(p_to)))
+$$;
+
+
+--
+-- Name: FUNCTION "between"(p_from pg_snapshot, p_to pg_snapshot); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem."between"(p_from pg_snapshot, p_to pg_snapshot) IS 'Condition for the entries between two positions.';
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: tracked_table; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.tracked_table (
+    table_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    relid oid NOT NULL,
+    log_name text NOT NULL,
+    changelog_view text NOT NULL,
+    key_columns text[] NOT NULL,
+    key_types text[] NOT NULL,
+    key_operators text[] NOT NULL,
+    partitioned boolean NOT NULL,
+    conflict_policy text DEFAULT 'newest'::text NOT NULL COLLATE pg_catalog."C",
+    updated_at_column text,
+    leaves text[] DEFAULT '{}'::text[] NOT NULL,
+    shape text,
+    CONSTRAINT tracked_table_check CHECK ((((cardinality(key_columns) >= 1) AND (cardinality(key_columns) <= 32)) AND (cardinality(key_types) = cardinality(key_columns)) AND (cardinality(key_operators) = cardinality(key_columns))))
+);
+
+
+--
+-- Name: TABLE tracked_table; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.tracked_table IS 'Tables whose changes are captured here, each with its log table in tandem_log.';
+
+
+--
+-- Name: COLUMN tracked_table.leaves; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.leaves IS 'Leaf partitions known when the table was last armed; others have come or gone since.';
+
+
+--
+-- Name: capture_insert(tandem.tracked_table, text, text, text, text[], text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text DEFAULT 'false'::text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format(
+    'insert into tandem_log.%1$I (xid, stamp, op, origin, %2$s)
+      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s
+        order by %5$s, l.stamp desc limit 1) end), %6$L, %7$L, %8$s %9$s',
+    p_table.log_name,
+    array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
+    p_now,
+    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_keys)), p_keys),
+    array_to_string(array(select 'l.k' || i || ' desc' from generate_series(1, cardinality(p_keys)) i), ', '),
+    p_op, p_node, array_to_string(p_keys, ', '), p_from, p_blind)
+$_$;
+
+
+--
+-- Name: FUNCTION capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text) IS 'The insert into a change log that a trigger runs.';
+
+
+--
+-- Name: capture_intact(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.capture_intact(p_table_id integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select not exists (
+    select from tandem.wanted_triggers(p_table_id) w
+    where not exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+        where g.tgrelid = w.relid and g.tgname = w.name and g.tgenabled = 'A'
+          and p.pronamespace = 'tandem_log'::regnamespace and p.proname = tandem.object_name('capture ', t.schema_name, t.table_name))
+      and (w.relid = t.relid or w.relid in (select to_regclass(l) from unnest(t.leaves) l)))
+    and not exists (
+      select from pg_trigger g join pg_partition_tree(t.relid) h on g.tgrelid = h.relid
+      where t.partitioned and g.tgname in ('tandem_row', 'tandem_truncate') and g.tgenabled <> 'A')
+  from tandem.tracked_table t where t.table_id = p_table_id
+$$;
+
+
+--
+-- Name: FUNCTION capture_intact(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.capture_intact(p_table_id integer) IS 'Whether a table''s capture triggers are all there and ALWAYS.';
+
+
+--
+-- Name: carry_out_actions(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.carry_out_actions(p_plans jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_mark text := current_setting('tandem.applying', true);
+  v_tables integer[] := array(select (e ->> 'id')::integer from jsonb_array_elements(p_plans) e where (e ->> 'act')::boolean);
+  v_next integer[];
+  v_table integer;
+  f record;
+  v_count bigint;
+begin
+  if cardinality(v_tables) = 0 then
+    return;
+  end if;
+  perform set_config('tandem.applying', '', true);
+  while cardinality(v_tables) > 0 loop
+    v_next := '{}';
+    foreach v_table in array v_tables loop
+      for f in select r.*, p.relid::regclass::text as parent from tandem.references_to(v_table) r join tandem.tracked_table p on p.table_id = v_table loop
+        execute format(case f.action when 'c' then 'delete from %1$s c where %2$s' when 'n' then 'update %1$s c set %3$s where %2$s'
+            when 'd' then 'update %1$s c set %4$s where %2$s' else 'select 1 from %1$s c where %2$s limit 1' end,
+          f.child,
+          (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u)
+            || format(' and not exists (select from %s t where %s)', f.parent, f.child_is_t),
+          (select string_agg(format('%I = null', u), ', ') from unnest(f.child_columns) u),
+          (select string_agg(format('%I = default', u), ', ') from unnest(f.child_columns) u));
+        get diagnostics v_count = row_count;
+        if v_count > 0 and f.action in ('a', 'r') then
+          raise exception 'a row of % refers to what a foreign-key action would delete (%)', f.child, f.name using errcode = '23503';
+        end if;
+        if v_count > 0 and f.action = 'c' and f.child_id is not null then
+          v_next := v_next || f.child_id;
+        end if;
+      end loop;
+    end loop;
+    v_tables := v_next;
+  end loop;
+  perform set_config('tandem.applying', v_mark, true);
+end $_$;
+
+
+--
+-- Name: FUNCTION carry_out_actions(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.carry_out_actions(p_plans jsonb) IS 'Carries out foreign-key actions in replica role.';
+
+
+--
+-- Name: changelog_view_name(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.changelog_view_name(p_schema text, p_table text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case when octet_length(n.name) <= 63 then n.name else replace(tandem.object_name('', p_schema, p_table || '_changelog'), '.', '_') end
+  from (select case p_schema when 'public' then '' else p_schema || '_' end || p_table || '_changelog') n (name)
+$$;
+
+
+--
+-- Name: FUNCTION changelog_view_name(p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) IS 'Name of the view of a table''s change log.';
+
+
+--
+-- Name: check_identity(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.check_identity() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  n tandem.local_node;
+begin
+  if pg_is_in_recovery() then
+    raise exception 'this server is a standby (in recovery): its snapshots do not list what is in progress' using errcode = 'TD004';
+  end if;
+  select * into n from tandem.local_node;
+  if not found then
+    raise exception 'this database is not configured as a node' using errcode = 'TD001';
+  end if;
+  if n.system_identifier <> tandem.system_identifier()
+    or n.database_oid <> (select d.oid from pg_database d where d.datname = current_database())
+  then
+    raise exception 'node "%": this is a copy of the database that was configured, not the same one', n.name using errcode = 'TD002';
+  end if;
+  if pg_snapshot_xmax(pg_current_snapshot()) < n.highest_xid then
+    raise exception 'node "%": its transaction counter went back, so it was restored to an earlier state', n.name using errcode = 'TD002';
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION check_identity(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.check_identity() IS 'Stops where this database is not the one that was configured.';
+
+
+--
+-- Name: child_not_written(jsonb, integer, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text DEFAULT 'c'::text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce((select format('not exists (select from %s s where %s and %s)', e ->> 'stage',
+      tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('s', cardinality(t.key_columns))), tandem.applies(e))
+    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+    where t.table_id = p_child_id), 'true')
+$$;
+
+
+--
+-- Name: FUNCTION child_not_written(p_plans jsonb, p_child_id integer, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) IS 'Condition that a row is not written by the batch.';
+
+
+--
+-- Name: claims(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  u record;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  for u in
+    select * from tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage')
+  loop
+    return next format($sql$
+      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here,
+        not x.held and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer
+      from (
+        select s.n, s.stamp, s.origin, %2$s as incoming_key, t.local_key, t.local_stamp, t.local_origin,
+          %3$s as referenced, exists (select from %4$s t where %5$s) as here,
+          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
+            and v.verdict in ('keep', 'prefer') where %9$s) as held
+        from %6$s s
+        join (
+          select r.tandem_n, t.*, array[%10$s] as local_key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as local_stamp, coalesce(l.origin, '') as local_origin
+          from %11$s join %12$s on %13$s
+          left join lateral (select l.stamp, l.origin from tandem_log.%14$I l where %15$s order by l.stamp desc, l.origin desc limit 1) l on true
+          where not (%16$s)) t on t.tandem_n = s.n
+        where %17$s and %18$s) x
+    $sql$,
+      u.index_name, p_plan ->> 'key_text', tandem.referenced_after(t.table_id, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
+      p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
+      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
+      (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
+      u.staged, u.local, u.same_value, t.log_name,
+      tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)), u.same_key,
+      tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'));
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION claims(p_plan jsonb, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) IS 'Queries for local rows that hold a value an incoming row claims.';
+
+
+--
+-- Name: closure(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_plan jsonb;
+  f record;
+  v_all jsonb := '[]';
+  v_keys jsonb;
+  v_there boolean;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
+    if v_there then
+      for f in
+        select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
+        from tandem.references_to((v_plan ->> 'id')::integer) r join tandem.tracked_table t on t.table_id = r.child_id
+      loop
+        execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where not s.present and %s',
+          (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
+          v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', f.child, f.child_is_t,
+          tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
+        into v_keys;
+        v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+      end loop;
+    end if;
+    for f in
+      select k.*, t.schema_name, t.table_name, t.key_columns, t.table_id
+      from tandem.staged_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
+    loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s where s.present and %s and not exists (select from %s p where %s) and %s',
+        (select string_agg(u || '::text', ', ') from unnest(f.staged_values) u), v_plan ->> 'stage',
+        (select string_agg(u || ' is not null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
+        tandem.not_staged(p_plans, f.table_id, f.staged_values))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+    end loop;
+    for f in select * from tandem.unique_matches((v_plan ->> 'id')::integer, array(select jsonb_array_elements_text(v_plan -> 'columns')), (v_plan ->> 'as_text')::boolean, v_plan ->> 'stage') loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s join %s on %s where not (%s) and %s',
+        (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', f.key_columns)) u),
+        f.staged, f.local, f.same_value, f.same_key,
+        tandem.not_staged(p_plans, (v_plan ->> 'id')::integer, tandem.columns('t', f.key_columns)))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(v_plan ->> 'schema', v_plan ->> 'table', v_keys);
+    end loop;
+  end loop;
+  return coalesce((select jsonb_agg(jsonb_build_object('schema', x.schema, 'name', x.name, 'keys', x.keys))
+    from (select e ->> 'schema' as schema, e ->> 'name' as name, jsonb_agg(distinct k) as keys
+      from jsonb_array_elements(v_all) e cross join jsonb_array_elements(e -> 'keys') k group by 1, 2) x), '[]'::jsonb);
+end $$;
+
+
+--
+-- Name: FUNCTION closure(p_peer_id integer, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) IS 'Keys to ask the source for before deciding.';
+
+
+--
+-- Name: columns(text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.columns(p_alias text, p_names text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select coalesce(array_agg(format('%s.%I', p_alias, u.name) order by u.position), '{}')
+  from unnest(p_names) with ordinality u (name, position)
+$$;
+
+
+--
+-- Name: FUNCTION columns(p_alias text, p_names text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.columns(p_alias text, p_names text[]) IS 'Quoted column references behind an alias.';
+
+
+--
+-- Name: configure_node(text, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.configure_node(p_name text, p_peers jsonb, p_settings jsonb DEFAULT '{}'::jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  n tandem.local_node;
+  v_peer jsonb;
+  v_id integer;
+  v_done boolean := false;
+begin
+  select * into n from tandem.local_node;
+  if not found then
+    insert into tandem.local_node (name, incarnation, system_identifier, database_oid, highest_xid)
+    values (p_name, gen_random_uuid(), tandem.system_identifier(),
+      (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
+    v_done := true;
+  elsif n.name <> p_name then
+    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
+  else
+    perform tandem.check_identity();
+  end if;
+  update tandem.local_node set
+    max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
+    retention = coalesce((p_settings ->> 'retention')::interval, retention),
+    seed = p_settings ->> 'seed'
+  where (max_skew, retention) is distinct from
+      (coalesce((p_settings ->> 'max_skew')::interval, max_skew), coalesce((p_settings ->> 'retention')::interval, retention))
+    or seed is distinct from p_settings ->> 'seed';
+  v_done := v_done or found;
+  for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop
+    select p.peer_id into v_id from tandem.peer p where p.name = v_peer ->> 'name';
+    if not found then
+      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id into v_id;
+      v_done := true;
+    end if;
+    update tandem.peer p set configured = true,
+      receives_from = array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1)
+    where p.peer_id = v_id and (not p.configured
+      or p.receives_from <> array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1));
+    v_done := v_done or found;
+    if (v_peer ->> 'sends')::boolean then
+      insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
+    end if;
+    if (v_peer ->> 'receives')::boolean then
+      insert into tandem.outbound (peer_id) values (v_id) on conflict do nothing;
+    end if;
+  end loop;
+  update tandem.peer p set configured = false
+  where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
+  perform tandem.make_floor();
+  return v_done;
+end $$;
+
+
+--
+-- Name: FUNCTION configure_node(p_name text, p_peers jsonb, p_settings jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.configure_node(p_name text, p_peers jsonb, p_settings jsonb) IS 'Makes this database a node with these peers.';
+
+
+--
+-- Name: confirm(integer, pg_snapshot, uuid, pg_snapshot, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update tandem.outbound o set
+    token = p_token, pending_token = null, acknowledged = p_position, acknowledged_at = clock_timestamp(),
+    prunable = case when x.through then o.candidate else o.prunable end,
+    candidate = case when x.through or o.candidate is null then p_position else o.candidate end,
+    candidate_seen = case when x.through or o.candidate is null then p_seen else o.candidate_seen end
+  from (select coalesce(pg_snapshot_xmin(i.position) >= pg_snapshot_xmax(b.candidate_seen), false) as through
+    from tandem.outbound b left join tandem.inbound i using (peer_id) where b.peer_id = p_peer_id) x
+  where o.peer_id = p_peer_id and p_token in (o.token, o.pending_token);
+  if not found then
+    raise exception 'the contact token of peer "%" does not fit', (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
+  end if;
+  update tandem.local_node set highest_xid = pg_snapshot_xmax(p_position)
+  where highest_xid < pg_snapshot_xmax(p_position);
+  delete from tandem.outbound_parked k where k.peer_id = p_peer_id and not exists (
+    select from jsonb_array_elements(p_parked) e
+    where e ->> 'schema' = k.schema_name and e ->> 'table' = k.table_name
+      and array(select jsonb_array_elements_text(e -> 'key')) = k.key);
+  insert into tandem.outbound_parked (peer_id, schema_name, table_name, key)
+  select p_peer_id, e ->> 'schema', e ->> 'table', array(select jsonb_array_elements_text(e -> 'key')) from jsonb_array_elements(p_parked) e
+  on conflict do nothing;
+end $$;
+
+
+--
+-- Name: FUNCTION confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb) IS 'Notes what a target has acknowledged.';
+
+
+--
+-- Name: contact_fits(integer, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select case when p_token is null then o.token is null else coalesce(p_token in (o.token, o.pending_token), false) end
+  from tandem.outbound o where o.peer_id = p_peer_id
+$$;
+
+
+--
+-- Name: FUNCTION contact_fits(p_peer_id integer, p_token uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) IS 'Whether a target''s contact token fits.';
+
+
+--
+-- Name: copy_bound(integer, text[], bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.copy_bound(p_table_id integer, p_after text[], p_rows bigint) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_key text[];
+  v_order text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_order := array_to_string(tandem.copy_order(t, 't'), ', ');
+  execute format('select array[%s] from %I.%I t where %s order by %s offset %s limit 1',
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
+    t.schema_name, t.table_name, tandem.copy_range(t, p_after, null), v_order, p_rows - 1)
+  into v_key;
+  return v_key;
+end $$;
+
+
+--
+-- Name: FUNCTION copy_bound(p_table_id integer, p_after text[], p_rows bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.copy_bound(p_table_id integer, p_after text[], p_rows bigint) IS 'Where a range of a first copy ends.';
+
+
+--
+-- Name: copy_order(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias text) RETURNS text[]
+    LANGUAGE sql STABLE
+    AS $$
+  select array_agg(case when t.typnamespace = 'pg_catalog'::regnamespace or t.typtype = 'e' then format('%s.%I', p_alias, u.name)
+    else format('%s.%I::text collate "C"', p_alias, u.name) end order by u.i)
+  from unnest(p_table.key_columns) with ordinality u (name, i)
+  join pg_attribute a on a.attrelid = p_table.relid and a.attname = u.name
+  join pg_type t on t.oid = a.atttypid
+$$;
+
+
+--
+-- Name: FUNCTION copy_order(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias text) IS 'Expressions by which a copy orders keys.';
+
+
+--
+-- Name: copy_query(integer, integer, text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  t tandem.tracked_table;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  return format('select %s from (select %s, t.* from %I.%I t where %s) k %s',
+    tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't')), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't'))),
+    (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
+    t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
+    tandem.newest_and_row(t, 'k'));
+end $$;
+
+
+--
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) IS 'The COPY query of a range of keys.';
+
+
+--
+-- Name: copy_range(tandem.tracked_table, text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.copy_range(p_table tandem.tracked_table, p_after text[], p_upto text[]) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(nullif(concat_ws(' and ',
+    case when p_after is not null then format('(%s) > (%s)', o.columns, tandem.copy_values(p_table, p_after)) end,
+    case when p_upto is not null then format('(%s) <= (%s)', o.columns, tandem.copy_values(p_table, p_upto)) end), ''), 'true')
+  from (select array_to_string(tandem.copy_order(p_table, 't'), ', ') as columns) o
+$$;
+
+
+--
+-- Name: FUNCTION copy_range(p_table tandem.tracked_table, p_after text[], p_upto text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.copy_range(p_table tandem.tracked_table, p_after text[], p_upto text[]) IS 'Condition for a range of keys.';
+
+
+--
+-- Name: copy_values(tandem.tracked_table, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key text[]) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select string_agg(case when u.expression like '%::text collate "C"' then quote_literal(p_key[u.i])
+    else format('%L::%s', p_key[u.i], p_table.key_types[u.i]) end, ', ' order by u.i)
+  from unnest(tandem.copy_order(p_table, 't')) with ordinality u (expression, i)
+$$;
+
+
+--
+-- Name: FUNCTION copy_values(p_table tandem.tracked_table, p_key text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key text[]) IS 'A key as literals for a range.';
+
+
+--
+-- Name: decide(jsonb, pg_snapshot, timestamp with time zone, boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamp with time zone, p_copy boolean, p_source text) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  n tandem.local_node;
+begin
+  select * into strict n from tandem.local_node;
+  execute format($sql$
+    insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+    select %1$s, %2$s, x.n, x.verdict,
+      case when x.verdict = 'park' then case when x.unplaced is not null then 'unplaced' else 'ahead' end
+        else concat(case x.local_op when 'I' then 'insert' when 'D' then 'delete' else 'update' end, '/',
+          case x.op when 'I' then 'insert' when 'D' then 'delete' else 'update' end) end,
+      case when x.unplaced is not null then 'columns that this node lacks hold values: ' || x.unplaced
+        when x.ahead then 'its stamp lies further in the future than max_skew allows' end,
+      x.local_stamp, x.local_origin
+    from (
+      select c.*,
+        case
+          when c.unplaced is not null or c.ahead then 'park'
+          when c.same then case when c.newer then 'adopt' else 'drop' end
+          when c.unknown then 'drop'
+          when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
+          when c.equal_version then case when %3$L > %4$L then 'anew' else 'tie' end
+          when c.newer and c.local_known then 'apply'
+          when c.newer and %5$L = 'prefer: ' || c.local_origin and c.local_origin = %4$L then 'prefer'
+          when c.newer then 'win'
+          when c.incoming_known then 'drop'
+          else 'lose'
+        end as verdict
+      from (
+        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced,
+          s.stamp > clock_timestamp() + %6$L::interval as ahead,
+          coalesce(l.op::text, case when %7$s is not null then 'U' else 'D' end) as local_op,
+          v.stamp as local_stamp, v.origin as local_origin,
+          (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
+          (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
+          s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
+          (%7$s is not null) = s.present and (not s.present or %8$s) as same,
+          case
+            when l.xid is null then %9$s
+            when l.received_from = %1$s then true
+            when s.parked_there then false
+            when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
+              and (l.received_from is null or l.received_from <> all (%11$L::integer[]) or l.stamp < %12$L::timestamptz) then true
+            else coalesce((select bool_or(k.stamp >= v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
+          end as local_known,
+          exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp >= s.stamp) as incoming_known
+        from %15$s s
+        left join %16$s t on %17$s
+        left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
+        cross join lateral (select
+          coalesce(l.stamp, case when %7$s is not null then %19$s else '-infinity' end) as stamp,
+          coalesce(l.origin, case when %7$s is not null then %20$s else '' end) as origin) v
+        where not exists (select from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s and b.n = s.n)
+      ) c
+    ) x
+    where x.verdict <> 'apply'
+  $sql$,
+    p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
+    p_plan ->> 'first_key', p_plan ->> 'image_is_row',
+    case when p_copy then format('%s is null', p_plan ->> 'first_key') else 'true' end,
+    p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
+    p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
+    case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
+    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy);
+end $_$;
+
+
+--
+-- Name: FUNCTION decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamp with time zone, p_copy boolean, p_source text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamp with time zone, p_copy boolean, p_source text) IS 'Decides which staged rows are written.';
+
+
+--
+-- Name: deferrable_duplicates(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) RETURNS TABLE(n bigint, reason text)
+    LANGUAGE plpgsql
+    AS $$
+declare
+  u record;
+begin
+  for u in
+    select c.conname, string_agg(format('o.%I = t.%I', a.attname, a.attname), ' and ') as same
+    from tandem.tracked_table t
+    join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p') and c.condeferrable
+    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
+    where t.table_id = (p_plan ->> 'id')::integer
+    group by c.conname
+  loop
+    return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and (select count(*) from %s o where %s) > 1',
+      format('another row has the same value (%s)', u.conname), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
+      p_plan ->> 'relation', u.same);
+  end loop;
+end $$;
+
+
+--
+-- Name: FUNCTION deferrable_duplicates(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) IS 'Staged rows that break a deferrable unique constraint.';
+
+
+--
+-- Name: describe_tables(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.describe_tables(p_tables integer[] DEFAULT NULL::integer[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'id', t.table_id, 'schema', t.schema_name, 'name', t.table_name, 'relation', format('%I.%I', t.schema_name, t.table_name),
+    'exists', c.oid is not null, 'key', to_jsonb(t.key_columns), 'keyTypes', to_jsonb(t.key_types), 'policy', t.conflict_policy,
+    'estimate', greatest(c.reltuples, 0)::bigint, 'exactKey', coalesce((select to_jsonb(array_agg(a.attname)) from pg_attribute a
+      where a.attrelid = c.oid and a.attname = any (t.key_columns) and tandem.equal_is_identical(a.atttypid, a.attcollation)), '[]'::jsonb),
+    'columns', coalesce((select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+        'generated', a.attgenerated <> '') order by a.attnum)
+      from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb))
+    order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
+  from tandem.tracked_table t
+  left join pg_class c on c.oid = t.relid and format('%I.%I', t.schema_name, t.table_name) = format('%I.%I', c.relnamespace::regnamespace::text, c.relname)
+  where p_tables is null or t.table_id = any (p_tables)
+$$;
+
+
+--
+-- Name: FUNCTION describe_tables(p_tables integer[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.describe_tables(p_tables integer[]) IS 'Columns and keys of tracked tables.';
+
+
+--
+-- Name: displace(jsonb, jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_query text;
+  v_pairs text;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  if not coalesce((p_plan ->> 'displaces')::boolean, false) then
+    return 0;
+  end if;
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  for v_query in select * from tandem.claims(p_plan, p_plans) loop
+    v_pairs := format('select distinct on (x.local_key) x.* , s.stamp as incoming_stamp, s.origin as incoming_origin, s.n as staged_n from (%s) x join %s s on s.n = x.n where (%s) order by x.local_key, s.stamp desc, s.origin desc',
+      v_query, p_plan ->> 'stage', p_where);
+    execute format($sql$
+      with x as materialized (%1$s),
+      kept as (
+        insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
+          incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
+        select %2$s, %3$L, %4$L, x.local_key, 'unique', 'unique index ' || x.index_name || ', newest', 'incoming', x.local_stamp, x.local_origin,
+          x.incoming_stamp, x.incoming_origin, %5$L::text[], %6$s, %7$L::text[], %8$s
+        from x join %9$s t on array[%10$s] = x.local_key join %11$s s on s.n = x.staged_n
+        on conflict do nothing),
+      gone as (
+        delete from %9$s t using x where array[%10$s] = x.local_key returning %12$s, x.local_stamp, x.local_origin)
+      insert into tandem_log.%13$I (xid, stamp, op, origin, %14$s)
+      select pg_current_xact_id(), g.local_stamp + interval '1 microsecond', 'D', g.local_origin, %15$s from gone g
+    $sql$,
+      v_pairs, p_plan ->> 'peer', t.schema_name, t.table_name,
+      array(select jsonb_array_elements_text(p_plan -> 'local_columns')), p_plan ->> 'local_values',
+      array(select jsonb_array_elements_text(p_plan -> 'incoming_columns')), p_plan ->> 'incoming_values',
+      p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c), p_plan ->> 'stage',
+      (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
+      t.log_name, p_plan ->> 'log_keys', array_to_string(tandem.key_names('g', cardinality(t.key_columns)), ', '));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION displace(p_plan jsonb, p_plans jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) IS 'Removes rows that newer incoming ones displace.';
+
+
+--
+-- Name: entries(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.entries(p_schema text, p_table text) RETURNS TABLE(key text[], op text, stamp timestamp with time zone, origin text, received_from integer, xid xid8)
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  t tandem.tracked_table;
+begin
+  select * into t from tandem.tracked_table where schema_name = p_schema and table_name = p_table;
+  if not found then
+    raise exception 'table %.% is not tracked', quote_ident(p_schema), quote_ident(p_table) using errcode = 'TD010';
+  end if;
+  return query execute format('select array[%s], l.op::text, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l',
+    (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name);
+end $$;
+
+
+--
+-- Name: FUNCTION entries(p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.entries(p_schema text, p_table text) IS 'Entries of one change log.';
+
+
+--
+-- Name: equal_is_identical(oid, oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.equal_is_identical(p_type oid, p_collation oid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select (tandem.base_type(p_type) in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'bool'::regtype, 'bytea'::regtype,
+      'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'oid'::regtype, '"char"'::regtype, 'time'::regtype)
+    or (tandem.base_type(p_type) in ('text'::regtype, 'varchar'::regtype, 'name'::regtype)
+      and coalesce((select c.collisdeterministic from pg_collation c where c.oid = p_collation), true))
+    or exists (select from pg_type t where t.oid = tandem.base_type(p_type) and t.typtype = 'e'))
+$$;
+
+
+--
+-- Name: FUNCTION equal_is_identical(p_type oid, p_collation oid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.equal_is_identical(p_type oid, p_collation oid) IS 'Whether equal values are the same bytes.';
+
+
+--
+-- Name: floor_us(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.floor_us() RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$begin return greatest(0, pg_catalog.pg_sequence_last_value('tandem_log."floor external"'::regclass)); end$$;
+
+
+--
+-- Name: FUNCTION floor_us(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.floor_us() IS 'The greatest of the floors, in microseconds since 1970.';
+
+
+--
+-- Name: follow_key(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.follow_key(p_table_id integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_names text[];
+begin
+  select x.* into strict t from tandem.tracked_table x where x.table_id = p_table_id;
+  select array_agg(coalesce(n.name, k.name) order by k.i) into v_names
+  from unnest(t.key_columns) with ordinality k (name, i)
+  left join lateral (
+    select a.attname::text as name
+    from jsonb_each(t.shape::jsonb -> 'columns') c (attnum, what)
+    join pg_attribute a on a.attrelid = t.relid and a.attnum = c.attnum::int and not a.attisdropped
+    where c.what ->> 0 = k.name) n on true;
+  if v_names = t.key_columns then
+    return false;
+  end if;
+  update tandem.tracked_table set key_columns = v_names where table_id = p_table_id;
+  execute format('drop view if exists tandem.%I', t.changelog_view);
+  perform tandem.make_capture_function(p_table_id);
+  perform tandem.make_changelog_view(p_table_id);
+  return true;
+end $$;
+
+
+--
+-- Name: FUNCTION follow_key(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.follow_key(p_table_id integer) IS 'Follows a key whose columns were renamed.';
+
+
+--
+-- Name: foreign_keys(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.foreign_keys(p_table_id integer) RETURNS TABLE(name text, parent_oid oid, parent text, parent_is_t text, t_not_null text)
+    LANGUAGE sql STABLE
+    AS $$
+  select c.conname::text, c.confrelid, c.confrelid::regclass::text,
+    string_agg(format('p.%I operator(%I.%s) t.%I', pa.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
+    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i)
+  from tandem.tracked_table t
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
+  join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
+  join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  where t.table_id = p_table_id and c.confrelid in (select p.oid from pg_class p where p.relkind in ('r', 'p') and not p.relispartition)
+  group by c.oid, c.conname, c.confrelid
+$$;
+
+
+--
+-- Name: FUNCTION foreign_keys(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.foreign_keys(p_table_id integer) IS 'Foreign keys of a tracked table.';
+
+
+--
+-- Name: forwarded_by_other(integer, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.forwarded_by_other(p_received_from integer, p_peer_id integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce((select s.name = any (t.receives_from)
+    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and t.peer_id = p_peer_id), false)
+$$;
+
+
+--
+-- Name: FUNCTION forwarded_by_other(p_received_from integer, p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.forwarded_by_other(p_received_from integer, p_peer_id integer) IS 'Whether a peer gets something from its source directly.';
+
+
+--
+-- Name: free_changelog_name(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.free_changelog_name(p_schema text, p_table text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select case when not exists (select from tandem.tracked_table t where t.changelog_view = n.name and (t.schema_name, t.table_name) <> (p_schema, p_table))
+    then n.name else tandem.object_name('', n.name, left(md5(p_schema || '.' || p_table), 8)) end
+  from tandem.changelog_view_name(p_schema, p_table) n (name)
+$$;
+
+
+--
+-- Name: FUNCTION free_changelog_name(p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.free_changelog_name(p_schema text, p_table text) IS 'Name of the view of a table''s change log that no other table has.';
+
+
+--
+-- Name: from_us(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.from_us(p_us bigint) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+  select timestamptz '1970-01-01 00:00:00+00' + p_us * interval '1 microsecond'
+$$;
+
+
+--
+-- Name: FUNCTION from_us(p_us bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.from_us(p_us bigint) IS 'The stamp of so many microseconds since 1970.';
+
+
+--
+-- Name: heard_elsewhere(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.heard_elsewhere(p_peer_id integer) RETURNS integer[]
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(array_agg(s.peer_id order by s.peer_id), '{}') from tandem.peer s
+  where s.peer_id <> p_peer_id and tandem.forwarded_by_other(s.peer_id, p_peer_id)
+$$;
+
+
+--
+-- Name: FUNCTION heard_elsewhere(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) IS 'Whose changes a peer hears directly.';
+
+
+--
+-- Name: history(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.history(p_table text, p_key text) RETURNS TABLE(changed_at timestamp with time zone, op text, origin text, received_from text, synced boolean)
+    LANGUAGE sql STABLE
+    AS $$
+  select e.stamp, e.op, e.origin, p.name, tandem.synced(e.xid, e.received_from)
+  from tandem.tracked_table t
+  cross join lateral tandem.entries(t.schema_name, t.table_name) e
+  left join tandem.peer p on p.peer_id = e.received_from
+  where (t.schema_name || '.' || t.table_name = p_table or (t.schema_name = 'public' and t.table_name = p_table))
+    and tandem.key_text(e.key) = p_key
+  order by e.stamp desc, e.origin desc
+$$;
+
+
+--
+-- Name: FUNCTION history(p_table text, p_key text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.history(p_table text, p_key text) IS 'The entries of one row, newest first.';
+
+
+--
+-- Name: image(text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.image(p_columns text[], p_values text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select string_agg(format('%I = %s', u.c, coalesce(quote_literal(u.v), 'null')), ', ' order by u.i)
+  from unnest(p_columns, p_values) with ordinality u (c, v, i)
+$$;
+
+
+--
+-- Name: FUNCTION image(p_columns text[], p_values text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.image(p_columns text[], p_values text[]) IS 'An image for people to read.';
+
+
+--
+-- Name: inbound_state(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.inbound_state(p_source text) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_state jsonb;
+begin
+  select jsonb_build_object('peer', p.peer_id, 'position', i.position::text, 'token', i.token,
+    'known', (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id),
+    'tables', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'state', b.state,
+        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason)
+        order by b.schema_name, b.table_name), '[]')
+      from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
+    'parked', tandem.parked_keys(p.peer_id, true), 'clock', clock_timestamp())
+  into v_state
+  from tandem.inbound i join tandem.peer p using (peer_id)
+  where p.name = p_source and p.configured;
+  if not found then
+    raise exception 'this node has no link from node "%": run "tandem migrate"', p_source using errcode = 'TD001';
+  end if;
+  return v_state;
+end $$;
+
+
+--
+-- Name: FUNCTION inbound_state(p_source text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.inbound_state(p_source text) IS 'How far a link into this node has come.';
+
+
+--
+-- Name: interleave_sequences(bigint, bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus bigint) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  q record;
+  v_done integer := 0;
+  v_state record;
+begin
+  for q in
+    select distinct s.sequence, x.seqincrement, n.nspname as schema_name, c.relname as sequence_name, i.modulus, i.residue, i.increment_before
+    from tandem.tracked_table t
+    cross join lateral tandem.sequences_of(t.table_id) s
+    join pg_sequence x on x.seqrelid = s.sequence
+    join pg_class c on c.oid = s.sequence
+    join pg_namespace n on n.oid = c.relnamespace
+    left join tandem.interleaved_sequence i on (i.schema_name, i.sequence_name) = (n.nspname, c.relname)
+    order by 3, 4
+  loop
+    continue when (q.modulus, q.residue) is not distinct from (p_modulus, p_residue) and abs(q.seqincrement) = p_modulus;
+    execute format('alter sequence %s increment by %s', q.sequence, sign(q.seqincrement) * p_modulus);
+    insert into tandem.interleaved_sequence (schema_name, sequence_name, increment_before, modulus, residue)
+    values (q.schema_name, q.sequence_name, coalesce(q.increment_before, q.seqincrement), p_modulus, p_residue)
+    on conflict (schema_name, sequence_name) do update set modulus = p_modulus, residue = p_residue;
+    execute format('select last_value, is_called from %s', q.sequence) into v_state;
+    perform setval(q.sequence, x.v, false)
+    from (select (v_state.last_value + case when v_state.is_called then sign(q.seqincrement) else 0 end)::bigint as b) y
+    cross join lateral (select (y.b + sign(q.seqincrement) * mod(mod(sign(q.seqincrement) * (p_residue - y.b), p_modulus::numeric) + p_modulus, p_modulus::numeric))::bigint as v) x;
+    v_done := v_done + 1;
+  end loop;
+  return v_done;
+end $$;
+
+
+--
+-- Name: FUNCTION interleave_sequences(p_residue bigint, p_modulus bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus bigint) IS 'Gives this node''s sequences a residue class of their own.';
+
+
+--
+-- Name: keep_child_images(jsonb, jsonb, oid, integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  k record;
+  v_count bigint;
+begin
+  execute format('select count(*) from %s s join %s t on %s join %s c on %s where not s.present and %s and %s',
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, tandem.applies(p_plan),
+    tandem.child_not_written(p_plans, p_child_id))
+  into v_count;
+  if v_count = 0 or p_child_id is null then
+    return v_count;
+  end if;
+  select t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name,
+    array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
+  into k from tandem.tracked_table t where t.table_id = p_child_id;
+  execute format($sql$
+    insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
+      incoming_stamp, incoming_origin, local_columns, local_values)
+    select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
+    from (
+      select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
+        s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
+      from %8$s s join %9$s t on %10$s join %11$s c on %12$s
+      left join lateral (select l.stamp, l.origin from tandem_log.%13$I l where %14$s order by l.stamp desc, l.origin desc limit 1) l on true
+      where not s.present and %15$s and %16$s) x
+    on conflict do nothing
+  $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || p_name, k.columns,
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, k.log_name,
+    tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
+    tandem.applies(p_plan), tandem.child_not_written(p_plans, p_child_id));
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) IS 'Keeps the images of children that a foreign key''s action changes.';
+
+
+--
+-- Name: key_names(text, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.key_names(p_alias text, p_count integer) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select array_agg(p_alias || '.k' || i order by i) from generate_series(1, p_count) i
+$$;
+
+
+--
+-- Name: FUNCTION key_names(p_alias text, p_count integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.key_names(p_alias text, p_count integer) IS 'References to the key columns of a log or staging table.';
+
+
+--
+-- Name: key_text(text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.key_text(p_key text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case cardinality(p_key) when 1 then p_key[1] else p_key::text end
+$$;
+
+
+--
+-- Name: FUNCTION key_text(p_key text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.key_text(p_key text[]) IS 'A key for people to read.';
+
+
+--
+-- Name: keys_of(text, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case when p_keys is null then '[]'::jsonb else jsonb_build_array(jsonb_build_object('schema', p_schema, 'name', p_name, 'keys', p_keys)) end
+$$;
+
+
+--
+-- Name: FUNCTION keys_of(p_schema text, p_name text, p_keys jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) IS 'One element of a closure.';
+
+
+--
+-- Name: leaves(oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.leaves(p_relid oid) RETURNS text[]
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(array_agg(format('%I.%I', n.nspname, c.relname) order by n.nspname, c.relname), '{}')
+  from pg_partition_tree(p_relid) h
+  join pg_class c on c.oid = h.relid
+  join pg_namespace n on n.oid = c.relnamespace
+  where h.isleaf and h.relid <> p_relid
+$$;
+
+
+--
+-- Name: FUNCTION leaves(p_relid oid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.leaves(p_relid oid) IS 'Leaf partitions of a table.';
+
+
+--
+-- Name: lock_rows(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_skip text := case when p_wait then '' else 'skip locked' end;
+  v_existing bigint;
+  v_locked bigint;
+  v_statement text;
+begin
+  for v_round in 1..5 loop
+    v_locked := 0;
+    foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
+      execute format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip)
+      into v_existing;
+      v_locked := v_locked + v_existing;
+    end loop;
+    execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')
+    into v_existing;
+    exit when v_locked = v_existing;
+  end loop;
+  if v_locked < v_existing then
+    execute format('with held as materialized (select s.n from %1$s s join %2$s t on %3$s order by %4$s for update of t skip locked)
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+        select %5$s, %6$s, s.n, ''park'', ''busy'', ''the row is locked by another session''
+        from %1$s s join %2$s t on %3$s where s.n not in (select n from held)',
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
+  end if;
+  return v_existing;
+end $_$;
+
+
+--
+-- Name: FUNCTION lock_rows(p_plan jsonb, p_wait boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) IS 'Locks the rows that a batch will change.';
+
+
+--
+-- Name: lock_statement(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.lock_statement(p_tables integer[]) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select 'lock table ' || string_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name), ', ' order by t.table_id) || ' in access share mode'
+  from tandem.tracked_table t where t.table_id = any (p_tables)
+$$;
+
+
+--
+-- Name: FUNCTION lock_statement(p_tables integer[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.lock_statement(p_tables integer[]) IS 'Locks for reading a batch.';
+
+
+--
+-- Name: log_again(integer, text, "char"); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "char") RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', p_op::text,
+    tandem.columns('o', t.key_columns), 'from ' || p_from || ' o')
+  using tandem.next_stamp();
+  get diagnostics v_count = row_count;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION log_again(p_table_id integer, p_from text, p_op "char"); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "char") IS 'Enters all rows of a relation into the log anew.';
+
+
+--
+-- Name: log_gone(integer, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.log_gone(p_table_id integer, p_from text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_keys text;
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_keys := array_to_string(tandem.key_names('e', cardinality(t.key_columns)), ', ');
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D', tandem.key_names('o', cardinality(t.key_columns)),
+    format('from (select %s from %s) o where not exists (select from %I.%I t where %s)',
+      case when p_from is null then 'o.*'
+        else (select string_agg(format('o.%I as k%s', u.name, u.i), ', ') from unnest(t.key_columns) with ordinality u (name, i)) end,
+      coalesce(p_from || ' o', format('(select distinct on (%1$s) e.* from tandem_log.%2$I e order by %1$s, e.stamp desc, e.origin desc) o where o.op <> ''D''',
+        v_keys, t.log_name)),
+      t.schema_name, t.table_name,
+      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('o', cardinality(t.key_columns)))))
+  using tandem.next_stamp();
+  get diagnostics v_count = row_count;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION log_gone(p_table_id integer, p_from text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.log_gone(p_table_id integer, p_from text) IS 'Enters deletions of rows that went without a trigger.';
+
+
+--
+-- Name: make_capture_function(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.make_capture_function(p_table_id integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_node text;
+  v_name text;
+  v_body text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  select name into strict v_node from tandem.local_node;
+  v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
+  v_body := format($body$
+#variable_conflict use_variable
+declare
+  v_now timestamptz;
+  v_blind boolean;
+begin
+  if current_setting('tandem.applying', true) <> '' and tandem.applying_here(%1$s) then
+    return null;
+  end if;
+  v_now := tandem.next_stamp();
+  v_blind := current_setting('transaction_isolation') = 'serializable';
+  if tg_op = 'TRUNCATE' then
+    perform set_config('enable_seqscan', 'on', true);
+    execute %2$L || tg_relid::regclass || ' o' using v_now, v_blind;
+  elsif tg_level = 'STATEMENT' then
+    if tg_op = 'INSERT' then
+      %3$s;
+    elsif tg_op = 'UPDATE' then
+      %4$s;
+    else
+      %5$s;
+    end if;
+  elsif tg_op = 'INSERT' then
+    %6$s;
+  elsif tg_op = 'DELETE' then
+    %8$s;
+  else
+    if not (%9$s) then
+      %8$s;
+    end if;
+    if tg_nargs = 0 then
+      %7$s;
+    end if;
+  end if;
+  return null;
+end
+$body$,
+    t.table_id,
+    tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
+    tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)));
+  if v_body is distinct from (
+    select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
+  then
+    execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
+      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off as %L', v_name, v_body);
+    execute format('revoke execute on function tandem_log.%I() from public', v_name);
+    execute format('comment on function tandem_log.%I() is %L', v_name,
+      format('Writes each change of %I.%I to its change log.', t.schema_name, t.table_name));
+  end if;
+end $_$;
+
+
+--
+-- Name: FUNCTION make_capture_function(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.make_capture_function(p_table_id integer) IS 'Makes the capture function of a tracked table.';
+
+
+--
+-- Name: make_changelog_view(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.make_changelog_view(p_table_id integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  if to_regclass(format('tandem.%I', t.changelog_view)) is not null then
+    return;
+  end if;
+  execute format('create view tandem.%I as select l.op::text as op, %s, l.stamp as changed_at, l.origin,'
+    ' tandem.synced(l.xid, l.received_from) as synced from tandem_log.%I l',
+    t.changelog_view,
+    (select string_agg(format('l.k%s as %I', u.i,
+       case when u.name in ('op', 'changed_at', 'origin', 'synced') then 'key_' || u.name else u.name end), ', ' order by u.i)
+     from unnest(t.key_columns) with ordinality u (name, i)),
+    t.log_name);
+  execute format('comment on view tandem.%I is %L', t.changelog_view,
+    format('Captured changes of %I.%I; what waits: … where not synced.', t.schema_name, t.table_name));
+end $$;
+
+
+--
+-- Name: FUNCTION make_changelog_view(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.make_changelog_view(p_table_id integer) IS 'Makes the view of a table''s change log.';
+
+
+--
+-- Name: make_floor(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.make_floor() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_peer record;
+  v_reads text := '0';
+  v_body text;
+begin
+  for v_peer in
+    select p.name from tandem.inbound i join tandem.peer p using (peer_id) order by p.name collate "C"
+  loop
+    if to_regclass(format('tandem_log.%I', 'floor ' || v_peer.name)) is null then
+      execute format('create sequence tandem_log.%I minvalue 0 start 0', 'floor ' || v_peer.name);
+      execute format('comment on sequence tandem_log.%I is %L', 'floor ' || v_peer.name,
+        'Newest stamp applied here from ' || v_peer.name || ', in microseconds since 1970.');
+    end if;
+    v_reads := v_reads || format(', pg_catalog.pg_sequence_last_value(%L::regclass)',
+      format('tandem_log.%I', 'floor ' || v_peer.name));
+  end loop;
+  v_body := format('begin return greatest(%s); end', v_reads);
+  if v_body is distinct from (select p.prosrc from pg_proc p where p.oid = to_regprocedure('tandem.floor_us()')) then
+    execute format('create or replace function tandem.floor_us() returns bigint language plpgsql volatile as %L', v_body);
+    execute 'revoke execute on function tandem.floor_us() from public';
+    execute 'comment on function tandem.floor_us() is ''The greatest of the floors, in microseconds since 1970.''';
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION make_floor(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.make_floor() IS 'Makes the floors of the incoming links and the function that reads them.';
+
+
+--
+-- Name: make_log(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.make_log(p_table_id integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_keys text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_keys := array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', ');
+  execute format('create table tandem_log.%I (xid xid8 not null, stamp timestamptz not null, %s, received_from integer,'
+    ' op "char" not null check (op in (''I'', ''U'', ''D'')), origin text collate "C" not null)',
+    t.log_name,
+    (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i)
+     from unnest(t.key_types) with ordinality u (type, i)));
+  execute format('create index on tandem_log.%I (%s, stamp, origin)', t.log_name, v_keys);
+  execute format('create index on tandem_log.%I (xid)', t.log_name);
+  execute format('comment on table tandem_log.%I is %L', t.log_name,
+    format('Change log of %I.%I, by key (%s).', t.schema_name, t.table_name, array_to_string(t.key_columns, ', ')));
+end $$;
+
+
+--
+-- Name: FUNCTION make_log(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.make_log(p_table_id integer) IS 'Creates the log table of a tracked table.';
+
+
+--
+-- Name: make_plans(integer, jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(jsonb_agg(e || tandem.apply_plan(p_peer_id, (e ->> 'id')::integer,
+    array(select jsonb_array_elements_text(e -> 'columns')), (e ->> 'as_text')::boolean, p_replica) order by i), '[]'::jsonb)
+  from jsonb_array_elements(p_tables) with ordinality x (e, i)
+$$;
+
+
+--
+-- Name: FUNCTION make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) IS 'Plans for the tables of a batch.';
+
+
+--
+-- Name: mark_actions(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.mark_actions(p_plans jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_plan jsonb;
+  v_result jsonb := '[]';
+  f record;
+  v_count bigint;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    if (v_plan ->> 'existing')::bigint > 0 then
+      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action not in ('a', 'r') loop
+        v_count := tandem.keep_child_images(v_plan, p_plans, f.child_oid, f.child_id, f.child_is_t, f.name);
+        if v_count > 0 then
+          v_plan := v_plan || '{"act": true}';
+        end if;
+      end loop;
+    end if;
+    v_result := v_result || jsonb_build_array(v_plan);
+  end loop;
+  return v_result;
+end $$;
+
+
+--
+-- Name: FUNCTION mark_actions(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.mark_actions(p_plans jsonb) IS 'Marks plans whose deletions have foreign-key actions.';
+
+
+--
+-- Name: mark_unique(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.mark_unique(p_plans jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_plan jsonb;
+  v_result jsonb := '[]';
+  v_query text;
+  v_displaces boolean;
+  v_swaps boolean;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    v_displaces := false;
+    for v_query in select * from tandem.claims(v_plan, p_plans) loop
+      execute format('select exists (%s)', v_query) into v_displaces;
+      exit when v_displaces;
+    end loop;
+    v_swaps := false;
+    for v_query in select q.holders from tandem.swaps(v_plan, 'true') q loop
+      execute format('select exists (%s)', v_query) into v_swaps;
+      exit when v_swaps;
+    end loop;
+    v_result := v_result || jsonb_build_array(v_plan || jsonb_build_object('displaces', v_displaces, 'swaps', v_swaps));
+  end loop;
+  return v_result;
+end $$;
+
+
+--
+-- Name: FUNCTION mark_unique(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.mark_unique(p_plans jsonb) IS 'Marks plans in which unique values change hands.';
+
+
+--
+-- Name: meet(text, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.meet(p_name text, p_incarnation uuid) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  p tandem.peer;
+begin
+  select * into p from tandem.peer where name = p_name and configured;
+  if not found then
+    raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
+  end if;
+  if p.incarnation is null then
+    update tandem.peer set incarnation = p_incarnation where peer_id = p.peer_id and incarnation is null;
+  elsif p.incarnation <> p_incarnation then
+    raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
+  end if;
+  return p.peer_id;
+end $$;
+
+
+--
+-- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) IS 'Recognizes a peer.';
+
+
+--
+-- Name: newest_and_row(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
+    p_table.log_name,
+    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
+    array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
+    p_table.schema_name, p_table.table_name,
+    tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns))))
+$$;
+
+
+--
+-- Name: FUNCTION newest_and_row(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) IS 'Joins of a key with its newest entry and its row.';
+
+
+--
+-- Name: next_stamp(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.next_stamp() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_stamp timestamptz := greatest(clock_timestamp(), tandem.from_us(tandem.floor_us()));
+begin
+  return tandem.after(v_stamp);
+end $$;
+
+
+--
+-- Name: FUNCTION next_stamp(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.next_stamp() IS 'A stamp for a change made now.';
+
+
+--
+-- Name: not_forwarded(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.not_forwarded(p_peer_id integer) RETURNS integer[]
+    LANGUAGE sql STABLE
+    AS $$
+  select array_agg(s.peer_id order by s.peer_id)
+  from tandem.peer s where s.peer_id = p_peer_id or tandem.forwarded_by_other(s.peer_id, p_peer_id)
+$$;
+
+
+--
+-- Name: FUNCTION not_forwarded(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.not_forwarded(p_peer_id integer) IS 'Whose changes are not sent on to a peer.';
+
+
+--
+-- Name: not_staged(jsonb, integer, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_values text[]) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce((select format('not exists (select from %s z where %s)', e ->> 'stage',
+      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), p_values))
+    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+    where t.table_id = p_table_id), 'true')
+$$;
+
+
+--
+-- Name: FUNCTION not_staged(p_plans jsonb, p_table_id integer, p_values text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_values text[]) IS 'Condition that a key is not staged.';
+
+
+--
+-- Name: note_error(integer, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_error(p_peer_id integer, p_error text) RETURNS void
+    LANGUAGE sql
+    AS $$
+  update tandem.inbound set last_error = p_error, last_error_at = case when p_error is null then null else clock_timestamp() end
+  where peer_id = p_peer_id and last_error is distinct from p_error
+$$;
+
+
+--
+-- Name: FUNCTION note_error(p_peer_id integer, p_error text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) IS 'Keeps a link''s error for status.';
+
+
+--
+-- Name: object_name(text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.object_name(p_prefix text, p_schema text, p_table text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+declare
+  v_name text := p_prefix || p_schema || '.' || p_table;
+  v_head text := v_name;
+begin
+  if octet_length(v_name) <= 63 then
+    return v_name;
+  end if;
+  while octet_length(v_head) > 54 loop
+    v_head := left(v_head, -1);
+  end loop;
+  return v_head || '~' || left(md5(v_name), 8);
+end $$;
+
+
+--
+-- Name: FUNCTION object_name(p_prefix text, p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.object_name(p_prefix text, p_schema text, p_table text) IS 'Name of an object of Tandem''s for a user''s table.';
+
+
+--
+-- Name: offer_contact(integer, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) RETURNS uuid
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_token uuid := gen_random_uuid();
+begin
+  perform 1 from tandem.outbound where peer_id = p_peer_id for no key update;
+  if not coalesce(tandem.contact_fits(p_peer_id, p_token), false) then
+    raise exception 'the contact token of peer "%" does not fit: one of the two databases was restored, cloned or branched',
+      (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
+  end if;
+  update tandem.outbound set token = p_token, pending_token = v_token where peer_id = p_peer_id;
+  return v_token;
+end $$;
+
+
+--
+-- Name: FUNCTION offer_contact(p_peer_id integer, p_token uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) IS 'Offers the token of the next contact.';
+
+
+--
+-- Name: orphans(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.orphans(p_plan jsonb, p_where text) RETURNS TABLE(n bigint, reason text)
+    LANGUAGE plpgsql
+    AS $$
+declare
+  f record;
+begin
+  for f in select * from tandem.foreign_keys((p_plan ->> 'id')::integer) loop
+    execute format('select count(*) from (select 1 from %s p where exists (select from %s s join %s t on %s where (%s) and s.present and %s and %s) for key share of p) x',
+      f.parent, p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), f.parent_is_t);
+    return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and %s and not exists (select from %s p where %s)',
+      format('the row it refers to is not there (%s)', f.name), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
+      f.t_not_null, f.parent, f.parent_is_t);
+  end loop;
+end $$;
+
+
+--
+-- Name: FUNCTION orphans(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.orphans(p_plan jsonb, p_where text) IS 'Staged rows without the parent they refer to.';
+
+
+--
+-- Name: parents_first(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.parents_first(p_plans jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_ids integer[] := array(select (e ->> 'id')::integer from jsonb_array_elements(p_plans) e order by e ->> 'schema', e ->> 'table');
+  v_result jsonb := '[]';
+  v_next integer;
+begin
+  while cardinality(v_ids) > 0 loop
+    select u.id into v_next from unnest(v_ids) with ordinality u (id, i)
+    order by (select count(*) from tandem.foreign_keys(u.id) f join tandem.tracked_table p on p.relid = f.parent_oid
+      where p.table_id = any (v_ids) and p.table_id <> u.id), u.i limit 1;
+    v_result := v_result || (select jsonb_agg(e) from jsonb_array_elements(p_plans) e where (e ->> 'id')::integer = v_next);
+    v_ids := array_remove(v_ids, v_next);
+  end loop;
+  return v_result;
+end $$;
+
+
+--
+-- Name: FUNCTION parents_first(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.parents_first(p_plans jsonb) IS 'Plans in foreign-key order.';
+
+
+--
+-- Name: park_verdicts(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.park_verdicts(p_plan jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+begin
+  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s
+      and not exists (select from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''park'')',
+    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id');
+  execute format($sql$
+    insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)
+    select %1$s, %2$L, %3$L, %4$s, v.kind, v.reason, v.sqlstate, s.stamp, s.origin
+    from tandem.verdict v join %5$s s on s.n = v.n
+    where v.peer_id = %1$s and v.table_id = %6$s and v.verdict = 'park'
+    on conflict (peer_id, schema_name, table_name, key) do update set
+      kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
+      attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
+      tried_at = clock_timestamp(),
+      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds'
+        else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
+  $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id');
+end $_$;
+
+
+--
+-- Name: FUNCTION park_verdicts(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.park_verdicts(p_plan jsonb) IS 'Enters what could not be applied, and forgets what waits no longer.';
+
+
+--
+-- Name: parked_keys(integer, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(jsonb_agg(jsonb_build_object('schema', x.schema_name, 'name', x.table_name, 'keys', x.keys, 'busy', x.busy)), '[]')
+  from (
+    select c.schema_name, c.table_name, jsonb_agg(to_jsonb(c.key)) as keys, coalesce(jsonb_agg(to_jsonb(c.key)) filter (where c.kind = 'busy'), '[]') as busy
+    from tandem.parked_change c
+    where c.peer_id = p_peer_id and (not p_due_only or c.next_try_at <= clock_timestamp())
+    group by 1, 2 order by 1, 2) x
+$$;
+
+
+--
+-- Name: FUNCTION parked_keys(p_peer_id integer, p_due_only boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) IS 'Keys parked from a peer.';
+
+
+--
+-- Name: plan_columns(oid, text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_columns(p_relid oid, p_columns text[], p_as_text boolean) RETURNS TABLE(i bigint, name text, attnum smallint, base text, identity "char", value text)
+    LANGUAGE sql STABLE
+    AS $$
+  select u.i, u.name, a.attnum, b.base, a.attidentity, case when p_as_text then format('s.c%s::%s', u.i, b.base) else 's.c' || u.i end
+  from unnest(p_columns) with ordinality u (name, i)
+  join pg_attribute a on a.attrelid = p_relid and a.attname = u.name and not a.attisdropped
+  cross join lateral (select format_type(tandem.base_type(a.atttypid), -1) as base) b
+$$;
+
+
+--
+-- Name: FUNCTION plan_columns(p_relid oid, p_columns text[], p_as_text boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_columns(p_relid oid, p_columns text[], p_as_text boolean) IS 'Staged columns as a plan needs them.';
+
+
+--
+-- Name: prepare_stage(integer, integer, text[], boolean, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean DEFAULT false, p_append boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_name text;
+  v_definition text;
+  v_fields text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
+  select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text',
+    (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
+    || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
+        else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)
+      from unnest(p_columns) with ordinality u (name, i)
+      join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped), '')
+  into v_definition;
+  if v_definition is distinct from obj_description(to_regclass(format('tandem_log.%I', v_name)), 'pg_class') then
+    execute format('drop table if exists tandem_log.%I', v_name);
+    execute format('create unlogged table tandem_log.%I (%s)', v_name, v_definition);
+    execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
+    execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000)', v_name);
+    execute format('create index on tandem_log.%I (%s)', v_name,
+      array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
+  elsif p_append then
+    null;
+  elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
+    execute format('truncate tandem_log.%I', v_name);
+  else
+    execute format('delete from tandem_log.%I', v_name);
+  end if;
+  select concat_ws(', ', array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '),
+    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced',
+    nullif(array_to_string(array(select 'c' || i from generate_series(1, cardinality(p_columns)) i), ', '), ''))
+  into v_fields;
+  return format('copy tandem_log.%I (%s) from stdin', v_name, v_fields);
+end $$;
+
+
+--
+-- Name: FUNCTION prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_append boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_append boolean) IS 'Empties a staging table and says how to fill it.';
+
+
+--
+-- Name: preview_batch(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.preview_batch(p_batch jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+  v_plan jsonb;
+  v_one jsonb;
+  v_all jsonb := '[]';
+begin
+  delete from tandem.verdict where peer_id = v_peer;
+  for v_plan in select e from jsonb_array_elements(tandem.make_plans(v_peer, p_batch -> 'tables', false)) e loop
+    perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, p_batch ->> 'mode' = 'copy', p_batch ->> 'source');
+    execute format($sql$
+      select jsonb_build_object('schema', %1$L::text, 'name', %2$L::text,
+        'insert', count(*) filter (where s.present and %3$s is null and x.written),
+        'update', count(*) filter (where s.present and %3$s is not null and x.written),
+        'delete', count(*) filter (where not s.present and %3$s is not null and x.written),
+        'conflict', count(*) filter (where v.verdict in ('win', 'lose', 'prefer', 'tie', 'anew')),
+        'refuse', count(*) filter (where v.verdict in ('undecided', 'park')))
+      from %4$s s left join %5$s t on %6$s
+      left join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = s.n
+      cross join lateral (select v.verdict is null or v.verdict in ('win', 'anew') as written) x
+    $sql$, v_plan ->> 'schema', v_plan ->> 'table', v_plan ->> 'first_key', v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', v_peer, v_plan ->> 'id')
+    into v_one;
+    v_all := v_all || jsonb_build_array(v_one);
+  end loop;
+  return jsonb_build_object('tables', v_all);
+end $_$;
+
+
+--
+-- Name: FUNCTION preview_batch(p_batch jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.preview_batch(p_batch jsonb) IS 'What a staged batch would do.';
+
+
+--
+-- Name: prune(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.prune(p_limit bigint DEFAULT 100000) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  n tandem.local_node;
+  t tandem.tracked_table;
+  o record;
+  v_condition text := 'true';
+  v_cutoff timestamptz;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  select * into strict n from tandem.local_node;
+  v_cutoff := clock_timestamp() - n.retention;
+  for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
+    if o.prunable is null then
+      return 0;
+    end if;
+    v_condition := v_condition || format(' and pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', o.prunable);
+  end loop;
+  update tandem.local_node set horizon = v_cutoff, pruned_at = clock_timestamp() where horizon < v_cutoff;
+  for t in select * from tandem.tracked_table order by table_id loop
+    execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
+        and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = array[%6$s])
+        and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L) limit %7$s)',
+      t.log_name, v_cutoff, v_condition, t.schema_name, t.table_name,
+      (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), p_limit);
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  delete from tandem.conflict where detected_at < clock_timestamp() - 4 * n.retention;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION prune(p_limit bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.prune(p_limit bigint) IS 'Deletes log entries that every peer has passed.';
+
+
+--
+-- Name: quoted(text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.quoted(p_names text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select coalesce(array_agg(quote_ident(u.name) order by u.i), '{}') from unnest(p_names) with ordinality u (name, i)
+$$;
+
+
+--
+-- Name: FUNCTION quoted(p_names text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.quoted(p_names text[]) IS 'Names, quoted where they need it.';
+
+
+--
+-- Name: raise_floor(integer, timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.raise_floor(p_peer_id integer, p_stamp timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_sequence regclass;
+begin
+  select format('tandem_log.%I', 'floor ' || p.name)::regclass into strict v_sequence
+  from tandem.peer p where p.peer_id = p_peer_id;
+  if p_stamp > timestamptz '1970-01-01 00:00:00+00'
+    and tandem.to_us(p_stamp) > coalesce(pg_sequence_last_value(v_sequence), 0) then
+    perform setval(v_sequence, tandem.to_us(p_stamp));
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION raise_floor(p_peer_id integer, p_stamp timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.raise_floor(p_peer_id integer, p_stamp timestamp with time zone) IS 'Raises the floor of an incoming link.';
+
+
+--
+-- Name: reassert_holders(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reassert_holders(p_plan jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  execute format('delete from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where array[%s] = p.local_key)',
+    t.schema_name, t.table_name, p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.columns('t', t.key_columns),
+    format('from %s t where array[%s] in (select p.local_key from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and p.xmin = pg_current_xact_id()::xid)',
+      p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c), t.schema_name, t.table_name))
+  using tandem.next_stamp();
+  get diagnostics v_count = row_count;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION reassert_holders(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reassert_holders(p_plan jsonb) IS 'Writes referred-to holders anew.';
+
+
+--
+-- Name: reconcile_tables(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_changed integer := 0;
+  r record;
+begin
+  update tandem.inbound set position = '1:1:' where peer_id = p_peer_id and position is null;
+  v_changed := v_changed + (case when found then 1 else 0 end);
+  for r in
+    select s.schema, s.name, b.state, i.position,
+      case
+        when not s.exists then 'the table is not there at the source any more'
+        when t.id is null then coalesce((select 'not tracked here: ' || c.reason from tandem.table_candidates c
+          where c.schema_name = s.schema and c.table_name = s.name and c.reason is not null),
+          case when to_regclass(format('%I.%I', s.schema, s.name)) is null then 'there is no such table here' else 'not tracked here' end)
+        when not t.exists then 'the table is not there any more'
+        when s.key <> t.key then format('its key differs: (%s) at the source, (%s) here', s.key, t.key)
+        when s.key_types <> t.key_types then format('its key''s type differs: %s at the source, %s here', s.key_types, t.key_types)
+      end as reason, b.reason as old_reason
+    from (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+      from jsonb_array_elements(p_source_tables) e) s
+    left join (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
+        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+      from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
+    left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
+    join tandem.inbound i on i.peer_id = p_peer_id
+  loop
+    if r.reason is not null and r.state is null then
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason)
+      values (p_peer_id, r.schema, r.name, 'held', '1:1:', r.reason);
+      v_changed := v_changed + 1;
+    elsif r.reason is not null and (r.state <> 'held' or r.reason <> r.old_reason) then
+      update tandem.inbound_table set state = 'held', position = coalesce(position, r.position), reason = r.reason, since = clock_timestamp()
+      where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
+      v_changed := v_changed + 1;
+    elsif r.reason is null and r.state is null then
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position)
+      values (p_peer_id, r.schema, r.name, 'copy', '1:1:');
+      v_changed := v_changed + 1;
+    elsif r.reason is null and r.state = 'held' then
+      update tandem.inbound_table set state = case when position = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
+      where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
+      v_changed := v_changed + 1;
+    end if;
+  end loop;
+  return v_changed;
+end $$;
+
+
+--
+-- Name: FUNCTION reconcile_tables(p_peer_id integer, p_source_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) IS 'Brings the tables a link knows up to date.';
+
+
+--
+-- Name: record_conflicts(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.record_conflicts(p_plan jsonb, p_source text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_count bigint;
+begin
+  execute format($sql$
+    insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner,
+      local_stamp, local_origin, incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
+    select v.peer_id, %1$L, %2$L, %3$s, v.kind,
+      case v.verdict when 'prefer' then 'prefer' when 'keep' then v.reason when 'anew' then 'same version' when 'tie' then 'same version'
+        else case when v.local_stamp <= timestamptz '0001-01-01 00:00:00+00' or s.stamp <= timestamptz '0001-01-01 00:00:00+00' then 'seed' else 'newest' end end,
+      case when v.verdict in ('win', 'anew') then 'incoming' else 'local' end,
+      v.local_stamp, v.local_origin, s.stamp, s.origin,
+      case when %4$s is not null then %5$L::text[] end, case when %4$s is not null then %6$s end,
+      case when s.present then %7$L::text[] end, case when s.present then %8$s end
+    from tandem.verdict v
+    join %9$s s on s.n = v.n
+    left join %10$s t on %11$s
+    where v.peer_id = %12$s and v.table_id = %13$s and v.verdict in ('win', 'lose', 'prefer', 'keep', 'anew', 'tie')
+    on conflict do nothing
+  $sql$,
+    p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'first_key',
+    array(select jsonb_array_elements_text(p_plan -> 'local_columns')), p_plan ->> 'local_values',
+    array(select jsonb_array_elements_text(p_plan -> 'incoming_columns')), p_plan ->> 'incoming_values',
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id');
+  get diagnostics v_count = row_count;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION record_conflicts(p_plan jsonb, p_source text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.record_conflicts(p_plan jsonb, p_source text) IS 'Keeps both images of conflicts.';
+
+
+--
+-- Name: record_versions(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.record_versions(p_plan jsonb, p_where text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_count bigint;
+  v_where text := format('(%s) and not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''adopt''))',
+    p_where, p_plan ->> 'peer', p_plan ->> 'id');
+begin
+  if tandem.applies(p_plan) = 'true' then
+    v_where := p_where;
+  end if;
+  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), s.stamp, %3$s, %4$s, case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end, s.origin
+    from %5$s s where %6$s',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where);
+  get diagnostics v_count = row_count;
+  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
+    from %5$s s cross join lateral unnest(s.known_stamps, s.known_origins) k (stamp, origin)
+    where %6$s and s.known_stamps is not null and (k.stamp, k.origin) < (s.stamp, s.origin)
+      and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where, p_plan ->> 'key_is_entry');
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION record_versions(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.record_versions(p_plan jsonb, p_where text) IS 'Enters applied versions into the log.';
+
+
+--
+-- Name: referenced_after(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.referenced_after(p_table_id integer, p_plans jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
+  from tandem.references_to(p_table_id) r
+$$;
+
+
+--
+-- Name: FUNCTION referenced_after(p_table_id integer, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.referenced_after(p_table_id integer, p_plans jsonb) IS 'Condition that a row is referred to after the set.';
+
+
+--
+-- Name: references_to(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.references_to(p_table_id integer) RETURNS TABLE(name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action "char")
+    LANGUAGE sql STABLE
+    AS $$
+  select c.conname::text, c.confdeltype, c.conrelid, c.conrelid::regclass::text, ct.table_id,
+    string_agg(format('c.%I operator(%I.%s) t.%I', ca.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
+    array_agg(ca.attname::text order by k.i), c.confupdtype
+  from tandem.tracked_table t
+  join pg_constraint c on c.confrelid = t.relid and c.contype = 'f'
+  join pg_class cc on cc.oid = c.conrelid and not cc.relispartition
+  left join tandem.tracked_table ct on ct.relid = c.conrelid
+  cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
+  join pg_attribute ca on ca.attrelid = c.conrelid and ca.attnum = k.child
+  join pg_attribute ta on ta.attrelid = c.confrelid and ta.attnum = k.parent
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  where t.table_id = p_table_id
+  group by c.oid, c.conname, c.confdeltype, c.confupdtype, c.conrelid, ct.table_id
+  order by c.conname
+$$;
+
+
+--
+-- Name: FUNCTION references_to(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.references_to(p_table_id integer) IS 'Foreign keys that refer to a tracked table.';
+
+
+--
+-- Name: reject_claims(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reject_claims(p_plans jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_plan jsonb;
+  v_query text;
+  v_rejected bigint;
+  v_total bigint := 0;
+  v_count bigint;
+begin
+  loop
+    v_rejected := 0;
+    for v_plan in select e from jsonb_array_elements(p_plans) e loop
+      for v_query in select * from tandem.claims(v_plan, p_plans) loop
+        execute format($sql$
+          with x as materialized (%1$s), rejected as (
+            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here then 'keep' else 'park' end,
+              case when not x.newer and x.here then 'unique' else 'waits' end,
+              format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin
+            from x where not x.newer or x.referenced
+            order by x.n, x.newer
+            on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
+              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin
+            returning 1),
+          pairs as (
+            insert into tandem.reasserted_pair (schema_name, table_name, local_key, incoming_key)
+            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced
+            on conflict do nothing)
+          select count(*) from rejected
+        $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;
+        v_rejected := v_rejected + v_count;
+      end loop;
+    end loop;
+    v_total := v_total + v_rejected;
+    exit when v_rejected = 0;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION reject_claims(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reject_claims(p_plans jsonb) IS 'Rejects incoming rows that may not displace the holder of their unique value.';
+
+
+--
+-- Name: reject_deletions(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reject_deletions(p_plans jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_plan jsonb;
+  f record;
+  v_count bigint;
+  v_kept bigint;
+  v_total bigint := 0;
+begin
+  loop
+    v_kept := 0;
+    for v_plan in select e from jsonb_array_elements(p_plans) e loop
+      continue when (v_plan ->> 'existing')::bigint = 0;
+      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action in ('a', 'r') loop
+        execute format($sql$
+          insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+          select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', %3$L, coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
+          from %4$s s join %5$s t on %6$s join %7$s c on %8$s
+          left join lateral (select l.stamp, l.origin from %9$s l where %10$s order by %11$s limit 1) l on true
+          where not s.present and %12$s and %13$s
+          on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
+        $sql$, v_plan ->> 'peer', v_plan ->> 'id', format('a row here refers to it (%s)', f.name), v_plan ->> 'stage', v_plan ->> 'relation',
+          v_plan ->> 'key_is_row', f.child, f.child_is_t, v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
+          tandem.applies(v_plan), tandem.child_not_written(p_plans, f.child_id));
+        get diagnostics v_count = row_count;
+        v_kept := v_kept + v_count;
+      end loop;
+    end loop;
+    v_total := v_total + v_kept;
+    exit when v_kept = 0;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION reject_deletions(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reject_deletions(p_plans jsonb) IS 'Rejects deletions of rows that must stay.';
+
+
+--
+-- Name: related_tables(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.related_tables(p_tables integer[]) RETURNS integer[]
+    LANGUAGE sql STABLE
+    AS $$
+  with recursive edges as (
+    select a.table_id as one, b.table_id as other
+    from pg_constraint c join tandem.tracked_table a on a.relid = c.conrelid join tandem.tracked_table b on b.relid = c.confrelid
+    where c.contype = 'f'),
+  reached as (
+    select u as id from unnest(p_tables) u
+    union
+    select case when e.one = r.id then e.other else e.one end from reached r join edges e on r.id in (e.one, e.other))
+  select coalesce(array_agg(id order by id), '{}') from reached
+$$;
+
+
+--
+-- Name: FUNCTION related_tables(p_tables integer[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.related_tables(p_tables integer[]) IS 'Tables connected by foreign keys.';
+
+
+--
+-- Name: restore_sequences(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.restore_sequences() RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  i tandem.interleaved_sequence;
+  v_done integer := 0;
+begin
+  for i in delete from tandem.interleaved_sequence returning * loop
+    if to_regclass(format('%I.%I', i.schema_name, i.sequence_name)) is not null then
+      execute format('alter sequence %I.%I increment by %s', i.schema_name, i.sequence_name, i.increment_before);
+      v_done := v_done + 1;
+    end if;
+  end loop;
+  return v_done;
+end $$;
+
+
+--
+-- Name: FUNCTION restore_sequences(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.restore_sequences() IS 'Takes interleaving back.';
+
+
+--
+-- Name: retry_parked(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.retry_parked(p_parked_id bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_count bigint;
+begin
+  update tandem.parked_change set next_try_at = clock_timestamp() where p_parked_id is null or parked_id = p_parked_id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+
+
+--
+-- Name: FUNCTION retry_parked(p_parked_id bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.retry_parked(p_parked_id bigint) IS 'Lets parked changes be tried again at once.';
+
+
+--
+-- Name: rewritten_rows(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) RETURNS TABLE(n bigint, reason text)
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_triggers text;
+begin
+  if not (p_plan ->> 'rewritable')::boolean then
+    return;
+  end if;
+  select string_agg(distinct quote_ident(g.tgname), ', ') into v_triggers
+  from pg_trigger g join tandem.tracked_table t on g.tgrelid = t.relid
+  where t.table_id = (p_plan ->> 'id')::integer and not g.tgisinternal and g.tgtype & 3 = 3 and g.tgname !~ '^(tandem_|~tandem_last$)';
+  return query execute format('select s.n, case when %s is null then %L else %L end from %s s left join %s t on %s where (%s) and s.present and %s and (%s is null or not %s)',
+    p_plan ->> 'first_key', 'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row');
+end $_$;
+
+
+--
+-- Name: FUNCTION rewritten_rows(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) IS 'Staged rows that a trigger changed or dropped.';
+
+
+--
+-- Name: sent_columns(tandem.tracked_table, integer, text[], text[], boolean, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select concat_ws(', ',
+    array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
+    'n.op',
+    x.present,
+    p_stamp, p_origin,
+    case when p_vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when p_vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+        and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
+      then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
+        p_peer_id, p_table.schema_name, p_table.table_name,
+        (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', cardinality(p_table.key_columns))) u))
+      else 'false' end,
+    format('coalesce((n.op = ''D'') = (%s) or (n.received_from is null and exists (select from tandem_log.%I l where %s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)), false)',
+      x.present, p_table.log_name, x.same_key),
+    case when cardinality(p_unplaced) = 0 then 'null'
+      else format('nullif(concat_ws('', '', %s), '''')',
+        (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+    nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
+  from (select
+    format('t.%I is not null', p_table.key_columns[1]) as present,
+    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
+    format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,
+      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
+  ) x
+$_$;
+
+
+--
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
+
+
+--
+-- Name: sequences_of(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.sequences_of(p_table_id integer) RETURNS TABLE(column_name text, sequence regclass, increment bigint)
+    LANGUAGE sql STABLE
+    AS $$
+  select distinct a.attname::text, s.oid::regclass, q.seqincrement
+  from tandem.tracked_table t
+  join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
+  join pg_type y on y.oid = tandem.base_type(a.atttypid) and y.typcategory = 'N'
+  left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  join pg_depend p on p.refclassid = 'pg_class'::regclass and (
+      (p.classid = 'pg_class'::regclass and p.refobjid = t.relid and p.refobjsubid = a.attnum and p.deptype in ('a', 'i'))
+      or (p.classid = 'pg_attrdef'::regclass and p.objid = d.oid))
+  join pg_class s on s.relkind = 'S' and s.oid = case when p.classid = 'pg_class'::regclass then p.objid else p.refobjid end
+  join pg_sequence q on q.seqrelid = s.oid
+  where t.table_id = p_table_id
+$$;
+
+
+--
+-- Name: FUNCTION sequences_of(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.sequences_of(p_table_id integer) IS 'Sequences of a tracked table''s columns.';
+
+
+--
+-- Name: settle(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_node text;
+  v_key jsonb;
+  v_count bigint := 0;
+  v_there boolean;
+  v_values text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  select name into strict v_node from tandem.local_node;
+  for v_key in select e from jsonb_array_elements(p_keys) e loop
+    select string_agg(format('%L::%s', v_key ->> (u.i::integer - 1), u.type), ', ' order by u.i) into v_values
+    from unnest(t.key_types) with ordinality u (type, i);
+    execute format('select true from %I.%I t where %s for no key update', t.schema_name, t.table_name,
+      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns),
+        array(select format('%L::%s', v_key ->> (u.i::integer - 1), u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
+    into v_there;
+    execute tandem.capture_insert(t, v_node, '$1', case when v_there then 'U' else 'D' end, tandem.key_names('o', cardinality(t.key_columns)),
+      format('from (values (%s)) o (%s)', v_values, (select string_agg('k' || i, ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i)))
+    using tandem.next_stamp();
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION settle(p_table_id integer, p_keys jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) IS 'Writes fresh entries where log and rows disagree.';
+
+
+--
+-- Name: snapshot_of(xid8, xid8[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) RETURNS pg_snapshot
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select format('%s:%s:%s', coalesce(min(x), p_xmax), p_xmax, string_agg(x::text, ',' order by x))::pg_snapshot
+  from unnest(p_xip) x where x < p_xmax
+$$;
+
+
+--
+-- Name: FUNCTION snapshot_of(p_xmax xid8, p_xip xid8[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) IS 'A snapshot of given parts.';
+
+
+--
+-- Name: source_state(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.source_state(p_target text) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_state jsonb;
+begin
+  perform tandem.check_identity();
+  select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text)
+  into v_state
+  from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
+  if not found then
+    raise exception 'this node has no link to node "%": run "tandem migrate"', p_target using errcode = 'TD001';
+  end if;
+  return v_state;
+end $$;
+
+
+--
+-- Name: FUNCTION source_state(p_target text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.source_state(p_target text) IS 'What a source says of itself.';
+
+
+--
+-- Name: stage_name(integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select tandem.object_name('stage ' || p_peer_id || ' ', p_schema, p_table)
+$$;
+
+
+--
+-- Name: FUNCTION stage_name(p_peer_id integer, p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table text) IS 'Name of the staging table of a link and table.';
+
+
+--
+-- Name: staged_image(integer, anyelement); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.staged_image(p_table_id integer, p_new anyelement) RETURNS anyelement
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_stage text := current_setting('tandem.stage_of_' || p_table_id, true);
+  v_columns text[] := current_setting('tandem.columns_of_' || p_table_id, true)::text[];
+  v_result p_new%type;
+begin
+  if coalesce(v_stage, '') = '' then
+    return p_new;
+  end if;
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  execute format('select %s from (select ($1).*) o left join lateral (select true as staged, s.* from tandem_log.%I s where %s limit 1) s on true',
+    (select string_agg(
+       case when c.i is null then format('o.%I', a.attname)
+         else format('case when s.staged then s.c%s::%s else o.%I end as %I', c.i, format_type(a.atttypid, a.atttypmod), a.attname, a.attname) end,
+       ', ' order by a.attnum)
+     from pg_attribute a
+     left join unnest(v_columns) with ordinality c (name, i) on c.name = a.attname
+     where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
+    v_stage, tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(t.key_columns)),
+      array(select format('($1).%I', u) from unnest(t.key_columns) u)))
+  into v_result using p_new;
+  return v_result;
+end $_$;
+
+
+--
+-- Name: FUNCTION staged_image(p_table_id integer, p_new anyelement); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.staged_image(p_table_id integer, p_new anyelement) IS 'The row being written as it was staged.';
+
+
+--
+-- Name: staged_parents(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.staged_parents(p_plan jsonb) RETURNS TABLE(parent_id integer, parent text, parent_is_s text, staged_values text[])
+    LANGUAGE sql STABLE
+    AS $$
+  select pt.table_id, c.confrelid::regclass::text,
+    string_agg(format('p.%I operator(%I.%s) %s', pa.attname, n.nspname, o.oprname, x.value), ' and ' order by k.i),
+    array_agg(x.value order by array_position(pt.key_columns, pa.attname::text))
+  from tandem.tracked_table t
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  join tandem.tracked_table pt on pt.relid = c.confrelid
+  cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
+  join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
+  join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  cross join lateral (select coalesce(
+    (select q.value from tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) q where q.name = ta.attname),
+    's.k' || array_position(t.key_columns, ta.attname::text)) as value) x
+  where t.table_id = (p_plan ->> 'id')::integer
+  group by c.oid, c.confrelid, pt.table_id, pt.key_columns
+  having bool_and(x.value is not null) and array_agg(pa.attname::text order by pa.attname) = (select array_agg(u order by u) from unnest(pt.key_columns) u)
+$$;
+
+
+--
+-- Name: FUNCTION staged_parents(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.staged_parents(p_plan jsonb) IS 'Parents that staged rows refer to.';
+
+
+--
+-- Name: staged_value(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.staged_value(p_plan jsonb, p_column text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(
+    (select q.value from tandem.tracked_table t
+      cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) q
+      where t.table_id = (p_plan ->> 'id')::integer and q.name = p_column),
+    (select 's.k' || array_position(t.key_columns, p_column) from tandem.tracked_table t
+      where t.table_id = (p_plan ->> 'id')::integer and p_column = any (t.key_columns)))
+$$;
+
+
+--
+-- Name: FUNCTION staged_value(p_plan jsonb, p_column text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.staged_value(p_plan jsonb, p_column text) IS 'The staged value of a column.';
+
+
+--
+-- Name: swaps(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.swaps(p_plan jsonb, p_where text) RETURNS TABLE(index_name text, holders text, column_name text, vacant text)
+    LANGUAGE sql STABLE
+    AS $$
+  select u.index_name,
+    format('select %s from %s join %s on %s join %s s on s.n = r.tandem_n where not (%s) and (%s) and %s and exists (select from %s z join (select s.* from %s s where s.present and %s) w on w.n = z.n where %s)',
+      array_to_string(tandem.columns('t', t.key_columns), ', '), u.staged, u.local, u.same_value, p_plan ->> 'stage', u.same_key, p_where, tandem.applies(p_plan),
+      p_plan ->> 'stage', p_plan ->> 'stage', tandem.applies(p_plan),
+      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns))),
+    v.attname, v.expression
+  from tandem.tracked_table t
+  cross join lateral tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u
+  left join lateral (
+    select a.attname, case
+        when not a.attnotnull and not coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) then 'null'
+        when b.oid in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then
+          case when a.atttypmod > 4 then format('left(md5(random()::text), %s)', a.atttypmod - 4) else 'md5(random()::text)' end
+        when b.oid = 'uuid'::regtype then 'gen_random_uuid()'
+        when b.oid = 'int2'::regtype then '(-32768 + (random() * 16000)::int)::int2'
+        when b.oid in ('int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float8'::regtype) then '-(1 + (random() * 2147483646)::int)'
+        when b.oid in ('timestamptz'::regtype, 'timestamp'::regtype) then 'timestamp ''4000-01-01 BC'' + random() * interval ''1000 years'''
+      end as expression
+    from pg_index i
+    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = i.indexrelid and d.refclassid = 'pg_class'::regclass and d.refobjid = t.relid and d.refobjsubid > 0
+    join pg_attribute a on a.attrelid = t.relid and (a.attnum = d.refobjsubid)
+    join pg_type b on b.oid = tandem.base_type(a.atttypid)
+    where i.indrelid = t.relid and i.indexrelid = (select c.oid from pg_class c where c.relname = u.index_name and c.relnamespace = (select r.relnamespace from pg_class r where r.oid = t.relid))
+      and a.attname <> all (t.key_columns)
+    order by expression is null, expression <> 'null', a.attnum limit 1) v on true
+  where t.table_id = (p_plan ->> 'id')::integer
+$$;
+
+
+--
+-- Name: FUNCTION swaps(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.swaps(p_plan jsonb, p_where text) IS 'Rows that stand in the way of others that are written with them.';
+
+
+--
+-- Name: synced(xid8, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.synced(p_xid xid8, p_received_from integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
+    where p.configured and o.peer_id is distinct from p_received_from
+      and not coalesce(pg_visible_in_snapshot(p_xid, o.acknowledged), false)
+      and not tandem.forwarded_by_other(p_received_from, o.peer_id))
+$$;
+
+
+--
+-- Name: FUNCTION synced(p_xid xid8, p_received_from integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.synced(p_xid xid8, p_received_from integer) IS 'Whether all peers have acknowledged a transaction.';
+
+
+--
+-- Name: system_identifier(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.system_identifier() RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return (select c.system_identifier::text from pg_control_system() c);
+exception when insufficient_privilege then
+  return '';
+end $$;
+
+
+--
+-- Name: FUNCTION system_identifier(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.system_identifier() IS 'The server''s system identifier.';
+
+
+--
+-- Name: table_key(oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.table_key(p_relid oid) RETURNS TABLE(index_oid oid, key_columns text[], key_types text[], key_operators text[])
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select i.indexrelid, c.names, c.types, c.operators
+  from pg_index i
+  cross join lateral (
+    select array_agg(a.attname::text order by k.position) as names,
+      array_agg(format_type(a.atttypid, a.atttypmod)
+        || case when a.attcollation <> t.typcollation
+             then (select format(' collate %I.%I', cn.nspname, co.collname)
+                   from pg_collation co join pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation)
+             else '' end order by k.position) as types,
+      array_agg(format('operator(%I.%s)', n.nspname, o.oprname) order by k.position) as operators,
+      bool_and(a.attnotnull) as not_null
+    from unnest(i.indkey::int2[], i.indclass::oid[]) with ordinality k (attnum, opclass, position)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    join pg_type t on t.oid = a.atttypid
+    join pg_opclass oc on oc.oid = k.opclass
+    join pg_amop am on am.amopfamily = oc.opcfamily and am.amopstrategy = 3
+      and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    join pg_operator o on o.oid = am.amopopr
+    join pg_namespace n on n.oid = o.oprnamespace
+    where k.position <= i.indnkeyatts
+  ) c
+  where i.indrelid = p_relid and i.indisunique and i.indimmediate and i.indisvalid
+    and i.indpred is null and i.indexprs is null and c.not_null
+    and cardinality(c.names) = i.indnkeyatts
+  order by i.indisprimary desc, i.indnkeyatts, c.names
+  limit 1
+$$;
+
+
+--
+-- Name: FUNCTION table_key(p_relid oid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.table_key(p_relid oid) IS 'The key that a table is tracked by.';
+
+
+--
+-- Name: table_shape(oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.table_shape(p_relid oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select jsonb_build_object(
+    'columns', (select jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)))
+      from pg_attribute a where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped),
+    'leaves', (select jsonb_object_agg(format('%I.%I', n.nspname, c.relname), g.oid)
+      from pg_partition_tree(p_relid) h
+      join pg_class c on c.oid = h.relid
+      join pg_namespace n on n.oid = c.relnamespace
+      left join pg_trigger g on g.tgrelid = h.relid and g.tgname = 'tandem_row'
+      where h.isleaf and h.relid <> p_relid))::text
+$$;
+
+
+--
+-- Name: FUNCTION table_shape(p_relid oid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.table_shape(p_relid oid) IS 'Fingerprint of a table''s columns and leaves.';
+
+
+--
+-- Name: tables_with_entries(pg_snapshot); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.tables_with_entries(p_from pg_snapshot) RETURNS SETOF integer
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t record;
+  v_there boolean;
+  v_xmax xid8 := pg_snapshot_xmax(p_from);
+  v_xip xid8[] := array(select pg_snapshot_xip(p_from));
+begin
+  for t in select table_id, log_name from tandem.tracked_table order by table_id loop
+    execute format('select exists (select from tandem_log.%1$I where xid >= $1) or exists (select from tandem_log.%1$I where xid = any ($2))',
+      t.log_name) into v_there using v_xmax, v_xip;
+    if v_there then
+      return next t.table_id;
+    end if;
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION tables_with_entries(p_from pg_snapshot); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) IS 'Tracked tables with entries after a position.';
+
+
+--
+-- Name: time_column(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.time_column(p_table tandem.tracked_table) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    AS $$
+  select a.attname::text from pg_attribute a
+  where a.attrelid = p_table.relid and not a.attisdropped and a.attname = coalesce(p_table.updated_at_column, 'updated_at')
+    and a.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
+$$;
+
+
+--
+-- Name: FUNCTION time_column(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.time_column(p_table tandem.tracked_table) IS 'The column by which rows without an entry are dated.';
+
+
+--
+-- Name: to_us(timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.to_us(p_stamp timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  select (extract(epoch from date_trunc('second', p_stamp))::bigint) * 1000000
+    + extract(microseconds from p_stamp)::bigint % 1000000
+$$;
+
+
+--
+-- Name: FUNCTION to_us(p_stamp timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.to_us(p_stamp timestamp with time zone) IS 'A stamp as microseconds since 1970.';
+
+
+--
+-- Name: track_table(text, text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.track_table(p_schema text, p_table text, p_policy text DEFAULT 'newest'::text, p_updated_at text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  c tandem.table_candidates;
+  t tandem.tracked_table;
+  k record;
+  v_done boolean := false;
+  v_recreated boolean := false;
+begin
+  if not exists (select from tandem.local_node) then
+    raise exception 'this database is not configured as a node' using errcode = 'TD001';
+  end if;
+  select * into c from tandem.table_candidates where schema_name = p_schema and table_name = p_table;
+  if not found then
+    raise exception 'there is no table %.%', quote_ident(p_schema), quote_ident(p_table) using errcode = 'TD010';
+  end if;
+  if c.reason_code in ('no_key', 'inheritance', 'not_owner', 'temporary') then
+    raise exception 'table %.% %', quote_ident(p_schema), quote_ident(p_table), c.reason using errcode = 'TD011';
+  end if;
+  select * into strict k from tandem.table_key(c.relid);
+  -- A table that was renamed is another table to its peers.
+  perform tandem.untrack_table(x.schema_name, x.table_name) from tandem.tracked_table x
+  where x.relid = c.relid and (x.schema_name, x.table_name) <> (p_schema, p_table);
+  perform tandem.follow_key(x.table_id) from tandem.tracked_table x
+  where (x.schema_name, x.table_name, x.relid) = (p_schema, p_table, c.relid);
+  select * into t from tandem.tracked_table where schema_name = p_schema and table_name = p_table;
+  if found and (t.key_columns, t.key_types, t.key_operators, t.partitioned)
+    is distinct from (k.key_columns, k.key_types, k.key_operators, c.partitioned)
+  then
+    -- Another key means another log: entries by the old one cannot be told apart by the new one.
+    perform tandem.untrack_table(p_schema, p_table);
+    t := null;
+    v_done := true;
+  end if;
+  if t.table_id is null then
+    insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view,
+      key_columns, key_types, key_operators, partitioned, conflict_policy, updated_at_column)
+    values (p_schema, p_table, c.relid, tandem.object_name('', p_schema, p_table), tandem.free_changelog_name(p_schema, p_table),
+      k.key_columns, k.key_types, k.key_operators, c.partitioned, p_policy, p_updated_at)
+    returning * into t;
+    perform tandem.make_log(t.table_id);
+    v_done := true;
+  elsif (t.relid, t.conflict_policy, t.updated_at_column) is distinct from (c.relid, p_policy, p_updated_at) then
+    v_recreated := t.relid <> c.relid;
+    update tandem.tracked_table set relid = c.relid, conflict_policy = p_policy, updated_at_column = p_updated_at
+    where table_id = t.table_id;
+    v_done := true;
+  end if;
+  perform tandem.make_capture_function(t.table_id);
+  perform tandem.make_changelog_view(t.table_id);
+  if tandem.arm_table(t.table_id) then
+    v_done := true;
+  end if;
+  if v_recreated then
+    perform tandem.log_again(t.table_id, c.relid::regclass::text, 'I');
+    perform tandem.log_gone(t.table_id);
+  end if;
+  return tandem.arm_last_trigger(t.table_id) or v_done;
+end $$;
+
+
+--
+-- Name: FUNCTION track_table(p_schema text, p_table text, p_policy text, p_updated_at text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.track_table(p_schema text, p_table text, p_policy text, p_updated_at text) IS 'Starts to capture a table.';
+
+
+--
+-- Name: try_replica_role(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.try_replica_role() RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform set_config('session_replication_role', 'replica', true);
+  return true;
+exception when insufficient_privilege then
+  return false;
+end $$;
+
+
+--
+-- Name: FUNCTION try_replica_role(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.try_replica_role() IS 'Sets replica role for this transaction where the role may.';
+
+
+--
+-- Name: unique_matches(integer, text[], boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text) RETURNS TABLE(index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
+    LANGUAGE sql STABLE
+    AS $_$
+  select ic.relname::text, t.key_columns,
+    format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_,
+      (select string_agg(q.e, ', ') from (
+        select format('s.k%s as %I', u.i, u.name) as e from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)
+        union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q),
+      p_stage),
+    format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
+    x.same || ' and r.tandem_where and t.tandem_where',
+    tandem.all_equal(t.key_operators, tandem.columns('r', t.key_columns), tandem.columns('t', t.key_columns))
+  from tandem.tracked_table t
+  join pg_index i on i.indrelid = t.relid and i.indisunique and i.indisvalid
+  join pg_class ic on ic.oid = i.indexrelid
+  cross join lateral (select
+    string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
+      || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
+    string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
+      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is null and t.tandem_%1$s is null))'
+      else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
+    from generate_series(1, i.indnkeyatts) g
+    join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
+    join pg_amop am on am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    join pg_operator o on o.oid = am.amopopr
+    join pg_namespace n on n.oid = o.oprnamespace) x
+  where t.table_id = p_table_id and i.indexrelid <> (select k.index_oid from tandem.table_key(t.relid) k)
+    and not exists (select from unnest(i.indkey::int2[]) z join pg_attribute a on a.attrelid = t.relid and a.attnum = z
+      where z > 0 and a.attname <> all (p_columns || t.key_columns))
+$_$;
+
+
+--
+-- Name: FUNCTION unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text) IS 'How to find who holds a unique value.';
+
+
+--
+-- Name: unlogged_origin(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
+    quote_literal(s.origin))
+  from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s
+$$;
+
+
+--
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) IS 'Origin of a row without an entry.';
+
+
+--
+-- Name: unlogged_stamp(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
+    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''')
+$$;
+
+
+--
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) IS 'Stamp of a row without an entry.';
+
+
+--
+-- Name: unsynced(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.unsynced(p_peer_id integer) RETURNS TABLE(schema_name text, table_name text, op text, key text[], stamp timestamp with time zone, origin text)
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_from pg_snapshot;
+begin
+  select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
+  v_from := coalesce(v_from, '1:1:'::pg_snapshot);
+  for t in select * from tandem.tracked_table x order by x.schema_name, x.table_name loop
+    return query execute format(
+      'select %L::text, %L::text, l.op::text, array[%s], l.stamp, l.origin from tandem_log.%I l
+       where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
+         and l.received_from is distinct from $2 and not tandem.forwarded_by_other(l.received_from, $2)',
+      t.schema_name, t.table_name,
+      (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
+    using v_from, p_peer_id;
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION unsynced(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.unsynced(p_peer_id integer) IS 'Entries that a peer has not acknowledged.';
+
+
+--
+-- Name: untrack_table(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.untrack_table(p_schema text, p_table text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  r record;
+begin
+  select * into t from tandem.tracked_table where schema_name = p_schema and table_name = p_table;
+  if not found then
+    return false;
+  end if;
+  -- Triggers cloned into partitions go with the parent's; a trigger of a detached partition stands on its own.
+  for r in
+    select g.tgrelid::regclass as rel, g.tgname
+    from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'tandem_log' and g.tgparentid = 0
+      and p.proname in (tandem.object_name('capture ', p_schema, p_table), tandem.object_name('last ', p_schema, p_table))
+  loop
+    execute format('drop trigger %I on %s', r.tgname, r.rel);
+  end loop;
+  execute format('drop function if exists tandem_log.%I()', tandem.object_name('capture ', p_schema, p_table));
+  execute format('drop function if exists tandem_log.%I()', tandem.object_name('last ', p_schema, p_table));
+  execute format('drop view if exists tandem.%I', t.changelog_view);
+  execute format('drop table if exists tandem_log.%I', t.log_name);
+  for r in
+    select c.relname from pg_class c
+    where c.relnamespace = 'tandem_log'::regnamespace and c.relkind = 'r'
+      and c.relname in (select tandem.stage_name(p.peer_id, t.schema_name, t.table_name) from tandem.peer p)
+  loop
+    execute format('drop table tandem_log.%I', r.relname);
+  end loop;
+  delete from tandem.tracked_table where table_id = t.table_id;
+  return true;
+end $$;
+
+
+--
+-- Name: FUNCTION untrack_table(p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.untrack_table(p_schema text, p_table text) IS 'Stops to capture a table and drops its log.';
+
+
+--
+-- Name: vacate(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.vacate(p_plan jsonb, p_where text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  w record;
+  v_count bigint;
+  v_total bigint := 0;
+  v_stage text := current_setting('tandem.stage_of_' || (p_plan ->> 'id'), true);
+begin
+  if not coalesce((p_plan ->> 'swaps')::boolean, false) then
+    return 0;
+  end if;
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), '', true);
+  for w in select * from tandem.swaps(p_plan, p_where) loop
+    continue when w.vacant is null;
+    execute format('with h as materialized (%s) update %s t set %I = %s from h where %s',
+      w.holders, p_plan ->> 'relation', w.column_name, w.vacant,
+      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.columns('h', t.key_columns)));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), v_stage, true);
+  return v_total;
+end $$;
+
+
+--
+-- Name: FUNCTION vacate(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.vacate(p_plan jsonb, p_where text) IS 'First step of a swap of unique values.';
+
+
+--
+-- Name: version(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.version() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select '0.1.0'
+$$;
+
+
+--
+-- Name: FUNCTION version(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.version() IS 'The version of Tandem that is installed here.';
+
+
+--
+-- Name: wanted_triggers(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.wanted_triggers(p_table_id integer) RETURNS TABLE(relid oid, name text, event text, detail text, argument text)
+    LANGUAGE sql STABLE
+    AS $$
+  select t.relid, w.name, w.event, w.detail, w.argument
+  from tandem.tracked_table t
+  cross join lateral (values
+    (false, 'tandem_insert', 'after insert', 'referencing new table as tandem_new for each statement', ''),
+    (false, 'tandem_update', 'after update', 'referencing new table as tandem_new for each statement', ''),
+    (false, 'tandem_delete', 'after delete', 'referencing old table as tandem_old for each statement', ''),
+    (false, 'tandem_key', 'after update', format('for each row when (not (%s))',
+      tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns))), '''key'''),
+    (true, 'tandem_row', 'after insert or update or delete', 'for each row', '')
+  ) w (partitioned, name, event, detail, argument)
+  where t.table_id = p_table_id and w.partitioned = t.partitioned
+  union all
+  select coalesce(h.relid, t.relid), 'tandem_truncate', 'before truncate', 'for each statement', ''
+  from tandem.tracked_table t
+  left join lateral pg_partition_tree(t.relid) h on t.partitioned
+  where t.table_id = p_table_id
+$$;
+
+
+--
+-- Name: FUNCTION wanted_triggers(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.wanted_triggers(p_table_id integer) IS 'The capture triggers of a tracked table.';
+
+
+--
+-- Name: watch(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.watch() RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  r record;
+  v_changed integer := 0;
+  v_leaf text;
+  v_gone boolean;
+begin
+  for r in
+    select t.*, s.shape as now_shape, tandem.capture_intact(t.table_id) as intact
+    from tandem.tracked_table t
+    cross join lateral tandem.table_shape(t.relid) s (shape)
+    where exists (select from pg_class c where c.oid = t.relid)
+    order by t.table_id
+  loop
+    continue when r.intact and r.shape is not distinct from r.now_shape;
+    v_changed := v_changed + 1;
+    perform tandem.follow_key(r.table_id);
+    perform tandem.arm_table(r.table_id);
+    if not r.intact or tandem.added_with_default(r.relid, r.shape) then
+      perform tandem.log_again(r.table_id, r.relid::regclass::text, 'U');
+      perform tandem.log_gone(r.table_id);
+      continue;
+    end if;
+    v_gone := false;
+    for v_leaf in
+      select k from jsonb_each_text(nullif(r.now_shape::jsonb -> 'leaves', 'null')) n (k, v)
+      where n.v is distinct from r.shape::jsonb -> 'leaves' ->> k
+    loop
+      perform tandem.log_again(r.table_id, v_leaf, 'I');
+      v_gone := true;
+    end loop;
+    foreach v_leaf in array r.leaves loop
+      continue when r.now_shape::jsonb -> 'leaves' ? v_leaf;
+      if to_regclass(v_leaf) is not null then
+        execute format('drop trigger if exists tandem_truncate on %s', v_leaf);
+        perform tandem.log_gone(r.table_id, v_leaf);
+      end if;
+      v_gone := true;
+    end loop;
+    if v_gone then
+      perform tandem.log_gone(r.table_id);
+    end if;
+  end loop;
+  return v_changed;
+end $$;
+
+
+--
+-- Name: FUNCTION watch(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.watch() IS 'Finds and closes ways around capture.';
+
+
+--
+-- Name: write_anew(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_anew(p_plan jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U',
+    array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
+    format('from (select %s from %s s join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')) o',
+      p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id'))
+  using tandem.next_stamp();
+  get diagnostics v_count = row_count;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION write_anew(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_anew(p_plan jsonb) IS 'Writes images anew as changes of this node.';
+
+
+--
+-- Name: write_rows(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_rows(p_plans jsonb, p_where text DEFAULT 'true'::text) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_plan jsonb;
+  v_ctes text[] := '{}';
+  v_deleted text[] := '{}';
+  v_updated text[] := '{}';
+  v_inserted text[] := '{}';
+  v_expected text[] := '{}';
+  v_applies text;
+  v_id text;
+  v_result jsonb;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    v_id := v_plan ->> 'id';
+    v_applies := format('(%s) and %s', p_where, tandem.applies(v_plan));
+    if (v_plan ->> 'existing')::bigint > 0 then
+      v_ctes := v_ctes || format('d%s as (delete from %s t using %s s where %s and not s.present and %s returning 1)',
+        v_id, v_plan ->> 'relation', v_plan ->> 'stage', v_plan ->> 'key_is_row', v_applies);
+      v_deleted := v_deleted || format('(select count(*) from d%s)', v_id);
+      if v_plan ->> 'set' is not null then
+        v_ctes := v_ctes || format('u%s as (update %s t set %s from %s s where %s and s.present and %s and (select count(*) from d%s) >= 0 returning 1)',
+          v_id, v_plan ->> 'relation', v_plan ->> 'set', v_plan ->> 'stage', v_plan ->> 'key_is_row', v_applies, v_id);
+        v_updated := v_updated || format('(select count(*) from u%s)', v_id);
+      end if;
+    end if;
+    v_ctes := v_ctes || format('i%1$s as (insert into %2$s (%3$s) %4$s select %5$s from %6$s s where s.present and %7$s %8$s order by s.n on conflict (%9$s) do nothing returning 1)',
+      v_id, v_plan ->> 'relation', v_plan ->> 'insert_columns', v_plan ->> 'overriding', v_plan ->> 'insert_values', v_plan ->> 'stage', v_applies,
+      case when (v_plan ->> 'existing')::bigint > 0 then format('and not exists (select from %s t where %s) and (select count(*) from d%s) %s >= 0',
+        v_plan ->> 'relation', v_plan ->> 'key_is_row', v_id,
+        case when v_plan ->> 'set' is not null then format('+ (select count(*) from u%s)', v_id) else '' end) else '' end,
+      v_plan ->> 'key_columns');
+    v_inserted := v_inserted || format('(select count(*) from i%s)', v_id);
+    v_expected := v_expected || format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
+      case when (v_plan ->> 'existing')::bigint > 0 then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end);
+  end loop;
+  execute format('with %s select jsonb_build_object(''deleted'', %s, ''updated'', %s, ''inserted'', %s, ''expected'', %s)',
+    array_to_string(v_ctes, ', '),
+    coalesce(nullif(array_to_string(v_deleted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_updated, ' + '), ''), '0'),
+    array_to_string(v_inserted, ' + '), array_to_string(v_expected, ' + '))
+  into v_result;
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    perform tandem.record_versions(v_plan, p_where);
+  end loop;
+  return v_result;
+end $_$;
+
+
+--
+-- Name: FUNCTION write_rows(p_plans jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_rows(p_plans jsonb, p_where text) IS 'Writes staged rows and notes their versions.';
+
+
+--
+-- Name: capture public.perfis(); Type: FUNCTION; Schema: tandem_log; Owner: -
+--
+
+CREATE FUNCTION tandem_log."capture public.perfis"() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $_$
+#variable_conflict use_variable
+declare
+  v_now timestamptz;
+  v_blind boolean;
+begin
+  if current_setting('tandem.applying', true) <> '' and tandem.applying_here(1) then
+    return null;
+  end if;
+  v_now := tandem.next_stamp();
+  v_blind := current_setting('transaction_isolation') = 'serializable';
+  if tg_op = 'TRUNCATE' then
+    perform set_config('enable_seqscan', 'on', true);
+    execute 'insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest($1, case when not $2 then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
+        order by l.k1 desc, l.stamp desc limit 1) end), ''D'', ''local'', o.id from ' || tg_relid::regclass || ' o' using v_now, v_blind;
+  elsif tg_level = 'STATEMENT' then
+    if tg_op = 'INSERT' then
+      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', 'local', n.id from tandem_new n;
+    elsif tg_op = 'UPDATE' then
+      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', 'local', n.id from tandem_new n;
+    else
+      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', 'local', o.id from tandem_old o;
+    end if;
+  elsif tg_op = 'INSERT' then
+    insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', 'local', new.id ;
+  elsif tg_op = 'DELETE' then
+    insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', 'local', old.id ;
+  else
+    if not (old.id operator(pg_catalog.=) new.id) then
+      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', 'local', old.id ;
+    end if;
+    if tg_nargs = 0 then
+      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', 'local', new.id ;
+    end if;
+  end if;
+  return null;
+end
+$_$;
+
+
+--
+-- Name: FUNCTION "capture public.perfis"(); Type: COMMENT; Schema: tandem_log; Owner: -
+--
+
+COMMENT ON FUNCTION tandem_log."capture public.perfis"() IS 'Writes each change of public.perfis to its change log.';
+
+
+--
+-- Name: perfis; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.perfis (
+    id integer NOT NULL,
+    nome text
+);
+
+
+--
+-- Name: conflict; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.conflict (
+    conflict_id bigint NOT NULL,
+    detected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    key text[] NOT NULL,
+    kind text NOT NULL,
+    rule text NOT NULL,
+    winner text NOT NULL,
+    local_stamp timestamp with time zone NOT NULL,
+    local_origin text NOT NULL COLLATE pg_catalog."C",
+    incoming_stamp timestamp with time zone NOT NULL,
+    incoming_origin text NOT NULL COLLATE pg_catalog."C",
+    local_columns text[],
+    local_values text[],
+    incoming_columns text[],
+    incoming_values text[],
+    CONSTRAINT conflict_check CHECK ((NOT (cardinality(local_columns) IS DISTINCT FROM cardinality(local_values)))),
+    CONSTRAINT conflict_check1 CHECK ((NOT (cardinality(incoming_columns) IS DISTINCT FROM cardinality(incoming_values)))),
+    CONSTRAINT conflict_winner_check CHECK ((winner = ANY (ARRAY['local'::text, 'incoming'::text])))
+);
+
+
+--
+-- Name: TABLE conflict; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.conflict IS 'Two changes of one row where neither writer had seen the other''s; both images, each column as its own text. Null values: the row was gone.';
+
+
+--
+-- Name: conflict_conflict_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.conflict ALTER COLUMN conflict_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.conflict_conflict_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: peer; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.peer (
+    peer_id integer NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    incarnation uuid,
+    receives_from text[] DEFAULT '{}'::text[] NOT NULL,
+    configured boolean DEFAULT true NOT NULL,
+    CONSTRAINT peer_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,29}$'::text))
+);
+
+
+--
+-- Name: TABLE peer; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.peer IS 'The other nodes this one has a link with, and from whom each of them receives directly.';
+
+
+--
+-- Name: conflicts; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.conflicts AS
+ SELECT c.conflict_id AS id,
+    c.detected_at,
+    p.name AS peer,
+        CASE c.schema_name
+            WHEN 'public'::text THEN c.table_name
+            ELSE ((c.schema_name || '.'::text) || c.table_name)
+        END AS "table",
+    tandem.key_text(c.key) AS key,
+    c.kind,
+    c.rule,
+    c.winner,
+        CASE c.winner
+            WHEN 'local'::text THEN c.local_origin
+            ELSE c.incoming_origin
+        END AS winner_origin,
+        CASE c.winner
+            WHEN 'local'::text THEN c.local_stamp
+            ELSE c.incoming_stamp
+        END AS winner_changed_at,
+        CASE c.winner
+            WHEN 'local'::text THEN c.incoming_origin
+            ELSE c.local_origin
+        END AS loser_origin,
+        CASE c.winner
+            WHEN 'local'::text THEN c.incoming_stamp
+            ELSE c.local_stamp
+        END AS loser_changed_at,
+    tandem.image(c.local_columns, c.local_values) AS local_image,
+    tandem.image(c.incoming_columns, c.incoming_values) AS incoming_image
+   FROM (tandem.conflict c
+     JOIN tandem.peer p USING (peer_id));
+
+
+--
+-- Name: VIEW conflicts; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.conflicts IS 'Conflicts decided here, both images kept; a null image: the row was gone.';
+
+
+--
+-- Name: inbound; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.inbound (
+    peer_id integer NOT NULL,
+    "position" pg_snapshot,
+    token uuid,
+    staging uuid,
+    applying xid8,
+    applying_tables integer[] DEFAULT '{}'::integer[] NOT NULL,
+    applied_at timestamp with time zone,
+    caught_up_at timestamp with time zone,
+    batches bigint DEFAULT 0 NOT NULL,
+    rows_applied bigint DEFAULT 0 NOT NULL,
+    rows_superseded bigint DEFAULT 0 NOT NULL,
+    batches_cut bigint DEFAULT 0 NOT NULL,
+    clock_skew interval,
+    last_error text,
+    last_error_at timestamp with time zone
+);
+
+
+--
+-- Name: TABLE inbound; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.inbound IS 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
+
+
+--
+-- Name: inbound_table; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.inbound_table (
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    state text NOT NULL,
+    "position" pg_snapshot,
+    copied_to text[],
+    rows_copied bigint DEFAULT 0 NOT NULL,
+    rows_undecided bigint DEFAULT 0 NOT NULL,
+    reason text,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT inbound_table_check CHECK (((state = 'flow'::text) = ("position" IS NULL))),
+    CONSTRAINT inbound_table_check1 CHECK (((state <> 'held'::text) OR (reason IS NOT NULL))),
+    CONSTRAINT inbound_table_state_check CHECK ((state = ANY (ARRAY['flow'::text, 'copy'::text, 'held'::text, 'catch_up'::text])))
+);
+
+
+--
+-- Name: TABLE inbound_table; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.inbound_table IS 'The tables a link knows: flowing with it, being copied, held back, or catching up from a position of their own.';
+
+
+--
+-- Name: interleaved_sequence; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.interleaved_sequence (
+    schema_name text NOT NULL,
+    sequence_name text NOT NULL,
+    increment_before bigint NOT NULL,
+    modulus bigint NOT NULL,
+    residue bigint NOT NULL
+);
+
+
+--
+-- Name: TABLE interleaved_sequence; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.interleaved_sequence IS 'Sequences whose increment Tandem changed, with what it was before.';
+
+
+--
+-- Name: local_node; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.local_node (
+    only_row boolean DEFAULT true NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    incarnation uuid NOT NULL,
+    system_identifier text NOT NULL,
+    database_oid oid NOT NULL,
+    highest_xid xid8 NOT NULL,
+    max_skew interval DEFAULT '00:05:00'::interval NOT NULL,
+    retention interval DEFAULT '7 days'::interval NOT NULL,
+    seed text COLLATE pg_catalog."C",
+    pruned_at timestamp with time zone,
+    horizon timestamp with time zone DEFAULT '0001-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    installed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT local_node_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,29}$'::text)),
+    CONSTRAINT local_node_only_row_check CHECK (only_row)
+);
+
+
+--
+-- Name: TABLE local_node; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.local_node IS 'This database as a node: one row, written when a configured node is first migrated.';
+
+
+--
+-- Name: COLUMN local_node.horizon; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.local_node.horizon IS 'Entries stamped before this may have been pruned here.';
+
+
+--
+-- Name: migrations; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.migrations (
+    id integer NOT NULL,
+    name character varying(255) NOT NULL,
+    run_on timestamp without time zone NOT NULL
+);
+
+
+--
+-- Name: TABLE migrations; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.migrations IS 'Tandem''s migrations that were applied here, as node-pg-migrate keeps them.';
+
+
+--
+-- Name: migrations_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+CREATE SEQUENCE tandem.migrations_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: migrations_id_seq; Type: SEQUENCE OWNED BY; Schema: tandem; Owner: -
+--
+
+ALTER SEQUENCE tandem.migrations_id_seq OWNED BY tandem.migrations.id;
+
+
+--
+-- Name: outbound; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.outbound (
+    peer_id integer NOT NULL,
+    token uuid,
+    pending_token uuid,
+    acknowledged pg_snapshot,
+    acknowledged_at timestamp with time zone,
+    candidate pg_snapshot,
+    candidate_seen pg_snapshot,
+    prunable pg_snapshot,
+    CONSTRAINT outbound_check CHECK (((candidate IS NULL) = (candidate_seen IS NULL)))
+);
+
+
+--
+-- Name: TABLE outbound; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.outbound IS 'One row per link out of this node: what its target has acknowledged, and from when on entries may be pruned.';
+
+
+--
+-- Name: nodes; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.nodes AS
+ SELECT n.name,
+    true AS here,
+    n.incarnation,
+    NULL::timestamp with time zone AS acknowledged_at,
+    NULL::timestamp with time zone AS applied_at
+   FROM tandem.local_node n
+UNION ALL
+ SELECT p.name,
+    false AS here,
+    p.incarnation,
+    o.acknowledged_at,
+    i.applied_at
+   FROM ((tandem.peer p
+     LEFT JOIN tandem.outbound o USING (peer_id))
+     LEFT JOIN tandem.inbound i USING (peer_id))
+  WHERE p.configured;
+
+
+--
+-- Name: VIEW nodes; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.nodes IS 'This node and its peers.';
+
+
+--
+-- Name: outbound_parked; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.outbound_parked (
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    key text[] NOT NULL
+);
+
+
+--
+-- Name: TABLE outbound_parked; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.outbound_parked IS 'Keys that a peer has parked: their entries stay, and they are not counted as synced.';
+
+
+--
+-- Name: parked_change; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.parked_change (
+    parked_id bigint NOT NULL,
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    key text[] NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    sqlstate text,
+    stamp timestamp with time zone,
+    origin text COLLATE pg_catalog."C",
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    tried_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    next_try_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT parked_change_attempts_check CHECK ((attempts > 0)),
+    CONSTRAINT parked_change_kind_check CHECK ((kind = ANY (ARRAY['busy'::text, 'refused'::text, 'waits'::text, 'unplaced'::text, 'ahead'::text])))
+);
+
+
+--
+-- Name: TABLE parked_change; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.parked_change IS 'Changes that could not be applied here and wait for their next try.';
+
+
+--
+-- Name: parked; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.parked AS
+ SELECT c.parked_id AS id,
+    p.name AS peer,
+        CASE c.schema_name
+            WHEN 'public'::text THEN c.table_name
+            ELSE ((c.schema_name || '.'::text) || c.table_name)
+        END AS "table",
+    tandem.key_text(c.key) AS key,
+    c.kind,
+    c.reason,
+    c.sqlstate,
+    c.parked_at,
+    c.attempts,
+    c.tried_at,
+    c.next_try_at
+   FROM (tandem.parked_change c
+     JOIN tandem.peer p USING (peer_id));
+
+
+--
+-- Name: VIEW parked; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.parked IS 'Changes from a peer that could not be applied here and wait.';
+
+
+--
+-- Name: parked_change_parked_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.parked_change ALTER COLUMN parked_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.parked_change_parked_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: peer_peer_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.peer ALTER COLUMN peer_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.peer_peer_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: pending; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.pending AS
+ SELECT p.name AS peer,
+        CASE u.schema_name
+            WHEN 'public'::text THEN u.table_name
+            ELSE ((u.schema_name || '.'::text) || u.table_name)
+        END AS "table",
+    u.op,
+    tandem.key_text(u.key) AS key,
+    u.stamp AS changed_at
+   FROM ((tandem.outbound o
+     JOIN tandem.peer p USING (peer_id))
+     CROSS JOIN LATERAL tandem.unsynced(o.peer_id) u(schema_name, table_name, op, key, stamp, origin))
+  WHERE p.configured;
+
+
+--
+-- Name: VIEW pending; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.pending IS 'One row per change that a peer has not acknowledged.';
+
+
+--
+-- Name: public.perfis; Type: TABLE; Schema: tandem_log; Owner: -
+--
+
+CREATE TABLE tandem_log."public.perfis" (
+    xid xid8 NOT NULL,
+    stamp timestamp with time zone NOT NULL,
+    k1 integer NOT NULL,
+    received_from integer,
+    op "char" NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT "public.perfis_op_check" CHECK ((op = ANY (ARRAY['I'::"char", 'U'::"char", 'D'::"char"])))
+);
+
+
+--
+-- Name: TABLE "public.perfis"; Type: COMMENT; Schema: tandem_log; Owner: -
+--
+
+COMMENT ON TABLE tandem_log."public.perfis" IS 'Change log of public.perfis, by key (id).';
+
+
+--
+-- Name: perfis_changelog; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.perfis_changelog AS
+ SELECT (l.op)::text AS op,
+    l.k1 AS id,
+    l.stamp AS changed_at,
+    l.origin,
+    tandem.synced(l.xid, l.received_from) AS synced
+   FROM tandem_log."public.perfis" l;
+
+
+--
+-- Name: VIEW perfis_changelog; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.perfis_changelog IS 'Captured changes of public.perfis; what waits: … where not synced.';
+
+
+--
+-- Name: reasserted_pair; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.reasserted_pair (
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    local_key text[] NOT NULL,
+    incoming_key text[] NOT NULL
+);
+
+
+--
+-- Name: TABLE reasserted_pair; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.reasserted_pair IS 'Rows written anew because an incoming row claims their unique value and others refer to them: once per pair.';
+
+
+--
+-- Name: sql_file; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.sql_file (
+    path text NOT NULL,
+    sha256 text NOT NULL,
+    installed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+
+--
+-- Name: TABLE sql_file; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.sql_file IS 'The files of sql/ as installed here, so that both ends of a link can be seen to fit.';
+
+
+--
+-- Name: status; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.status AS
+ SELECT p.name AS peer,
+    ( SELECT count(*) AS count
+           FROM tandem.unsynced(p.peer_id) unsynced(schema_name, table_name, op, key, stamp, origin)) AS pending,
+    ( SELECT min(u.stamp) AS min
+           FROM tandem.unsynced(p.peer_id) u(schema_name, table_name, op, key, stamp, origin)) AS oldest_pending,
+    ( SELECT count(*) AS count
+           FROM tandem.parked_change c
+          WHERE (c.peer_id = p.peer_id)) AS parked,
+    ( SELECT count(*) AS count
+           FROM tandem.conflict c
+          WHERE ((c.peer_id = p.peer_id) AND (c.detected_at > (now() - '24:00:00'::interval)))) AS conflicts_24h,
+    ( SELECT count(*) AS count
+           FROM tandem.inbound_table b
+          WHERE ((b.peer_id = p.peer_id) AND (b.state = 'copy'::text))) AS tables_copying,
+    ( SELECT count(*) AS count
+           FROM tandem.inbound_table b
+          WHERE ((b.peer_id = p.peer_id) AND (b.state = 'held'::text))) AS tables_held,
+    (i."position" IS NOT NULL) AS met,
+    i.applied_at,
+    i.caught_up_at,
+    o.acknowledged_at,
+    i.rows_applied,
+    i.batches_cut,
+    i.clock_skew,
+    i.last_error,
+    i.last_error_at
+   FROM ((tandem.peer p
+     LEFT JOIN tandem.inbound i USING (peer_id))
+     LEFT JOIN tandem.outbound o USING (peer_id))
+  WHERE p.configured;
+
+
+--
+-- Name: VIEW status; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.status IS 'One row per peer: what waits in either direction, and since when all was well.';
+
+
+--
+-- Name: table_candidates; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.table_candidates AS
+ SELECT (n.nspname)::text AS schema_name,
+    (c.relname)::text AS table_name,
+    c.oid AS relid,
+    (c.relkind = 'p'::"char") AS partitioned,
+    k.key_columns,
+    r.reason_code,
+        CASE r.reason_code
+            WHEN 'extension'::text THEN 'belongs to an extension'::text
+            WHEN 'provider'::text THEN ('belongs to the provider''s schema '::text || (n.nspname)::text)
+            WHEN 'bookkeeping'::text THEN 'bookkeeping of a migration tool'::text
+            WHEN 'changelog'::text THEN 'looks like a hand-made change log'::text
+            WHEN 'no_key'::text THEN 'has no primary key and no unique not-null index: give it one and run "tandem migrate" again'::text
+            WHEN 'inheritance'::text THEN 'takes part in table inheritance (INHERITS), which is not captured'::text
+            WHEN 'not_owner'::text THEN ((('is owned by '::text || (pg_get_userbyid(c.relowner))::text) || ', not by '::text) || (CURRENT_USER)::text)
+            WHEN 'temporary'::text THEN 'is temporary'::text
+            ELSE NULL::text
+        END AS reason
+   FROM (((pg_class c
+     JOIN pg_namespace n ON ((n.oid = c.relnamespace)))
+     LEFT JOIN LATERAL tandem.table_key(c.oid) k(index_oid, key_columns, key_types, key_operators) ON (true))
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (c.relpersistence = 't'::"char") THEN 'temporary'::text
+                    WHEN (EXISTS ( SELECT
+                       FROM pg_depend d
+                      WHERE ((d.classid = ('pg_class'::regclass)::oid) AND (d.objid = c.oid) AND (d.deptype = 'e'::"char")))) THEN 'extension'::text
+                    WHEN (n.nspname = ANY (ARRAY['auth'::name, 'storage'::name, 'realtime'::name, '_realtime'::name, 'cron'::name, 'graphql'::name, 'graphql_public'::name, 'vault'::name, 'pgsodium'::name, 'pgsodium_masks'::name, 'extensions'::name, 'supabase_functions'::name, 'supabase_migrations'::name, '_analytics'::name, 'net'::name, 'pgbouncer'::name, 'neon'::name, 'neon_auth'::name, 'neon_migration'::name, 'rdsadmin'::name, 'pgtle'::name, 'hdb_catalog'::name, 'partman'::name, 'repack'::name, 'bucardo'::name, 'topology'::name, 'tiger'::name])) THEN 'provider'::text
+                    WHEN ((c.relname = ANY (ARRAY['pgmigrations'::name, '_prisma_migrations'::name, 'schema_migrations'::name, 'schema_version'::name, 'ar_internal_metadata'::name, 'knex_migrations'::name, 'knex_migrations_lock'::name, 'migrations'::name, 'typeorm_metadata'::name, '__drizzle_migrations'::name, 'drizzle_migrations'::name, 'alembic_version'::name, 'django_migrations'::name, 'flyway_schema_history'::name, 'databasechangelog'::name, 'databasechangeloglock'::name, 'SequelizeMeta'::name, '__EFMigrationsHistory'::name, 'kysely_migration'::name, 'kysely_migration_lock'::name, 'goose_db_version'::name, 'gorp_migrations'::name, 'phinxlog'::name, '_sqlx_migrations'::name, '__diesel_schema_migrations'::name, 'schema_info'::name, 'migrations_lock'::name])) OR (n.nspname = 'drizzle'::name)) THEN 'bookkeeping'::text
+                    WHEN (c.relname ~~ '%\_changelog'::text) THEN 'changelog'::text
+                    WHEN (NOT pg_has_role(CURRENT_USER, c.relowner, 'USAGE'::text)) THEN 'not_owner'::text
+                    WHEN (EXISTS ( SELECT
+                       FROM (pg_inherits h
+                         JOIN pg_class p ON ((p.oid = h.inhparent)))
+                      WHERE (((h.inhparent = c.oid) OR (h.inhrelid = c.oid)) AND (p.relkind = 'r'::"char")))) THEN 'inheritance'::text
+                    WHEN (k.key_columns IS NULL) THEN 'no_key'::text
+                    ELSE NULL::text
+                END AS reason_code) r)
+  WHERE ((c.relkind = ANY (ARRAY['r'::"char", 'p'::"char"])) AND (NOT c.relispartition) AND (n.nspname <> ALL (ARRAY['tandem'::name, 'tandem_log'::name, 'information_schema'::name])) AND (n.nspname !~~ 'pg\_%'::text));
+
+
+--
+-- Name: VIEW table_candidates; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.table_candidates IS 'Tables that could be tracked, and why the others are not.';
+
+
+--
+-- Name: tracked_table_table_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.tracked_table ALTER COLUMN table_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.tracked_table_table_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: verdict; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE UNLOGGED TABLE tandem.verdict (
+    peer_id integer NOT NULL,
+    table_id integer NOT NULL,
+    n bigint NOT NULL,
+    verdict text NOT NULL,
+    kind text,
+    reason text,
+    sqlstate text,
+    local_stamp timestamp with time zone,
+    local_origin text COLLATE pg_catalog."C",
+    CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text])))
+);
+
+
+--
+-- Name: TABLE verdict; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.verdict IS 'While a batch is applied: what was decided for the staged rows that are not simply written.';
+
+
+--
+-- Name: floor external; Type: SEQUENCE; Schema: tandem_log; Owner: -
+--
+
+CREATE SEQUENCE tandem_log."floor external"
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: SEQUENCE "floor external"; Type: COMMENT; Schema: tandem_log; Owner: -
+--
+
+COMMENT ON SEQUENCE tandem_log."floor external" IS 'Newest stamp applied here from external, in microseconds since 1970.';
+
+
+--
+-- Name: migrations id; Type: DEFAULT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.migrations ALTER COLUMN id SET DEFAULT nextval('tandem.migrations_id_seq'::regclass);
+
+
+--
+-- Name: perfis perfis_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.perfis
+    ADD CONSTRAINT perfis_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: conflict conflict_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.conflict
+    ADD CONSTRAINT conflict_pkey PRIMARY KEY (conflict_id);
+
+
+--
+-- Name: inbound inbound_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.inbound
+    ADD CONSTRAINT inbound_pkey PRIMARY KEY (peer_id);
+
+
+--
+-- Name: inbound_table inbound_table_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.inbound_table
+    ADD CONSTRAINT inbound_table_pkey PRIMARY KEY (peer_id, schema_name, table_name);
+
+
+--
+-- Name: interleaved_sequence interleaved_sequence_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.interleaved_sequence
+    ADD CONSTRAINT interleaved_sequence_pkey PRIMARY KEY (schema_name, sequence_name);
+
+
+--
+-- Name: local_node local_node_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.local_node
+    ADD CONSTRAINT local_node_pkey PRIMARY KEY (only_row);
+
+
+--
+-- Name: migrations migrations_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: outbound_parked outbound_parked_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.outbound_parked
+    ADD CONSTRAINT outbound_parked_pkey PRIMARY KEY (peer_id, schema_name, table_name, key);
+
+
+--
+-- Name: outbound outbound_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.outbound
+    ADD CONSTRAINT outbound_pkey PRIMARY KEY (peer_id);
+
+
+--
+-- Name: parked_change parked_change_peer_id_schema_name_table_name_key_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.parked_change
+    ADD CONSTRAINT parked_change_peer_id_schema_name_table_name_key_key UNIQUE (peer_id, schema_name, table_name, key);
+
+
+--
+-- Name: parked_change parked_change_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.parked_change
+    ADD CONSTRAINT parked_change_pkey PRIMARY KEY (parked_id);
+
+
+--
+-- Name: peer peer_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.peer
+    ADD CONSTRAINT peer_name_key UNIQUE (name);
+
+
+--
+-- Name: peer peer_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.peer
+    ADD CONSTRAINT peer_pkey PRIMARY KEY (peer_id);
+
+
+--
+-- Name: reasserted_pair reasserted_pair_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.reasserted_pair
+    ADD CONSTRAINT reasserted_pair_pkey PRIMARY KEY (schema_name, table_name, local_key, incoming_key);
+
+
+--
+-- Name: sql_file sql_file_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.sql_file
+    ADD CONSTRAINT sql_file_pkey PRIMARY KEY (path);
+
+
+--
+-- Name: tracked_table tracked_table_changelog_view_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.tracked_table
+    ADD CONSTRAINT tracked_table_changelog_view_key UNIQUE (changelog_view);
+
+
+--
+-- Name: tracked_table tracked_table_log_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.tracked_table
+    ADD CONSTRAINT tracked_table_log_name_key UNIQUE (log_name);
+
+
+--
+-- Name: tracked_table tracked_table_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.tracked_table
+    ADD CONSTRAINT tracked_table_pkey PRIMARY KEY (table_id);
+
+
+--
+-- Name: tracked_table tracked_table_schema_name_table_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.tracked_table
+    ADD CONSTRAINT tracked_table_schema_name_table_name_key UNIQUE (schema_name, table_name);
+
+
+--
+-- Name: verdict verdict_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.verdict
+    ADD CONSTRAINT verdict_pkey PRIMARY KEY (peer_id, table_id, n);
+
+
+--
+-- Name: conflict_detected; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX conflict_detected ON tandem.conflict USING btree (detected_at);
+
+
+--
+-- Name: conflict_once; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE UNIQUE INDEX conflict_once ON tandem.conflict USING btree (schema_name, table_name, key, local_stamp, local_origin, incoming_stamp, incoming_origin);
+
+
+--
+-- Name: conflict_peer; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX conflict_peer ON tandem.conflict USING btree (peer_id);
+
+
+--
+-- Name: verdict_table; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX verdict_table ON tandem.verdict USING btree (table_id);
+
+
+--
+-- Name: public.perfis_k1_stamp_origin_idx; Type: INDEX; Schema: tandem_log; Owner: -
+--
+
+CREATE INDEX "public.perfis_k1_stamp_origin_idx" ON tandem_log."public.perfis" USING btree (k1, stamp, origin);
+
+
+--
+-- Name: public.perfis_xid_idx; Type: INDEX; Schema: tandem_log; Owner: -
+--
+
+CREATE INDEX "public.perfis_xid_idx" ON tandem_log."public.perfis" USING btree (xid);
+
+
+--
+-- Name: perfis tandem_delete; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER tandem_delete AFTER DELETE ON public.perfis REFERENCING OLD TABLE AS tandem_old FOR EACH STATEMENT EXECUTE FUNCTION tandem_log."capture public.perfis"();
+
+ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_delete;
+
+
+--
+-- Name: perfis tandem_insert; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER tandem_insert AFTER INSERT ON public.perfis REFERENCING NEW TABLE AS tandem_new FOR EACH STATEMENT EXECUTE FUNCTION tandem_log."capture public.perfis"();
+
+ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_insert;
+
+
+--
+-- Name: perfis tandem_key; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER tandem_key AFTER UPDATE ON public.perfis FOR EACH ROW WHEN ((NOT (old.id = new.id))) EXECUTE FUNCTION tandem_log."capture public.perfis"('key');
+
+ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_key;
+
+
+--
+-- Name: perfis tandem_truncate; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER tandem_truncate BEFORE TRUNCATE ON public.perfis FOR EACH STATEMENT EXECUTE FUNCTION tandem_log."capture public.perfis"();
+
+ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_truncate;
+
+
+--
+-- Name: perfis tandem_update; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER tandem_update AFTER UPDATE ON public.perfis REFERENCING NEW TABLE AS tandem_new FOR EACH STATEMENT EXECUTE FUNCTION tandem_log."capture public.perfis"();
+
+ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_update;
+
+
+--
+-- Name: conflict conflict_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.conflict
+    ADD CONSTRAINT conflict_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: inbound inbound_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.inbound
+    ADD CONSTRAINT inbound_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: inbound_table inbound_table_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.inbound_table
+    ADD CONSTRAINT inbound_table_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: outbound_parked outbound_parked_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.outbound_parked
+    ADD CONSTRAINT outbound_parked_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: outbound outbound_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.outbound
+    ADD CONSTRAINT outbound_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: parked_change parked_change_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.parked_change
+    ADD CONSTRAINT parked_change_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: verdict verdict_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.verdict
+    ADD CONSTRAINT verdict_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: verdict verdict_table_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.verdict
+    ADD CONSTRAINT verdict_table_id_fkey FOREIGN KEY (table_id) REFERENCES tandem.tracked_table(table_id) ON DELETE CASCADE;
+
+
+--
+-- Name: FUNCTION added_with_default(p_relid oid, p_shape text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.added_with_default(p_relid oid, p_shape text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION advance_sequence(p_sequence regclass, p_value numeric); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.advance_sequence(p_sequence regclass, p_value numeric) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION advance_sequences(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.advance_sequences(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION after(p_stamp timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.after(p_stamp timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION all_equal(p_operators text[], p_left text[], p_right text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_right text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION applies(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.applies(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION apply_batch(p_batch jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.apply_batch(p_batch jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION apply_plan(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_replica boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.apply_plan(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_replica boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION apply_set(p_plans jsonb, p_where text, p_replica boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION applying_here(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.applying_here(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION arm_last_trigger(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.arm_last_trigger(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION arm_table(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.arm_table(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION base_type(p_type oid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.base_type(p_type oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION batch_counts(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.batch_counts(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION batch_end(p_from pg_snapshot, p_tables integer[], p_limit bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.batch_end(p_from pg_snapshot, p_tables integer[], p_limit bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION batch_header(p_peer_id integer, p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION begin_stage(p_peer_id integer, p_staging uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.begin_stage(p_peer_id integer, p_staging uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION "between"(p_from pg_snapshot, p_to pg_snapshot); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem."between"(p_from pg_snapshot, p_to pg_snapshot) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_intact(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.capture_intact(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION carry_out_actions(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.carry_out_actions(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION changelog_view_name(p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION check_identity(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.check_identity() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION child_not_written(p_plans jsonb, p_child_id integer, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION claims(p_plan jsonb, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION closure(p_peer_id integer, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION columns(p_alias text, p_names text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.columns(p_alias text, p_names text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION configure_node(p_name text, p_peers jsonb, p_settings jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.configure_node(p_name text, p_peers jsonb, p_settings jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION contact_fits(p_peer_id integer, p_token uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION copy_bound(p_table_id integer, p_after text[], p_rows bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.copy_bound(p_table_id integer, p_after text[], p_rows bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION copy_order(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION copy_range(p_table tandem.tracked_table, p_after text[], p_upto text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.copy_range(p_table tandem.tracked_table, p_after text[], p_upto text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION copy_values(p_table tandem.tracked_table, p_key text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamp with time zone, p_copy boolean, p_source text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamp with time zone, p_copy boolean, p_source text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION deferrable_duplicates(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION describe_tables(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.describe_tables(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION displace(p_plan jsonb, p_plans jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION entries(p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.entries(p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION equal_is_identical(p_type oid, p_collation oid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.equal_is_identical(p_type oid, p_collation oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION floor_us(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.floor_us() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION follow_key(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.follow_key(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION foreign_keys(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.foreign_keys(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION forwarded_by_other(p_received_from integer, p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.forwarded_by_other(p_received_from integer, p_peer_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION free_changelog_name(p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.free_changelog_name(p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION from_us(p_us bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.from_us(p_us bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION heard_elsewhere(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION history(p_table text, p_key text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.history(p_table text, p_key text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION image(p_columns text[], p_values text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.image(p_columns text[], p_values text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION inbound_state(p_source text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.inbound_state(p_source text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION interleave_sequences(p_residue bigint, p_modulus bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION key_names(p_alias text, p_count integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.key_names(p_alias text, p_count integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION key_text(p_key text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.key_text(p_key text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION keys_of(p_schema text, p_name text, p_keys jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION leaves(p_relid oid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.leaves(p_relid oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION lock_rows(p_plan jsonb, p_wait boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION lock_statement(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.lock_statement(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION log_again(p_table_id integer, p_from text, p_op "char"); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "char") FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION log_gone(p_table_id integer, p_from text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.log_gone(p_table_id integer, p_from text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION make_capture_function(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.make_capture_function(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION make_changelog_view(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.make_changelog_view(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION make_floor(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.make_floor() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION make_log(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.make_log(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION mark_actions(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.mark_actions(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION mark_unique(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.mark_unique(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION newest_and_row(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION next_stamp(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.next_stamp() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION not_forwarded(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.not_forwarded(p_peer_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION not_staged(p_plans jsonb, p_table_id integer, p_values text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_values text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION note_error(p_peer_id integer, p_error text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION object_name(p_prefix text, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.object_name(p_prefix text, p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION offer_contact(p_peer_id integer, p_token uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION orphans(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.orphans(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION parents_first(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.parents_first(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION park_verdicts(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.park_verdicts(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION parked_keys(p_peer_id integer, p_due_only boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION plan_columns(p_relid oid, p_columns text[], p_as_text boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_columns(p_relid oid, p_columns text[], p_as_text boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_append boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_append boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION preview_batch(p_batch jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.preview_batch(p_batch jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION prune(p_limit bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.prune(p_limit bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION quoted(p_names text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.quoted(p_names text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION raise_floor(p_peer_id integer, p_stamp timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.raise_floor(p_peer_id integer, p_stamp timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reassert_holders(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reassert_holders(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reconcile_tables(p_peer_id integer, p_source_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION record_conflicts(p_plan jsonb, p_source text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.record_conflicts(p_plan jsonb, p_source text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION record_versions(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.record_versions(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION referenced_after(p_table_id integer, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.referenced_after(p_table_id integer, p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION references_to(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.references_to(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reject_claims(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reject_claims(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reject_deletions(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION related_tables(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION restore_sequences(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.restore_sequences() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION retry_parked(p_parked_id bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.retry_parked(p_parked_id bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION rewritten_rows(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION sequences_of(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.sequences_of(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION settle(p_table_id integer, p_keys jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION snapshot_of(p_xmax xid8, p_xip xid8[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION source_state(p_target text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.source_state(p_target text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION stage_name(p_peer_id integer, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION staged_image(p_table_id integer, p_new anyelement); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.staged_image(p_table_id integer, p_new anyelement) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION staged_parents(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.staged_parents(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION staged_value(p_plan jsonb, p_column text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.staged_value(p_plan jsonb, p_column text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION swaps(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.swaps(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION synced(p_xid xid8, p_received_from integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.synced(p_xid xid8, p_received_from integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION system_identifier(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.system_identifier() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION table_key(p_relid oid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.table_key(p_relid oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION table_shape(p_relid oid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.table_shape(p_relid oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION tables_with_entries(p_from pg_snapshot); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION time_column(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.time_column(p_table tandem.tracked_table) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION to_us(p_stamp timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.to_us(p_stamp timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION track_table(p_schema text, p_table text, p_policy text, p_updated_at text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.track_table(p_schema text, p_table text, p_policy text, p_updated_at text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION try_replica_role(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.try_replica_role() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION unsynced(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.unsynced(p_peer_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION untrack_table(p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.untrack_table(p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION vacate(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.vacate(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION version(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.version() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION wanted_triggers(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.wanted_triggers(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION watch(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.watch() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_anew(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_anew(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_rows(p_plans jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_rows(p_plans jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION "capture public.perfis"(); Type: ACL; Schema: tandem_log; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem_log."capture public.perfis"() FROM PUBLIC;
+
+
+--
+-- PostgreSQL database dump complete
+--
+
+
