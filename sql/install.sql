@@ -35,4 +35,7 @@ set check_function_bodies = off;
 \ir conflict/unique.sql
 \ir monitor/changelog.sql
 \ir monitor/views.sql
+\ir verify/hash.sql
+\ir verify/scan.sql
+\ir verify/look.sql
 \ir admin/grants.sql

@@ -93,7 +93,7 @@ begin
     v_newest := null;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
-      execute format('select max(s.stamp) from %s s where not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''park'')',
+      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'')',
         v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
       v_newest := greatest(v_newest, v_one);
     end loop;

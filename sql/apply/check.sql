@@ -28,8 +28,10 @@ declare
   f record;
 begin
   for f in select * from tandem.foreign_keys((p_plan ->> 'id')::integer) loop
-    execute format('select count(*) from (select 1 from %s p where exists (select from %s s join %s t on %s where (%s) and s.present and %s and %s) for key share of p) x',
-      f.parent, p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), f.parent_is_t);
+    -- The distinct values first: a lock keeps the planner from turning EXISTS into a join.
+    execute format('with x as materialized (select distinct %s from %s s join %s t on %s where (%s) and s.present and %s and %s)
+        select count(*) from (select 1 from x t join %s p on %s for key share of p) y',
+      f.t_columns, p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), f.t_not_null, f.parent, f.parent_is_t);
     return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and %s and not exists (select from %s p where %s)',
       format('the row it refers to is not there (%s)', f.name), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
       f.t_not_null, f.parent, f.parent_is_t);
@@ -39,11 +41,12 @@ comment on function tandem.orphans(jsonb, text) is 'Staged rows without the pare
 
 -- tandem.foreign_keys(p_table_id): the foreign keys of a tracked table (alias t), with conditions against the parent (alias p).
 create or replace function tandem.foreign_keys(p_table_id integer)
-returns table (name text, parent_oid oid, parent text, parent_is_t text, t_not_null text)
+returns table (name text, parent_oid oid, parent text, parent_is_t text, t_not_null text, t_columns text)
 language sql stable as $$
   select c.conname::text, c.confrelid, c.confrelid::regclass::text,
     string_agg(format('p.%I operator(%I.%s) t.%I', pa.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
-    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i)
+    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i),
+    string_agg(format('t.%I', ta.attname), ', ' order by k.i)
   from tandem.tracked_table t
   join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)

@@ -5,7 +5,7 @@ create or replace function tandem.park_verdicts(p_plan jsonb) returns void
 language plpgsql as $$
 begin
   execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s
-      and not exists (select from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''park'')',
+      and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
     p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id');
   execute format($sql$
     insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)

@@ -6,6 +6,8 @@ create or replace function tandem.apply_set(p_plans jsonb, p_where text, p_repli
 language plpgsql as $$
 declare
   v_plan jsonb;
+  v_active jsonb;   -- the plans with a row to write; the others only note versions
+  v_there boolean;
   v_counts jsonb;
   v_found jsonb;
   v_state text;
@@ -17,9 +19,21 @@ begin
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
       end loop;
-      v_counts := tandem.write_rows(p_plans, p_where);
-      v_found := '[]';
+      v_active := '[]';
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
+        execute format('select exists (select from %s s where (%s) and %s)', v_plan ->> 'stage', p_where, tandem.applies(v_plan)) into v_there;
+        if v_there then
+          v_active := v_active || jsonb_build_array(v_plan);
+        else
+          perform tandem.record_versions(v_plan, p_where);
+        end if;
+      end loop;
+      v_counts := '{"deleted": 0, "updated": 0, "inserted": 0, "expected": 0}';
+      if v_active <> '[]' then
+        v_counts := tandem.write_rows(v_active, p_where);
+      end if;
+      v_found := '[]';
+      for v_plan in select e from jsonb_array_elements(v_active) e loop
         select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason)), '[]')
         into v_found
         from (

@@ -52,11 +52,12 @@ begin
 end $$;
 comment on function tandem.write_rows(jsonb, text) is 'Writes staged rows and notes their versions.';
 
--- tandem.applies(p_plan) -> text: condition on s that no verdict keeps the row from being written.
+-- tandem.applies(p_plan) -> text: condition on s that no verdict keeps the row from being written. NOT IN is hashed whatever the
+-- planner believes of a table that was filled a moment ago; NOT EXISTS became a nested loop.
 create or replace function tandem.applies(p_plan jsonb) returns text
 language sql stable as $$
   select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
-    then format('not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew''))',
+    then format('s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''anew''))',
       p_plan ->> 'peer', p_plan ->> 'id')
     else 'true' end
 $$;
@@ -69,7 +70,7 @@ create or replace function tandem.record_versions(p_plan jsonb, p_where text) re
 language plpgsql as $$
 declare
   v_count bigint;
-  v_where text := format('(%s) and not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''adopt''))',
+  v_where text := format('(%s) and s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''adopt''))',
     p_where, p_plan ->> 'peer', p_plan ->> 'id');
 begin
   if tandem.applies(p_plan) = 'true' then

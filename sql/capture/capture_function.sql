@@ -1,16 +1,48 @@
--- tandem.applying_here(p_table_id) -> boolean
--- Whether this trigger call was caused by the applier's own statement on this very table. The setting alone is not believed:
--- the row in tandem.inbound, which only Tandem may write, must name this transaction. What the applier causes beyond its
--- own statements (cascades, application triggers) runs one trigger level deeper and is captured as a change of this node.
-create or replace function tandem.applying_here(p_table_id integer) returns boolean
+-- tandem.applying_peer(p_table_id) -> integer
+-- Whose rows the applier is writing when it is its own statement on this very table that fired the trigger; null: it is not, and
+-- everything is captured; 0: it is, and nothing is. The setting alone is not believed: the row in tandem.inbound, which only
+-- Tandem may write, must name this transaction. What application triggers write then runs one trigger level deeper; what
+-- foreign-key actions do to rows of the table does not (PostgreSQL fires those triggers with the outer statement's), so where
+-- there are such actions it is the peer, and what is not in its staging table is captured: tandem.capture_caused.
+create or replace function tandem.applying_peer(p_table_id integer) returns integer
 language plpgsql stable as $$
+declare
+  v_peer integer;
 begin
-  return current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
-    and pg_trigger_depth() = 1
-    and exists (select from tandem.inbound i
-      where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables));
+  if current_setting('tandem.applying', true) is distinct from pg_current_xact_id_if_assigned()::text or pg_trigger_depth() > 1 then
+    return null;
+  end if;
+  select i.peer_id into v_peer from tandem.inbound i
+  where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables);
+  if v_peer is not null and (current_setting('session_replication_role') = 'replica' or not exists (
+    select from pg_constraint c join tandem.tracked_table t on t.relid = c.conrelid
+    where t.table_id = p_table_id and c.contype = 'f' and (c.confdeltype not in ('a', 'r') or c.confupdtype not in ('a', 'r'))))
+  then
+    return 0;
+  end if;
+  return v_peer;
 end $$;
-comment on function tandem.applying_here(integer) is 'Whether the applier itself made the change that a trigger sees.';
+comment on function tandem.applying_peer(integer) is 'Whose rows the applier itself is writing when a trigger fires.';
+
+-- tandem.capture_caused(p_table_id, p_peer_id, p_op, p_from) -> text
+-- The statement that logs the rows of p_from ($1: the stamp) but those that the applier writes: staged, not kept back by a verdict,
+-- and staged as what happens to them; or removed by it, as the entry of this transaction says.
+create or replace function tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) returns text
+language sql stable as $$
+  select tandem.capture_insert(t, n.name, '$1', left(p_op, 1), k.columns, format(
+    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L and not exists (select from tandem.verdict v
+        where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew'')))
+      and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
+    p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
+    tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
+    p_peer_id, t.table_id,
+    t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
+  from tandem.tracked_table t
+  cross join tandem.local_node n
+  cross join lateral (select tandem.columns('o', t.key_columns) as columns) k
+  where t.table_id = p_table_id
+$$;
+comment on function tandem.capture_caused(integer, integer, text, text) is 'The insert into a change log for what applying causes.';
 
 -- tandem.make_capture_function(p_table_id) -> void
 -- Creates or replaces the trigger function of one tracked table. The node's name and the log's name are constants in it: a
@@ -36,15 +68,31 @@ begin
 declare
   v_now timestamptz;
   v_blind boolean;
+  v_peer integer;
 begin
-  if current_setting('tandem.applying', true) <> '' and tandem.applying_here(%1$s) then
-    return null;
+  if current_setting('tandem.applying', true) <> '' then
+    v_peer := tandem.applying_peer(%1$s);
+    if v_peer = 0 then
+      return null;
+    end if;
   end if;
   v_now := tandem.next_stamp();
+  if v_peer > 0 and tg_op <> 'TRUNCATE' and tg_nargs = 0 then
+    if tg_level = 'STATEMENT' then
+      execute tandem.capture_caused(%1$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
+    elsif tg_op = 'DELETE' then
+      execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, old;
+    else
+      execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, new;
+    end if;
+    return null;
+  end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
   if tg_op = 'TRUNCATE' then
     perform set_config('enable_seqscan', 'on', true);
-    execute %2$L || tg_relid::regclass || ' o' using v_now, v_blind;
+    -- Leaves that have a trigger of their own are logged by it.
+    execute %2$L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
+      where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
       %3$s;

@@ -62,7 +62,7 @@ begin
         cross join lateral (select
           coalesce(l.stamp, case when %7$s is not null then %19$s else '-infinity' end) as stamp,
           coalesce(l.origin, case when %7$s is not null then %20$s else '' end) as origin) v
-        where not exists (select from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s and b.n = s.n)
+        where s.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)
       ) c
     ) x
     where x.verdict <> 'apply'

@@ -32,7 +32,7 @@ ${work}
 /** Declarations for `patiently`. */
 export const patientDeclarations = `  v_lock_timeout constant text := current_setting('lock_timeout');
   v_try integer;
-  r record;`;
+  v_row record;`;
 
 /** Puts back what `patiently` set. */
 export const patientEnd = "  perform set_config('lock_timeout', v_lock_timeout, true);";
@@ -43,18 +43,18 @@ export function trackBlock(config: Config, node: string, between: Between): stri
   const interleave = config.sync.sequences === "interleave" && modulus > 1;
   const sequences = interleave ? `tandem.interleave_sequences(${residue}, ${modulus})` : "tandem.restore_sequences()";
   const body = `${patiently("        perform tandem.watch();", between)}
-  for r in
+  for v_row in
   ${selectionQuery(config)}
   loop
-    if r.decision not in ('track', 'untrack') then
-      raise notice '%.% is not tracked: %', quote_ident(r.schema_name), quote_ident(r.table_name), r.reason;
+    if v_row.decision not in ('track', 'untrack') then
+      raise notice '%.% is not tracked: %', quote_ident(v_row.schema_name), quote_ident(v_row.table_name), v_row.reason;
       continue;
     end if;
 ${patiently(
-  `        if r.decision = 'track' then
-          perform tandem.track_table(r.schema_name, r.table_name, r.policy, r.updated_at);
+  `        if v_row.decision = 'track' then
+          perform tandem.track_table(v_row.schema_name, v_row.table_name, v_row.policy, v_row.updated_at);
         else
-          perform tandem.untrack_table(r.schema_name, r.table_name);
+          perform tandem.untrack_table(v_row.schema_name, v_row.table_name);
         end if;`,
   between,
 )}

@@ -6,7 +6,7 @@ import { underInstallLock } from "./lock.ts";
 import type { InstallOptions } from "./migrate.ts";
 import { chosenNodes, withNodes } from "./nodes.ts";
 import { eachWithPatience, type Patience } from "./patience.ts";
-import { isInstalled, removeBlock } from "./uninstall-block.ts";
+import { isInstalled, refusalBlock, removeBlock } from "./uninstall-block.ts";
 
 /** What `uninstall` did in one node. */
 export interface UninstallOutcome {
@@ -76,6 +76,7 @@ async function uninstallNode(connection: Connection, options: InstallOptions): P
 /** Without the function that takes capture away, the last step takes all of it. */
 function look(connection: Connection): Promise<{ installed: boolean; tables: Tracked[] }> {
   return underInstallLock(connection, async (tx) => {
+    await tx.exec(refusalBlock());
     const [row] = await tx.query(`select ${isInstalled} as installed,
       to_regprocedure('tandem.untrack_table(text,text)') is not null and to_regclass('tandem.tracked_table') is not null as whole`);
     const list = `select t.schema_name, t.table_name, format('%I.%I', t.schema_name, t.table_name) as shown

@@ -1,4 +1,4 @@
-import { and, eq, ne, sql } from "drizzle-orm";
+import { and, eq, getViewSelectedFields, ne, type SQL, sql } from "drizzle-orm";
 import type { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import type { Connection } from "../db/connection.ts";
@@ -39,8 +39,8 @@ export async function readNode(connection: Connection, config: Config): Promise<
   const identity = await checkIdentity(connection);
   return await reading(connection, async (tx) => {
     const reader = readerOf(tx);
-    const { clockSkew: _, ...columns } = columnsOf(statusView);
-    const [here] = await reader.select().from(nodesView).where(nodesView.here);
+    const { clockSkew: _, ...columns } = getViewSelectedFields(statusView);
+    const [here] = await reader.select().from(nodesView).where(eq(nodesView.here, true));
     const peers = await reader
       .select({
         ...columns,
@@ -79,6 +79,10 @@ export async function readNode(connection: Connection, config: Config): Promise<
 /** The name of a table as people write it. */
 export function labelOf(schema: string, table: string): string {
   return schema === "public" ? table : `${schema}.${table}`;
+}
+
+function milliseconds(interval: SQL, name: string): SQL.Aliased<number | null> {
+  return sql<number | null>`(extract(epoch from ${interval}) * 1000)::float8`.mapWith(Number).as(name);
 }
 
 async function checkIdentity(connection: Connection): Promise<TandemError | null> {

@@ -27,13 +27,17 @@ const writes = (from: number) =>
 const entriesOfWrites = 12;
 
 const count = async ({ value }: Captured) =>
-  Number(await value(`select (select count(*) from tandem_log."public.t") + (select count(*) from tandem_log."public.p")`));
+  Number(
+    await value(`select (select count(*) from tandem_log."public.t") + (select count(*) from tandem_log."public.p")`),
+  );
 
 describe("what a session is set to", () => {
   test("C1 session_replication_role = replica does not switch capture off, in partitions made before and after neither", async () => {
     const node = await prepared();
     await node.run("create table p3 partition of p for values from (100) to (200)");
-    await node.run(`set session_replication_role = replica; ${writes(1)} insert into p values (150, 'late'); update p set v = 'x' where id = 150; truncate t; truncate p; reset session_replication_role`);
+    await node.run(
+      `set session_replication_role = replica; ${writes(1)} insert into p values (150, 'late'); update p set v = 'x' where id = 150; truncate t; truncate p; reset session_replication_role`,
+    );
     expect(await count(node)).toBeGreaterThanOrEqual(entriesOfWrites + 5);
     await node.expectAgreement();
   });
@@ -52,29 +56,74 @@ describe("what a session is set to", () => {
 
   test("C8 only the applier's own statement on a table it applies is not captured; what that causes is", async () => {
     const node = await prepared();
-    await node.run(`create table c (id int primary key, t int references t on delete cascade); create table u (id int primary key)`);
+    await node.run(
+      `create table c (id int primary key, t int references t on delete cascade); create table u (id int primary key)`,
+    );
     await node.track("c", "u");
     await node.run(`insert into t values (1, 'a'), (2, 'b'); insert into c values (10, 1)`);
     const applying = (tables: string, what: string) => `begin;
       update tandem.inbound set applying = pg_current_xact_id(), applying_tables = array(select table_id from tandem.tracked_table where table_name in (${tables}));
       select set_config('tandem.applying', pg_current_xact_id()::text, true); ${what}; update tandem.inbound set applying = null; commit`;
-    expect(await node.logged("t", applying("'t', 'p'", "insert into t values (3, 'c'); insert into p values (3, 'c'), (30, 'd'); update p set id = 31 where id = 30"))).toEqual([]);
+    expect(
+      await node.logged(
+        "t",
+        applying(
+          "'t', 'p'",
+          "insert into t values (3, 'c'); insert into p values (3, 'c'), (30, 'd'); update p set id = 31 where id = 30",
+        ),
+      ),
+    ).toEqual([]);
     expect(await node.logged("p", "select 1")).toEqual([]);
     expect(await node.logged("u", applying("'t'", "insert into u values (1)"))).toEqual(["I 1"]);
-    expect(await node.logged("c", applying("'t', 'c'", "delete from t where id = 1"))).toEqual(["D 10"]);
     // the row in tandem.inbound alone hides nothing either
-    await node.run(`update tandem.inbound set applying = '3', applying_tables = array(select table_id from tandem.tracked_table)`);
+    await node.run(
+      `update tandem.inbound set applying = '3', applying_tables = array(select table_id from tandem.tracked_table)`,
+    );
     expect(await node.logged("t", "update t set v = 'x' where id = 2")).toEqual(["U 2"]);
+  });
+
+  test("C8 C3 of what foreign-key actions do while applying, only what is staged is not captured, ordinary and partitioned", async () => {
+    const node = await prepared();
+    await node.run(`create table c (id int primary key, t int references t on delete cascade on update cascade);
+      create table n (id int primary key, t int references t on delete set null); create table q (id int primary key, t int references t on delete cascade) partition by list (id);
+      create table q1 partition of q default; create table deep (id int primary key, c int references c on delete cascade)`);
+    await node.track("c", "n", "q", "deep");
+    await node.run(`insert into t select g, 'a' from generate_series(1, 3) g; insert into c select g * 10 + t, t from generate_series(1, 3) g, generate_series(1, 2) t;
+      insert into n values (11, 1), (12, 2); insert into q values (11, 1), (21, 1), (12, 2); insert into deep values (1, 11), (2, 21)`);
+    const stage = (table: string, rows: string) => `select tandem.prepare_stage(1, table_id, '{t}') from tandem.tracked_table where table_name = '${table}';
+      insert into tandem_log."stage 1 public.${table}" (k1, present, parked_there, unsettled, c1, stamp, origin) values ${rows};`;
+    await node.run(`${stage("c", "(11, false, false, false, null, now(), 'external'), (21, false, false, false, null, now(), 'external'), (99, true, false, false, 3, now(), 'external')")}
+      ${stage("q", "(11, false, false, false, null, now(), 'external')")} ${stage("t", "(1, false, false, false, null, now(), 'external')").replace("'{t}'", "'{v}'")}
+      ${stage("n", "(77, true, false, false, 3, now(), 'external')")} ${stage("deep", "(77, true, false, false, 11, now(), 'external')").replace("'{t}'", "'{c}'")}
+      insert into tandem.verdict (peer_id, table_id, n, verdict) select 1, table_id, (select n from tandem_log."stage 1 public.c" where k1 = 21), 'lose' from tandem.tracked_table where table_name = 'c'`);
+    const before = `begin; update tandem.inbound set applying = pg_current_xact_id(), applying_tables = array(select table_id from tandem.tracked_table);
+      select set_config('tandem.applying', pg_current_xact_id()::text, true); insert into c values (99, 3); update c set t = 3 where id = 99; delete from t where id = 1; commit`;
+    const mark = await node.value("select pg_current_xact_id()");
+    await node.run(before);
+    const logged = (table: string) => node.value(`select coalesce(string_agg(op::text || k1, ' ' order by k1), '') from tandem_log."public.${table}" where xid > '${mark}'`);
+    expect(await logged("t")).toBe("");
+    // 11 was staged as gone; 21 too, but a verdict kept it: it went by the foreign key's action, as 31 did
+    expect(await logged("c")).toBe("D21 D31");
+    expect(await logged("n")).toBe("U11");
+    expect(await logged("q")).toBe("D21");
+    expect(await logged("deep")).toBe("D1 D2");
   });
 
   test("C9 a role without any right on Tandem's schemas writes as before", async () => {
     const node = await prepared();
-    await node.run("create role app_of_test login; grant select, insert, update, delete, truncate on t, p to app_of_test");
+    await node.run(
+      "create role app_of_test login; grant select, insert, update, delete, truncate on t, p to app_of_test",
+    );
     try {
       await node.run(`set role app_of_test; ${writes(1)} truncate t; truncate p; reset role`);
       expect(await count(node)).toBeGreaterThanOrEqual(entriesOfWrites);
       await node.expectAgreement();
-      for (const forbidden of ["select * from tandem_log.\"public.t\"", "select * from tandem.pending", "select tandem.next_stamp()", "select tandem.untrack_table('public', 't')"]) {
+      for (const forbidden of [
+        'select * from tandem_log."public.t"',
+        "select * from tandem.pending",
+        "select tandem.next_stamp()",
+        "select tandem.untrack_table('public', 't')",
+      ]) {
         await node.run("set role app_of_test");
         await expect(node.run(forbidden)).rejects.toMatchObject({ code: "42501" });
         await node.run("reset role");
@@ -120,7 +169,11 @@ describe("what a session is set to", () => {
     await hostile.query(String.raw`insert into t values ('2020-01-01 00:00:00.123457Z', '\x00ff', 0.1::float8 + 0.2::float8, 'a');
       update t set v = 'b'; update t set b = '\x01'; update t set id = pg_catalog.timestamptz_pl_interval(id, '1 us'), v = 'c'`);
     await node.expectAgreement();
-    expect(await node.value(`select count(*) from tandem_log."public.t" where stamp between now() - interval '1 minute' and now() + interval '1 minute' and xid > '7'`)).toBe("6");
+    expect(
+      await node.value(
+        `select count(*) from tandem_log."public.t" where stamp between now() - interval '1 minute' and now() + interval '1 minute' and xid > '7'`,
+      ),
+    ).toBe("6");
     await hostile.query("truncate t");
     await node.expectAgreement();
   });
@@ -169,7 +222,9 @@ describe("default_transaction_isolation = serializable", () => {
     const client = await serializable(node);
     await client.query(writes(1));
     expect(await count(node)).toBe(entriesOfWrites);
-    await client.query("begin; insert into t values (77, 'a'); update t set v = 'b' where id = 77; commit; update t set v = 'c' where id = 77");
+    await client.query(
+      "begin; insert into t values (77, 'a'); update t set v = 'b' where id = 77; commit; update t set v = 'c' where id = 77",
+    );
     await client.query("update t set id = 78 where id = 77; insert into t values (77, 'again'); truncate p");
     await node.expectAgreement();
   });
@@ -181,10 +236,18 @@ describe("default_transaction_isolation = serializable", () => {
     await client.query("insert into t values (1, 'a')");
     await client.query("update t set v = 'b'");
     const table = await node.value("select table_id from tandem.tracked_table where table_name = 't'");
-    const versions = () => sql(node.client, `select count(*) as n from tandem_log."public.t" group by stamp order by stamp desc limit 1`);
+    const versions = () =>
+      sql(node.client, `select count(*) as n from tandem_log."public.t" group by stamp order by stamp desc limit 1`);
     expect(await versions()).toEqual([{ n: "2" }]);
-    const query = await node.value(`select tandem.batch_query(${table}, '1:1:', pg_current_snapshot(), 1, '{v}', '{}')`);
-    expect(await sql(node.client, `select unsettled from (${query}) q (k1, op, present, stamp, origin, ks, ko, parked_there, unsettled, unplaced, v)`)).toEqual([{ unsettled: "t" }]);
+    const query = await node.value(
+      `select tandem.batch_query(${table}, '1:1:', pg_current_snapshot(), 1, '{v}', '{}')`,
+    );
+    expect(
+      await sql(
+        node.client,
+        `select unsettled from (${query}) q (k1, op, present, stamp, origin, ks, ko, parked_there, unsettled, unplaced, v)`,
+      ),
+    ).toEqual([{ unsettled: "t" }]);
     await node.run(`select tandem.settle(${table}, '[["1"]]')`);
     expect(await versions()).toEqual([{ n: "1" }]);
   });

@@ -28,7 +28,9 @@ for (const table of ["t", "p"]) {
   describe(table === "t" ? "ordinary table" : "partitioned table", () => {
     test("C3 captured stamps are even and strictly increase for a key, in one transaction and in many", async () => {
       const node = await prepared();
-      await node.run(`begin; insert into ${table} values (1, 'a'); ${`update ${table} set v = 'b';`.repeat(20)} delete from ${table}; insert into ${table} values (1, 'b'); commit`);
+      await node.run(
+        `begin; insert into ${table} values (1, 'a'); ${`update ${table} set v = 'b';`.repeat(20)} delete from ${table}; insert into ${table} values (1, 'b'); commit`,
+      );
       for (let i = 0; i < 20; i++) await node.run(`update ${table} set v = '${i}'`);
       const list = await stamps(node, table);
       expect(list).toHaveLength(43);
@@ -38,30 +40,48 @@ for (const table of ["t", "p"]) {
 
     test("C3 while the clock is behind the floor, each change is newer than the one before", async () => {
       const node = await prepared();
-      await node.run("select tandem.raise_floor(peer_id, date_trunc('second', clock_timestamp()) + interval '1 day') from tandem.inbound");
+      await node.run(
+        "select tandem.raise_floor(peer_id, date_trunc('second', clock_timestamp()) + interval '1 day') from tandem.inbound",
+      );
       await node.run(`insert into ${table} values (1, 'a')`);
       await node.run(`begin; update ${table} set v = 'b'; update ${table} set v = 'c'; commit`);
       await node.run(`update ${table} set v = 'd'`);
-      await node.run(`update ${table} set id = 2; update ${table} set id = 1; truncate ${table}; insert into ${table} values (1, 'e')`);
+      await node.run(
+        `update ${table} set id = 2; update ${table} set id = 1; truncate ${table}; insert into ${table} values (1, 'e')`,
+      );
       const list = await stamps(node, table);
       expect(list.length).toBeGreaterThanOrEqual(8);
       expectIncreasing(list);
       expect(list.every((us) => us % 2n === 0n)).toBe(true);
-      expect(await node.value(`select min(stamp) > now() + interval '23 hours' from tandem_log."public.${table}"`)).toBe("t");
+      expect(
+        await node.value(`select min(stamp) > now() + interval '23 hours' from tandem_log."public.${table}"`),
+      ).toBe("t");
     });
 
     test("C3 after an entry from the future, of this node or of another, odd or even, what is written is newer", async () => {
       const node = await prepared();
       await node.run(`insert into ${table} values (1, 'a')`);
-      for (const [origin, parity] of [["local", 0], ["external", 0], ["external", 1], ["", 1]] as const) {
+      for (const [origin, parity] of [
+        ["local", 0],
+        ["external", 0],
+        ["external", 1],
+        ["", 1],
+      ] as const) {
         await node.run(`insert into tandem_log."public.${table}" (xid, stamp, k1, received_from, op, origin)
           select pg_current_xact_id(), max(date_trunc('second', stamp)) + interval '1 day' + ${parity} * interval '1 us', 1, ${origin === "external" ? 1 : "null"}, 'U', '${origin}' from tandem_log."public.${table}"`);
-        await node.run(`update ${table} set v = 'b'; begin; update ${table} set v = 'c'; update ${table} set v = 'd'; commit`);
+        await node.run(
+          `update ${table} set v = 'b'; begin; update ${table} set v = 'c'; update ${table} set v = 'd'; commit`,
+        );
       }
       const list = await stamps(node, table);
       expectIncreasing(list);
       // the greatest even stamp above an odd one is one away, above an even one two
-      expect(list.slice(1).map((us, i) => Number(us - list[i]!)).filter((n) => n < 10)).toEqual([2, 2, 2, 2, 2, 2, 1, 2, 2, 1, 2, 2]);
+      expect(
+        list
+          .slice(1)
+          .map((us, i) => Number(us - list[i]!))
+          .filter((n) => n < 10),
+      ).toEqual([2, 2, 2, 2, 2, 2, 1, 2, 2, 1, 2, 2]);
     });
   });
 }
@@ -72,7 +92,9 @@ test("C3 the clock steps back: the newest entry of the key decides, also for eac
   await node.run(`update tandem_log."public.t" set stamp = stamp + k1 * interval '1 hour'`);
   await node.run("update t set v = 'b'; delete from t");
   expect(
-    await node.run(`select k1, count(*) as n, count(distinct stamp) as stamps, max(stamp) - min(stamp) as apart from tandem_log."public.t" group by k1 order by k1`),
+    await node.run(
+      `select k1, count(*) as n, count(distinct stamp) as stamps, max(stamp) - min(stamp) as apart from tandem_log."public.t" group by k1 order by k1`,
+    ),
   ).toEqual([1, 2, 3].map((k) => ({ k1: `${k}`, n: "3", stamps: "3", apart: "00:00:00.000004" })));
   await node.expectAgreement();
 });
@@ -83,12 +105,18 @@ test("C3 an older REPEATABLE READ transaction sees a floor that was raised after
   await old.query("begin isolation level repeatable read; select count(*) from t");
   await node.run("select tandem.raise_floor(peer_id, clock_timestamp() + interval '2 days') from tandem.inbound");
   await old.query("insert into t values (1, 'a'); insert into p values (1, 'a'); commit");
-  expect(await node.value(`select bool_and(stamp > now() + interval '47 hours') from (select stamp from tandem_log."public.t" union all select stamp from tandem_log."public.p") x`)).toBe("t");
+  expect(
+    await node.value(
+      `select bool_and(stamp > now() + interval '47 hours') from (select stamp from tandem_log."public.t" union all select stamp from tandem_log."public.p") x`,
+    ),
+  ).toBe("t");
 });
 
 test("C3 a floor raised stays raised when its transaction is rolled back, and is never lowered", async () => {
   const node = await prepared();
-  await node.run("begin; select tandem.raise_floor(peer_id, clock_timestamp() + interval '2 days') from tandem.inbound; rollback");
+  await node.run(
+    "begin; select tandem.raise_floor(peer_id, clock_timestamp() + interval '2 days') from tandem.inbound; rollback",
+  );
   await node.run("select tandem.raise_floor(peer_id, clock_timestamp() + interval '1 day') from tandem.inbound");
   await node.run("select tandem.raise_floor(peer_id, '0001-01-01 00:00:00+00') from tandem.inbound");
   expect(await node.value("select tandem.next_stamp() > now() + interval '47 hours'")).toBe("t");
@@ -97,15 +125,20 @@ test("C3 a floor raised stays raised when its transaction is rolled back, and is
 test("C3 of several incoming links the greatest floor counts; a link that comes or goes changes nothing for the others", async () => {
   const node = await prepared(["a", "b-2", "c_3"]);
   const raise = (name: string, days: number) =>
-    node.run(`select tandem.raise_floor(i.peer_id, clock_timestamp() + interval '${days} days') from tandem.inbound i join tandem.peer using (peer_id) where name = '${name}'`);
-  const ahead = async () => Math.round(Number(await node.value("select extract(epoch from tandem.next_stamp() - now()) / 86400")));
+    node.run(
+      `select tandem.raise_floor(i.peer_id, clock_timestamp() + interval '${days} days') from tandem.inbound i join tandem.peer using (peer_id) where name = '${name}'`,
+    );
+  const ahead = async () =>
+    Math.round(Number(await node.value("select extract(epoch from tandem.next_stamp() - now()) / 86400")));
   expect(await ahead()).toBe(0);
   await raise("a", 1);
   expect(await ahead()).toBe(1);
   await raise("c_3", 3);
   await raise("b-2", 2);
   expect(await ahead()).toBe(3);
-  await node.run(`select tandem.configure_node('local', '[{"name": "d", "sends": true, "receives": true, "receives_from": []}]')`);
+  await node.run(
+    `select tandem.configure_node('local', '[{"name": "d", "sends": true, "receives": true, "receives_from": []}]')`,
+  );
   expect(await ahead()).toBe(3);
   await raise("d", 5);
   expect(await ahead()).toBe(5);
@@ -118,7 +151,11 @@ test("C3 a node without incoming links stamps by its clock", async () => {
   await node.run(tables);
   await node.track("t");
   await node.run("insert into t values (1, 'a')");
-  expect(await node.value(`select stamp between now() - interval '1 minute' and now() + interval '1 minute' from tandem_log."public.t"`)).toBe("t");
+  expect(
+    await node.value(
+      `select stamp between now() - interval '1 minute' and now() + interval '1 minute' from tandem_log."public.t"`,
+    ),
+  ).toBe("t");
 });
 
 test("C3 tandem.after: one after an odd stamp, two after an even one", async () => {
@@ -138,7 +175,11 @@ for (const seed of seeds(3)) {
     const node = await capturedNode();
     const random = seeded(seed);
     // 1684 to 2255, in microseconds
-    const list = Array.from({ length: 3000 }, () => BigInt(Math.floor((random.next() - 0.5) * 18_000_000_000)) * 1_000_000n / 2n + BigInt(random.int(0, 999_999)));
+    const list = Array.from(
+      { length: 3000 },
+      () =>
+        (BigInt(Math.floor((random.next() - 0.5) * 18_000_000_000)) * 1_000_000n) / 2n + BigInt(random.int(0, 999_999)),
+    );
     for (const zone of ["UTC", "Pacific/Auckland", "America/Sao_Paulo", "Europe/Amsterdam"]) {
       await node.run(`set TimeZone = '${zone}'`);
       const [row] = await node.run(

@@ -53,6 +53,8 @@ export function run(program: string, args: string[], { input = "", env = {} } = 
     child.on("close", (code) =>
       code === 0 ? resolve(out) : reject(new Error(`${program} ended with ${code}: ${err}`)),
     );
+    // A program that ends before it has read all tells why on stderr.
+    child.stdin.on("error", () => {});
     child.stdin.end(input);
   });
 }

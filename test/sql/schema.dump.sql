@@ -147,11 +147,11 @@ begin
   v_next := v_state.last_value + case when v_state.is_called then q.seqincrement else 0 end;
   select x.* into i from tandem.interleaved_sequence x
   join pg_class c on c.oid = p_sequence and c.relname = x.sequence_name and c.relnamespace = (select n.oid from pg_namespace n where n.nspname = x.schema_name);
-  v_wanted := p_value + sign(q.seqincrement);
+  v_wanted := p_value + sign(q.seqincrement::numeric);
   if i.modulus is not null then
-    v_wanted := v_wanted + sign(q.seqincrement) * mod(mod(sign(q.seqincrement) * (i.residue - v_wanted), i.modulus) + i.modulus, i.modulus);
+    v_wanted := v_wanted + sign(q.seqincrement::numeric) * mod(mod(sign(q.seqincrement::numeric) * (i.residue - v_wanted), i.modulus) + i.modulus, i.modulus);
   end if;
-  if (v_wanted - v_next) * sign(q.seqincrement) > 0 then
+  if (v_wanted - v_next) * sign(q.seqincrement::numeric) > 0 then
     if v_wanted between q.seqmin and q.seqmax then
       perform setval(p_sequence, v_wanted::bigint, false);
     else
@@ -2021,14 +2021,14 @@ begin
     order by 3, 4
   loop
     continue when (q.modulus, q.residue) is not distinct from (p_modulus, p_residue) and abs(q.seqincrement) = p_modulus;
-    execute format('alter sequence %s increment by %s', q.sequence, sign(q.seqincrement) * p_modulus);
+    execute format('alter sequence %s increment by %s', q.sequence, sign(q.seqincrement::numeric) * p_modulus);
     insert into tandem.interleaved_sequence (schema_name, sequence_name, increment_before, modulus, residue)
     values (q.schema_name, q.sequence_name, coalesce(q.increment_before, q.seqincrement), p_modulus, p_residue)
     on conflict (schema_name, sequence_name) do update set modulus = p_modulus, residue = p_residue;
     execute format('select last_value, is_called from %s', q.sequence) into v_state;
     perform setval(q.sequence, x.v, false)
-    from (select (v_state.last_value + case when v_state.is_called then sign(q.seqincrement) else 0 end)::bigint as b) y
-    cross join lateral (select (y.b + sign(q.seqincrement) * mod(mod(sign(q.seqincrement) * (p_residue - y.b), p_modulus::numeric) + p_modulus, p_modulus::numeric))::bigint as v) x;
+    from (select (v_state.last_value + case when v_state.is_called then sign(q.seqincrement::numeric) else 0 end)::bigint as b) y
+    cross join lateral (select (y.b + sign(q.seqincrement::numeric) * mod(mod(sign(q.seqincrement::numeric) * (p_residue - y.b), p_modulus::numeric) + p_modulus, p_modulus::numeric))::bigint as v) x;
     v_done := v_done + 1;
   end loop;
   return v_done;
@@ -3790,22 +3790,25 @@ CREATE FUNCTION tandem.swaps(p_plan jsonb, p_where text) RETURNS TABLE(index_nam
   from tandem.tracked_table t
   cross join lateral tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u
   left join lateral (
-    select a.attname, case
-        when not a.attnotnull and not coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) then 'null'
-        when b.oid in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then
-          case when a.atttypmod > 4 then format('left(md5(random()::text), %s)', a.atttypmod - 4) else 'md5(random()::text)' end
-        when b.oid = 'uuid'::regtype then 'gen_random_uuid()'
-        when b.oid = 'int2'::regtype then '(-32768 + (random() * 16000)::int)::int2'
-        when b.oid in ('int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float8'::regtype) then '-(1 + (random() * 2147483646)::int)'
-        when b.oid in ('timestamptz'::regtype, 'timestamp'::regtype) then 'timestamp ''4000-01-01 BC'' + random() * interval ''1000 years'''
-      end as expression
-    from pg_index i
-    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = i.indexrelid and d.refclassid = 'pg_class'::regclass and d.refobjid = t.relid and d.refobjsubid > 0
-    join pg_attribute a on a.attrelid = t.relid and (a.attnum = d.refobjsubid)
-    join pg_type b on b.oid = tandem.base_type(a.atttypid)
-    where i.indrelid = t.relid and i.indexrelid = (select c.oid from pg_class c where c.relname = u.index_name and c.relnamespace = (select r.relnamespace from pg_class r where r.oid = t.relid))
-      and a.attname <> all (t.key_columns)
-    order by expression is null, expression <> 'null', a.attnum limit 1) v on true
+    select x.attname, x.expression from (
+      select a.attname, a.attnum, case
+          when not a.attnotnull and not coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) then 'null'
+          when b.oid in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then
+            case when a.atttypmod > 4 then format('left(md5(random()::text), %s)', a.atttypmod - 4) else 'md5(random()::text)' end
+          when b.oid = 'uuid'::regtype then 'gen_random_uuid()'
+          when b.oid = 'int2'::regtype then '(-32768 + (random() * 16000)::int)::int2'
+          when b.oid in ('int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float8'::regtype) then '-(1 + (random() * 2147483646)::int)'
+          when b.oid in ('timestamptz'::regtype, 'timestamp'::regtype) then 'timestamp ''4000-01-01 BC'' + random() * interval ''1000 years'''
+        end as expression
+      from pg_index i
+      join pg_class ic on ic.oid = i.indexrelid and ic.relname = u.index_name
+      join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and (a.attnum = any (i.indkey)
+        or exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+          and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
+      join pg_type b on b.oid = tandem.base_type(a.atttypid)
+      where i.indrelid = t.relid and a.attname <> all (t.key_columns) and a.attgenerated = '') x
+    where x.expression is not null
+    order by x.expression <> 'null', x.attnum limit 1) v on true
   where t.table_id = (p_plan ->> 'id')::integer
 $$;
 

@@ -52,7 +52,7 @@ describe.each([
   test("migrate, the script by psql and the emitted migration make the same schema, and uninstall takes all of it", async () => {
     await using nodes = await cluster(3, { owner });
     const [byMigrate, byScript, byFolder] = nodes.nodes as [TestNode, TestNode, TestNode];
-    const comparable = (node: TestNode) => dumpSchema(node.url, "-O", "-x");
+    const comparable = async (node: TestNode) => (await dumpSchema(node.url)).replaceAll(node.owner ?? "\0", "owner");
     for (const node of nodes) await fill(node);
     const before = await comparable(byMigrate);
     const config = (node: TestNode) =>
@@ -85,7 +85,7 @@ describe.each([
         { name: "local", changed: false },
       ]);
       const unchanged = await fingerprint(node.admin);
-      await runScript(node.superUrl, script);
+      await runScript(node.superUrl, await migrationScript(config(node), "local"));
       expect(await fingerprint(node.admin)).toBe(unchanged);
     }
 
@@ -135,7 +135,22 @@ test("a view of the application's on Tandem's is named, and nothing is taken fro
   await expect(uninstall(configOf(nodes), { node: "local" })).rejects.toThrow(
     /view public\.espera uses tandem\.pending/,
   );
-  expect(await nodes.local.admin.value("select count(*) from public.espera")).toBe("0");
+  expect(await nodes.local.admin.value("select * from public.espera")).toBe("0");
+  expect(await nodes.local.admin.value("select count(*) from pg_trigger where tgname like 'tandem%'")).not.toBe("0");
+});
+
+test("the script serves a role that may not create schemas, and leaves it without that right", async () => {
+  await using nodes = await cluster(2, { owner: true });
+  const { local } = nodes;
+  await fill(local);
+  await local.admin.query(
+    `alter database "${local.database}" owner to current_user; revoke create on schema public from "${local.owner}"`,
+  );
+  await expect(migrate(configOf(nodes), { node: "local" })).rejects.toThrow(/permission denied/);
+  await runScript(local.superUrl, await migrationScript(configOf(nodes), "local"));
+  expect((await migrate(configOf(nodes), { node: "local" })).nodes[0]?.changed).toBe(false);
+  const may = "select has_database_privilege($1, current_database(), 'create')";
+  expect(await local.admin.value(may, [local.owner])).toBe("f");
 });
 
 describe("an emitted migration follows the ones that are there", () => {

@@ -1,0 +1,67 @@
+import yargs from "yargs";
+import { TandemError } from "../base/errors.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./commands.ts";
+
+/** Options that every command has. */
+export const commonOptions = {
+  config: { type: "string", requiresArg: true, describe: "configuration file, instead of tandem.yaml of this folder" },
+  json: { type: "boolean", describe: "print one JSON document on stdout" },
+} as const;
+
+/** What was asked for. `help` is a text to print instead of any work. */
+export type Parsed =
+  | { readonly help: string }
+  | { readonly command: Command; readonly args: Readonly<Record<string, unknown>> };
+
+/** Reads the command line; whatever it does not know is an error with code `usage`. */
+export async function parseCommandLine(argv: readonly string[], version: string): Promise<Parsed> {
+  let chosen: Parsed | null = null;
+  const parser = yargs()
+    .scriptName("tandem")
+    .usage("$0 COMMAND\n\nKeeps PostgreSQL databases the same while people write to all of them.")
+    // The messages of the error wrapper are English too, whatever the locale.
+    .detectLocale(false)
+    .parserConfiguration({ "duplicate-arguments-array": false, "dot-notation": false, "boolean-negation": false })
+    .options(commonOptions)
+    .strict()
+    .demandCommand(1, "name a command")
+    .version(version)
+    .help()
+    .epilogue("Exit code: 0 well, 1 something a person must look at or work that failed, 2 wrong usage or configuration.")
+    .fail((message, error) => {
+      throw error instanceof TandemError ? error : new TandemError("usage", sentence(message ?? error?.message));
+    });
+  for (const command of commands) {
+    parser.command(
+      command.usage,
+      command.summary,
+      (inner) => {
+        for (const [name, positional] of Object.entries(command.positionals)) inner.positional(name, positional);
+        return inner.options(command.options).strict().check(checkValues);
+      },
+      (args) => {
+        chosen = { command, args };
+      },
+    );
+  }
+  const help = await new Promise<string>((resolve, reject) => {
+    // With a callback yargs prints nothing and ends nothing by itself.
+    Promise.resolve(parser.parse([...argv], {}, (error, _, output) => (error ? reject(error) : resolve(output)))).catch(reject);
+  });
+  return chosen ?? { help };
+}
+
+/** yargs takes `--wait x` for NaN, and `--node=` for an empty name. */
+function checkValues(args: Readonly<Record<string, unknown>>): true {
+  for (const [name, value] of Object.entries(args)) {
+    if (typeof value === "number" && Number.isNaN(value)) throw new TandemError("usage", `${name} must be a number`);
+    if (value === "" && name !== "$0") throw new TandemError("usage", `${name} must not be empty`);
+  }
+  return true;
+}
+
+function sentence(message: string | undefined): string {
+  const [first = ""] = (message ?? "the command line cannot be read").split("\n").slice(-1);
+  return first.charAt(0).toLowerCase() + first.slice(1);
+}

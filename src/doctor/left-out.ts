@@ -1,0 +1,39 @@
+import { listed, nodeCheck, type Observation, ok, problem, warning } from "./check.ts";
+import type { DoctorTable } from "./tables.ts";
+
+/** Left out because nobody else could want it otherwise: one line for all of a kind. */
+const quiet: Readonly<Record<string, string>> = {
+  extension: "of extensions",
+  provider: "of the provider",
+  bookkeeping: "bookkeeping of migration tools",
+  excluded: "excluded by the configuration",
+  not_listed: "not among the tables of the configuration",
+};
+
+const remedies: Readonly<Record<string, string>> = {
+  not_owner: "Use the role that owns it, or exclude it.",
+  inheritance: "Turn the inheritance into declarative partitioning, or exclude the tables.",
+};
+
+/** Told by checks of their own. */
+const elsewhere = ["no_key", "changelog", "missing"];
+
+/** Sees which tables are not tracked, and why. Remedy: the owner's role, partitions, or the configuration. */
+export const leftOut = nodeCheck("left-out", "no table is left out", async (node) => {
+  const tables = (await node.tables()).filter(
+    ({ decision, reasonCode }) => decision !== "track" && !elsewhere.includes(reasonCode ?? "missing"),
+  );
+  const loud = tables.filter(({ reasonCode, decision }) => decision === "failed" || !(reasonCode && quiet[reasonCode]));
+  return [...Object.entries(quiet).flatMap(([code, words]) => together(tables, code, words)), ...loud.map(alone)];
+});
+
+function together(tables: readonly DoctorTable[], code: string, words: string): Observation[] {
+  const names = tables.filter(({ reasonCode, decision }) => reasonCode === code && decision !== "failed").map(({ label }) => label);
+  return names.length === 0 ? [] : [ok(`left out, ${words}: ${listed(names)}`)];
+}
+
+function alone({ label: table, decision, reason, reasonCode }: DoctorTable): Observation {
+  const remedy = remedies[reasonCode ?? ""] ?? "Exclude it, or change what keeps it out.";
+  if (decision === "failed") return problem(`the configuration names this table, but it ${reason}`, remedy, { table });
+  return warning(`is left out: it ${reason}`, remedy, { table });
+}

@@ -1,0 +1,53 @@
+import type { NodeAnswer, PeerAnswer } from "./node-status.ts";
+
+/** One link, put together from what its two nodes say; null: the node that would know could not be asked. */
+export interface LinkStatus {
+  readonly source: string;
+  readonly target: string;
+  /** Changes that wait at the source. */
+  readonly pending: number | null;
+  readonly oldestPending: string | null;
+  readonly oldestPendingMs: number | null;
+  readonly acknowledgedAt: string | null;
+  /** False before the target has received anything. */
+  readonly met: boolean | null;
+  readonly parked: number | null;
+  readonly conflicts24h: number | null;
+  readonly tablesCopying: number | null;
+  readonly tablesHeld: number | null;
+  readonly rowsApplied: number | null;
+  readonly batchesCut: number | null;
+  readonly appliedAt: string | null;
+  readonly caughtUpAt: string | null;
+  readonly clockSkewMs: number | null;
+  readonly lastError: string | null;
+  readonly lastErrorAt: string | null;
+}
+
+/** Puts together what two nodes say of the link between them. */
+export function linkStatus(source: string, target: string, answers: ReadonlyMap<string, NodeAnswer>): LinkStatus {
+  const peer = (node: string, other: string): PeerAnswer | undefined =>
+    answers.get(node)?.peers.find((row) => row.peer === other);
+  const from = peer(source, target);
+  const to = peer(target, source);
+  return {
+    source,
+    target,
+    pending: from?.pending ?? null,
+    oldestPending: from?.oldestPending ?? null,
+    oldestPendingMs: from?.oldestPendingMs ?? null,
+    acknowledgedAt: from?.acknowledgedAt ?? null,
+    met: to?.met ?? null,
+    parked: to?.parked ?? null,
+    conflicts24h: to?.conflicts24h ?? null,
+    tablesCopying: to?.tablesCopying ?? null,
+    tablesHeld: to?.tablesHeld ?? null,
+    rowsApplied: to?.rowsApplied ?? null,
+    batchesCut: to?.batchesCut ?? null,
+    appliedAt: to?.appliedAt ?? null,
+    caughtUpAt: to?.caughtUpAt ?? null,
+    clockSkewMs: to?.clockSkewMs ?? null,
+    lastError: to?.lastError ?? null,
+    lastErrorAt: to?.lastErrorAt ?? null,
+  };
+}

@@ -1,0 +1,86 @@
+import type { Config } from "../config/config.ts";
+import type { SelectionRow } from "../install/selection.ts";
+import { askNodes } from "./ask-nodes.ts";
+import { type LinkStatus, linkStatus } from "./link-status.ts";
+import { labelOf, readNode } from "./node-status.ts";
+import { findProblems, isUntracked, type Problem } from "./problems.ts";
+import { count, duration, listing } from "./words.ts";
+
+/** A table that is not kept the same, and why; no problem where the file, or the default rule, says so. */
+export interface LeftOut {
+  readonly node: string;
+  readonly table: string;
+  readonly reason: string;
+  readonly problem: boolean;
+}
+
+/** How all is. */
+export interface StatusReport {
+  /** One sentence for a person. */
+  readonly sentence: string;
+  /** False when there is anything that a person must look at. Changes that wait are well. */
+  readonly well: boolean;
+  readonly problems: readonly Problem[];
+  readonly nodes: readonly { readonly node: string; readonly answered: boolean; readonly tables: number | null }[];
+  readonly links: readonly LinkStatus[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** Asks all nodes how they are. What cannot be asked is said, never guessed: status does not say well when it is not. */
+export async function status(
+  config: Config,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<StatusReport> {
+  const result = await askNodes(config, (connection) => readNode(connection, config), options);
+  const answers = new Map(result.answers.map(({ node, answer }) => [node, answer]));
+  const links = config.links.map(({ source, target }) => linkStatus(source, target, answers));
+  const problems = findProblems(config, answers, result.unanswered, links);
+  return {
+    sentence: sentenceOf(config, problems, links),
+    well: problems.length === 0,
+    problems,
+    nodes: config.nodes.map(({ name }) => {
+      const tables = answers.get(name)?.selection.filter((row) => row.tracked === "t").length ?? null;
+      return { node: name, answered: answers.has(name), tables };
+    }),
+    links,
+    leftOut: [...answers].flatMap(([node, { selection }]) =>
+      selection.filter(isLeftOut).map((row) => ({
+        node,
+        table: labelOf(row.schema_name, row.table_name),
+        reason: row.reason ?? "is not tracked yet",
+        problem: isUntracked(row),
+      })),
+    ),
+  };
+}
+
+function isLeftOut({ decision, tracked }: SelectionRow): boolean {
+  return decision !== "track" || tracked === "f";
+}
+
+function sentenceOf(config: Config, problems: readonly Problem[], links: readonly LinkStatus[]): string {
+  const [first] = problems;
+  if (first) {
+    const more = problems.length > 1 ? ` (and ${count(problems.length - 1, "more problem")})` : "";
+    return `${first.message}${more}.`;
+  }
+  const waiting = links.filter((link) => link.pending);
+  if (waiting.length > 0) return pendingSentence(waiting);
+  const names = config.nodes.map(({ name }) => name);
+  if (names.length < 2) return `All well: ${names[0]} is the only node.`;
+  return `All well: ${listing(names)} have everything from each other.`;
+}
+
+function pendingSentence(links: readonly LinkStatus[]): string {
+  const targets = new Map<string, number>();
+  for (const { target, pending } of links) targets.set(target, (targets.get(target) ?? 0) + (pending ?? 0));
+  const [[firstTarget, firstCount] = ["", 0], ...others] = [...targets];
+  const parts = [
+    `${count(firstCount, "change")} ${firstCount === 1 ? "waits" : "wait"} for ${firstTarget}`,
+    ...others.map(([target, n]) => `${n.toLocaleString("en")} for ${target}`),
+  ];
+  const age = duration(Math.max(...links.map((link) => link.oldestPendingMs ?? 0)));
+  const alone = others.length === 0 && firstCount === 1;
+  return `${listing(parts)}, ${alone ? "" : "the oldest "}for ${age}.`;
+}

@@ -1,0 +1,168 @@
+/** Types and values (SQL expressions) whose every byte must arrive; the type is created by `preparation` where it is not built in. */
+export const preparation = `
+create type public.mood as enum ('sad', 'it''s "fine", really', 'ümlaut', '');
+create domain public.positive as numeric(12,3) check (value > 0);
+create domain public.short_name as varchar(12) collate "C" not null;
+create domain public.later as public.positive check (value < 1000000);
+create type public.pair as (a int, b text, "C c" numeric[]);
+create type public.nest as (p public.pair, q public.pair[], r jsonb);
+create type public.float_range as range (subtype = float8, subtype_diff = float8mi);
+create domain public.pair_domain as public.pair;`;
+
+const text = [
+  `''`,
+  `' '`,
+  `e'tab\\there'`,
+  `e'line\\nbreak\\r\\nand \\r alone'`,
+  `e'back\\\\slash \\\\N \\\\.'`,
+  `e'\\\\N'`,
+  `e'\\\\.'`,
+  `e'\\\\.\\n'`,
+  `'quote '' double " comma , brace {}'`,
+  `'NULL'`,
+  `'null'`,
+  `e'U+2028 \\u2028 U+2029 \\u2029 nbsp \\u00a0 bom \\ufeff'`,
+  `'emoji 🐘👩‍👩‍👧‍👦'`,
+  `e'combining e\\u0301 and \\u00e9'`,
+  `e'\\x01\\x02\\x1f\\x7f'`,
+  `repeat('long ', 20000)`,
+];
+
+export const values: Record<string, string[]> = {
+  bool: ["true", "false"],
+  int2: ["-32768", "32767", "0"],
+  int4: ["-2147483648", "2147483647"],
+  int8: ["-9223372036854775808", "9223372036854775807"],
+  oid: ["0", "4294967295"],
+  xid8: ["'18446744073709551615'"],
+  float4: ["'-0'", "0", "'NaN'", "'Infinity'", "'-Infinity'", "1e-45", "3.4028235e38", "1.1754944e-38", "0.1", "16777217"],
+  float8: ["'-0'", "0", "'NaN'", "'Infinity'", "'-Infinity'", "5e-324", "1.7976931348623157e308", "0.1", "1::float8/3", "pi()", "2.2250738585072014e-308"],
+  numeric: [
+    "0", "'0.00'", "1", "'1.00'", "'1.0000000000'", "'NaN'", `('1' || repeat('234567890', 111))::numeric`,
+    `('-0.' || repeat('123456789', 111) || '0')::numeric`, `('9' || repeat('0', 999))::numeric`, "'1e-1000'",
+  ],
+  "numeric(12,4)": ["1.5", "-99999999.9999"],
+  money: ["'12.34'", "'-92233720368547758.08'", "'92233720368547758.07'"],
+  text,
+  varchar: text,
+  "varchar(10)": ["'ten chars '", "''", "'äöüßéèàçñø'"],
+  "char(8)": ["'ab'", "'ab      '", "''", "'ÄÖ'"],
+  bpchar: ["'x  '", "'x'"],
+  name: ["'a'", `'with "quotes" and \\ '`],
+  '"char"': ["'a'", "''", `'"'`],
+  bytea: ["''", "'\\x00'", "'\\x00ff5c27220a0d09'", "decode(repeat('00ff5c', 30000), 'hex')", `'\\x5c783030'`],
+  json: [
+    `'{"b" : 1,   "a": 2, "b":3}'`, `'  {"x":\t1.0}  '`, `'[1, 2.50, 1e400]'`, `'null'`, `'"\\u0000 \\ud83d\\ude00"'`, `e'{\\n  "a" : [ ]\\n}'`,
+    `'12345678901234567890.1234567890'`,
+  ],
+  jsonb: [`'{"b":1,"a":{"c":null},"n":1.50}'`, `'null'`, `'"text"'`, `'12345678901234567890.123456789000'`, `'[]'`, `'{"\\u2028":"\\ud83d\\ude00"}'`],
+  jsonpath: [`'$.a[*] ? (@.b > 1)'`],
+  xml: [`'<a b="c">text &amp; more</a>'`, `'fragment <b/> and text'`, `'<?xml version="1.0"?><x/>'`],
+  uuid: ["'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+  date: ["'infinity'", "'-infinity'", "'4713-01-01 BC'", "'0044-03-15 BC'", "'0001-01-01'", "'5874897-12-31'", "'2024-02-29'"],
+  timestamp: ["'infinity'", "'-infinity'", "'4713-01-01 00:00:00 BC'", "'0001-01-01 00:00:00.000001'", "'294276-12-31 23:59:59.999999'", "'2024-03-31 02:30:00'"],
+  "timestamp(0)": ["'2024-01-01 00:00:00'"],
+  timestamptz: [
+    "'infinity'", "'-infinity'", "'4713-01-01 00:00:00+00 BC'", "'0001-01-01 00:00:00.000001+00'", "'294276-12-31 12:00:00+00'",
+    "'2024-10-27 01:30:00+00'", "'1899-12-31 23:59:59.999999+00'",
+  ],
+  time: ["'00:00'", "'24:00'", "'23:59:59.999999'"],
+  timetz: ["'00:00+14:00'", "'24:00-15:59:59'", "'12:34:56.789+05:30'", "'12:00:00-00:44:30'"],
+  interval: [
+    "'0'", "'1 mon -1 day'", "'-1 mon +1 day -00:00:00.000001'", "'1 year -2 mons 3 days -04:05:06.789'", "'24:00:00'", "'1 day'",
+    "'-178000000 years'", "'178000000 years'", "'0.000001 seconds'", "'-2562047788:00:54.775807'",
+  ],
+  bit: ["b'1'", "b'0'"],
+  "bit(9)": ["b'101010101'"],
+  varbit: ["b''", "b'1'", "repeat('10', 500)::varbit"],
+  inet: ["'192.168.0.1/24'", "'192.168.0.1'", "'::1'", "'2001:db8::1/64'"],
+  cidr: ["'10.0.0.0/8'", "'2001:db8::/32'"],
+  macaddr: ["'08:00:2b:01:02:03'"],
+  macaddr8: ["'08:00:2b:01:02:03:04:05'"],
+  point: ["'(-0,0)'", "'(NaN,Infinity)'", "'(1e-300,0.1)'"],
+  line: ["'{1,-2,3.5}'"],
+  lseg: ["'[(0,-0),(1,1)]'"],
+  box: ["'((2,2),(0,0))'"],
+  path: ["'[(0,0),(1,1)]'", "'((0,0),(1,1),(2,0))'"],
+  polygon: ["'((0,0),(1,1),(2,0))'"],
+  circle: ["'<(0.1,-0),3>'"],
+  tsvector: [`'a:1A fat:2B,4C ''it''''s'':5'`, `''`],
+  tsquery: [`'fat & (rat | !cat:*A)'`],
+  pg_lsn: ["'16/B374D848'"],
+  pg_snapshot: ["'10:20:10,14,15'"],
+  int4range: ["'[1,5)'", "'empty'", "'(,)'", "'[1,)'"],
+  numrange: ["'[1.0,2.00]'", "'(1.000,)'"],
+  tstzrange: [`'["2024-01-01 00:00:00+00",infinity]'`, "'(,)'"],
+  daterange: ["'[-infinity,0044-03-15 BC)'"],
+  "public.float_range": ["'[-0,0.1)'", "'(NaN,)'"],
+  "int4[]": [
+    "'{}'", "'{NULL}'", "'[5:7]={1,2,3}'", "'[-2:-1][0:1]={{1,2},{3,NULL}}'", "'{{{1},{2}},{{3},{4}}}'",
+  ],
+  "text[]": [
+    `array['a,b', '{}', 'q"uote', e'back\\\\slash', 'NULL', null, '', ' ', e'line\\nbreak']`, `'[0:1]={a,b}'`,
+  ],
+  "float8[]": ["'{-0,NaN,Infinity,5e-324}'"],
+  "bytea[]": [`array['\\x00ff'::bytea, null, '\\x5c']`],
+  "timestamptz[]": ["array['infinity', '2024-01-01 00:00:00+00']::timestamptz[]"],
+  "json[]": [`array['{"b" :1,"b":2}', 'null']::json[]`],
+  "public.mood": ["'sad'", `'it''s "fine", really'`, "'ümlaut'", "''"],
+  "public.mood[]": [`array['sad', 'it''s "fine", really', null]::public.mood[]`],
+  "public.positive": ["1", "'0.001'", "999999999.999"],
+  "public.later[]": ["array[1, 2.5, null]::public.later[]"],
+  "public.short_name": ["'x'", "'twelve chars'"],
+  "public.pair": [
+    `row(1, 'plain', null)::public.pair`, `row(null, null, null)::public.pair`, `row(null, '', array[1.00, null])::public.pair`,
+    `row(2, 'quo"te, (paren) \\ back ''single''', array['NaN'::numeric, 1.50])::public.pair`,
+  ],
+  "public.pair[]": [`array[row(1, 'a,"b"', array[1.0])::public.pair, null, row(null, null, null)::public.pair]`],
+  "public.nest": [
+    `row(row(1, 'x"y', null)::public.pair, array[row(2, e'\\\\', '{1.10}')::public.pair], '{"a": [1, "q\\"uote"]}')::public.nest`,
+  ],
+  "public.pair_domain": [`row(3, 'in a domain', null)::public.pair`],
+};
+
+/** Types of later versions. */
+export const multiranges: Record<string, string[]> = {
+  int4multirange: ["'{}'", "'{[1,3),[5,)}'"],
+  tstzmultirange: [`'{["2024-01-01 00:00:00+00","2024-02-01 00:00:00+00"),[2025-01-01 00:00:00+00,)}'`],
+  "nummultirange[]": ["array['{[1.0,2.00]}', null]::nummultirange[]"],
+};
+
+/** Types that rows are keyed by, with values that are told apart. */
+export const keys: Record<string, string[]> = {
+  int8: ["1", "-9223372036854775808"],
+  uuid: ["'00000000-0000-0000-0000-000000000001'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+  text: [`''`, `e'a\\tb\\nc\\\\N'`, `'\\.'`, `'quote '' " {}'`, `'NULL'`, `'🐘'`],
+  "varchar(5)": ["'a'", "'a '"],
+  "char(5)": ["'a'", "'b'"],
+  name: ["'n'"],
+  '"char"': ["'c'"],
+  numeric: ["1.00", "2.5", "'NaN'", "'0.0'"],
+  "numeric(10,2)": ["1", "2.50"],
+  float8: ["'-0'", "'NaN'", "'Infinity'", "0.1", "5e-324"],
+  float4: ["0.1", "16777216"],
+  date: ["'infinity'", "'0044-03-15 BC'"],
+  timestamp: ["'2024-01-01 00:00:00.000001'", "'-infinity'"],
+  timestamptz: ["'infinity'", "'4713-01-01 00:00:00+00 BC'", "'2024-01-01 00:00:00.123456+00'"],
+  time: ["'24:00'", "'00:00'"],
+  timetz: ["'12:00+02'", "'12:00+03'"],
+  interval: ["'1 mon'", "'1 day -1 second'"],
+  bytea: ["''", "'\\x00ff5c'"],
+  bool: ["true", "false"],
+  money: ["'12.34'"],
+  inet: ["'10.0.0.1'", "'10.0.0.1/8'"],
+  macaddr: ["'08:00:2b:01:02:03'"],
+  "bit(3)": ["b'101'"],
+  varbit: ["b''", "b'1'"],
+  oid: ["4294967295"],
+  "int4[]": ["'{1,NULL}'", "'[0:1]={1,2}'", "'{}'"],
+  "text[]": [`array['a,b', null, '"']`],
+  int4range: ["'[1,5)'", "'empty'"],
+  jsonb: [`'{"a": 1}'`, `'[1.0]'`],
+  tsvector: ["'a:1 b:2'"],
+  pg_lsn: ["'0/1'"],
+  "public.mood": ["'sad'", `'it''s "fine", really'`, "''"],
+  "public.positive": ["1", "2.500"],
+  "public.short_name": ["'x'"],
+  "public.pair": [`row(1, 'a"b', null)::public.pair`],
+};

@@ -1,0 +1,3 @@
+import { convergence } from "./convergence.ts";
+
+convergence(2, 110, 1);

@@ -1,0 +1,62 @@
+import { type RandomSchema, randomSchema } from "../support/random-schema.ts";
+import { randomTransaction, type Transaction } from "../support/random-writes.ts";
+import { type Random, seeded } from "../support/seed.ts";
+
+/** One step of a history. */
+export type Step =
+  | { readonly kind: "write"; readonly node: number; readonly transaction: Transaction }
+  | { readonly kind: "sync"; readonly link: number };
+
+/** All that a seed decides. */
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly topology: "mesh" | "chain";
+  /** The appliers' role owns the tables and is no superuser, and the settings are hostile. */
+  readonly owner: boolean;
+  /** Only the first node writes. */
+  readonly single: boolean;
+  /** Links begin in the state after a first copy of nothing. */
+  readonly warm: boolean;
+  readonly interleave: boolean;
+  readonly batchRows: number;
+  readonly schema: RandomSchema;
+  readonly steps: readonly Step[];
+}
+
+/** NODES, TOPOLOGY and TXNS override what the seed says. */
+export function makePlan(seed: number, nodeCount: number): Plan {
+  const random = seeded(seed);
+  const nodes = Number(process.env.NODES ?? nodeCount);
+  const topology = chosenTopology(random, nodes);
+  const owner = random.chance(0.5);
+  const single = random.chance(0.3);
+  const warm = random.chance(0.8);
+  const interleave = random.chance(0.3);
+  const batchRows = random.pick([1, 2, 3, 5, 1000, 1000]);
+  const schema = randomSchema(random.fork(), { uniques: single });
+  const steps = randomSteps(random.fork(), schema, { nodes, single, links: linkCount(nodes, topology) });
+  return { seed, nodes, topology, owner, single, warm, interleave, batchRows, schema, steps };
+}
+
+function chosenTopology(random: Random, nodes: number): "mesh" | "chain" {
+  const drawn = random.pick(["mesh", "chain"] as const);
+  const asked = process.env.TOPOLOGY;
+  if (asked === "mesh" || asked === "chain") return asked;
+  return nodes > 2 ? drawn : "mesh";
+}
+
+function linkCount(nodes: number, topology: "mesh" | "chain"): number {
+  return topology === "mesh" ? nodes * (nodes - 1) : 2 * (nodes - 1);
+}
+
+function randomSteps(random: Random, schema: RandomSchema, of: { nodes: number; single: boolean; links: number }): Step[] {
+  const steps: Step[] = [];
+  const writes = Number(process.env.TXNS ?? random.int(6, 18));
+  for (let i = 0; i < writes; i++) {
+    const node = of.single ? 0 : random.int(0, of.nodes - 1);
+    steps.push({ kind: "write", node, transaction: randomTransaction(random, schema, { mayStayOpen: true }) });
+    while (random.chance(0.35)) steps.push({ kind: "sync", link: random.int(0, of.links - 1) });
+  }
+  return steps;
+}
