@@ -13,7 +13,8 @@ language sql stable as $$
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb))
     order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
   from tandem.tracked_table t
-  left join pg_class c on c.oid = t.relid and format('%I.%I', t.schema_name, t.table_name) = format('%I.%I', c.relnamespace::regnamespace::text, c.relname)
+  left join (select c.*, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace) c
+    on c.oid = t.relid and (c.nspname, c.relname) = (t.schema_name, t.table_name)
   where p_tables is null or t.table_id = any (p_tables)
 $$;
 comment on function tandem.describe_tables(integer[]) is 'Columns and keys of tracked tables.';

@@ -22,7 +22,7 @@ comment on function tandem.verify_overview() is 'What verify must know of a node
 -- leaves; blocks is null where rows have no place (a foreign table), such a one is read in one piece.
 create or replace function tandem.verify_extent(p_table_id integer) returns jsonb
 language sql stable as $$
-  select coalesce(jsonb_agg(jsonb_build_object('relation', format('%I.%I', c.relnamespace::regnamespace::text, c.relname),
+  select coalesce(jsonb_agg(jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname),
     'file', pg_relation_filenode(c.oid)::text, 'blocks', case when c.relkind = 'r' then z.blocks end,
     'rows', case when c.reltuples > 0 and c.relpages > 0 then c.reltuples / c.relpages * z.blocks else z.blocks * 60 end::bigint)
     order by c.oid), '[]')
@@ -30,6 +30,7 @@ language sql stable as $$
   cross join lateral (select t.relid::regclass as relid where not t.partitioned
     union all select h.relid from pg_partition_tree(t.relid) h where t.partitioned and h.isleaf) l
   join pg_class c on c.oid = l.relid
+  join pg_namespace n on n.oid = c.relnamespace
   cross join lateral (select coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::integer as blocks) z
   where t.table_id = p_table_id
 $$;

@@ -15,7 +15,8 @@ export interface ApplicationTrigger {
   readonly writes: boolean;
 }
 
-const writing = /\b(insert\s+into|update\s+\S+\s+(\w+\s+)?set|delete\s+from|merge\s+into|truncate|execute|perform|call|copy)\b/i;
+const writing =
+  /\b(insert\s+into|update\s+\S+\s+(\w+\s+)?set|delete\s+from|merge\s+into|truncate|execute|perform|call|copy)\b/i;
 
 /** Whether a trigger function may write. PERFORM of a notification is none; comments are no statements. */
 export function mayWrite(language: string, source: string): boolean {

@@ -15,12 +15,18 @@ export const capture = nodeCheck("capture", "every table's changes are captured"
 async function decisions(node: DoctorNode): Promise<Observation[]> {
   return (await node.tables()).flatMap(({ label: table, decision, tracked, reason }): Observation[] => {
     if (decision === "track" && !tracked) {
-      return [warning("is not captured yet: it came after the last `tandem migrate`", "Run `tandem migrate`.", { table })];
+      return [
+        warning("is not captured yet: it came after the last `tandem migrate`", "Run `tandem migrate`.", { table }),
+      ];
     }
-    if (decision === "gone") return [warning("was captured here and is gone", "Exclude it, or create it again.", { table })];
-    if (decision === "untrack") return [warning(`is still captured, but ${reason}`, "Run `tandem migrate`.", { table })];
+    if (decision === "gone")
+      return [warning("was captured here and is gone", "Exclude it, or create it again.", { table })];
+    if (decision === "untrack")
+      return [warning(`is still captured, but ${reason}`, "Run `tandem migrate`.", { table })];
     if (decision === "kept") {
-      return [problem(`is captured, but could not be today: it ${reason}`, "Mend that, or exclude the table.", { table })];
+      return [
+        problem(`is captured, but could not be today: it ${reason}`, "Mend that, or exclude the table.", { table }),
+      ];
     }
     return [];
   });
@@ -33,6 +39,8 @@ async function triggers(node: DoctorNode): Promise<Observation[]> {
      order by t.schema_name, t.table_name`,
   );
   return rows.map(({ label }) =>
-    problem("a capture trigger is missing or is not ENABLE ALWAYS: changes may have escaped", again, { table: label ?? undefined }),
+    problem("a capture trigger is missing or is not ENABLE ALWAYS: changes may have escaped", again, {
+      table: label ?? undefined,
+    }),
   );
 }

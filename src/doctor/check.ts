@@ -92,11 +92,7 @@ export function nodeCheck(
 }
 
 /** A check that compares nodes: it needs two. */
-export function netCheck(
-  id: string,
-  title: string,
-  look: (context: DoctorContext) => Promise<Observation[]>,
-): Check {
+export function netCheck(id: string, title: string, look: (context: DoctorContext) => Promise<Observation[]>): Check {
   return {
     id,
     title,

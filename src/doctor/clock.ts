@@ -43,10 +43,18 @@ function seen(slow: Offset, fast: Offset, maxSkewMs: number): Observation {
   const words = `the clock of ${fast.node} is ${amount(skew)} ahead of ${slow.node}'s (measured to ${amount(within)})`;
   const place = { link: `${slow.node}, ${fast.node}` };
   if (skew - within > maxSkewMs) {
-    return problem(`${words}: more than max_skew (${amount(maxSkewMs)}), so its changes are parked`, "Set the clock of the server that is wrong (NTP, chrony).", place);
+    return problem(
+      `${words}: more than max_skew (${amount(maxSkewMs)}), so its changes are parked`,
+      "Set the clock of the server that is wrong (NTP, chrony).",
+      place,
+    );
   }
   if (skew - within > noticeableMs) {
-    return warning(`${words}: of two changes at about the same time the wrong one may win`, "See to time synchronisation (NTP, chrony) on both servers.", place);
+    return warning(
+      `${words}: of two changes at about the same time the wrong one may win`,
+      "See to time synchronisation (NTP, chrony) on both servers.",
+      place,
+    );
   }
   return ok(words, place);
 }

@@ -1,5 +1,5 @@
-import { nodeCheck, netCheck, type Observation, problem, warning } from "./check.ts";
 import type { Check } from "./check.ts";
+import { netCheck, nodeCheck, type Observation, problem, warning } from "./check.ts";
 
 const versions = nodeCheck("encoding", "", async ({ facts }): Promise<Observation[]> => {
   const [made, used] = facts.collationVersions ?? [];

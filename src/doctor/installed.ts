@@ -42,10 +42,15 @@ async function look1(node: DoctorNode): Promise<Observation[]> {
 async function identity(node: DoctorNode): Promise<Observation[]> {
   const place = { node: node.name };
   const [row] = await node.query("select name from tandem.local_node");
-  if (!row) return [warning("Tandem is installed here, but the database is not a node yet", "Run `tandem migrate`.", place)];
+  if (!row)
+    return [warning("Tandem is installed here, but the database is not a node yet", "Run `tandem migrate`.", place)];
   if (row.name !== node.name) {
     return [
-      problem(`this database is node "${row.name}"`, `Name it ${row.name} in the configuration, or correct the URL.`, place),
+      problem(
+        `this database is node "${row.name}"`,
+        `Name it ${row.name} in the configuration, or correct the URL.`,
+        place,
+      ),
     ];
   }
   if (node.facts.inRecovery) return [];
@@ -54,6 +59,8 @@ async function identity(node: DoctorNode): Promise<Observation[]> {
     return [];
   } catch (error) {
     if (sqlState(error) !== "TD002") throw error;
-    return [problem((error as TandemError).message.replace(/^node \S+: /, ""), errorCodes.identity_mismatch.hint, place)];
+    return [
+      problem((error as TandemError).message.replace(/^node \S+: /, ""), errorCodes.identity_mismatch.hint, place),
+    ];
   }
 }

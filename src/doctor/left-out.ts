@@ -28,7 +28,9 @@ export const leftOut = nodeCheck("left-out", "no table is left out", async (node
 });
 
 function together(tables: readonly DoctorTable[], code: string, words: string): Observation[] {
-  const names = tables.filter(({ reasonCode, decision }) => reasonCode === code && decision !== "failed").map(({ label }) => label);
+  const names = tables
+    .filter(({ reasonCode, decision }) => reasonCode === code && decision !== "failed")
+    .map(({ label }) => label);
   return names.length === 0 ? [] : [ok(`left out, ${words}: ${listed(names)}`)];
 }
 

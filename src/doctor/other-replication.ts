@@ -5,10 +5,11 @@ import type { DoctorNode } from "./node.ts";
  * Sees others that write the same rows: subscriptions, whose writes fire no statement-level trigger and so escape the capture, and
  * the objects of SymmetricDS, Bucardo, spock, pglogical, Slony, BDR. Remedy: one of the two.
  */
-export const otherReplication = nodeCheck("other-replication", "nothing else replicates into these tables", async (node) => [
-  ...(await subscriptions(node)),
-  ...(await products(node)),
-]);
+export const otherReplication = nodeCheck(
+  "other-replication",
+  "nothing else replicates into these tables",
+  async (node) => [...(await subscriptions(node)), ...(await products(node))],
+);
 
 async function subscriptions(node: DoctorNode): Promise<Observation[]> {
   const rows = await node.query(

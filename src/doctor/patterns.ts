@@ -19,7 +19,9 @@ async function look({ config, nodes }: DoctorContext): Promise<Observation[]> {
   const updatedAt = await Promise.all(nodes.map(async (node) => missingColumns(await node.tracked(), node)));
   return [
     ...rules.map((pattern) => (pattern.includes("*") ? starred(pattern) : exact(pattern))),
-    ...config.exclude.filter(idle).map((pattern) => warning(`exclude: ${pattern} matches no table of any node`, spelling)),
+    ...config.exclude
+      .filter(idle)
+      .map((pattern) => warning(`exclude: ${pattern} matches no table of any node`, spelling)),
     ...updatedAt.flat(),
   ];
 }
@@ -48,6 +50,9 @@ async function missingColumns(tables: readonly DoctorTable[], node: Asked): Prom
   return named
     .filter(({ relid }) => without.has(relid))
     .map(({ label: table, updatedAt }) =>
-      problem(`updated_at: it has no column ${updatedAt}`, "Name a column of the table, or take updated_at out.", { node: node.name, table }),
+      problem(`updated_at: it has no column ${updatedAt}`, "Name a column of the table, or take updated_at out.", {
+        node: node.name,
+        table,
+      }),
     );
 }

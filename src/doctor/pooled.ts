@@ -8,15 +8,19 @@ const meaning = "changes are only polled for, and backups, which need one sessio
  * Sees a transaction pooler between us and the server: by the URL, or by the backend that changes between transactions.
  * Remedy: the provider's direct URL.
  */
-export const pooled = nodeCheck("pooled", "every URL is a direct one", async (node, { signal }): Promise<Observation[]> => {
-  const { host, port } = node.address;
-  const remedy = /\.pooler\.supabase\.com$/.test(host)
-    ? `Use port 5432 (session mode) or the direct host in place of port ${port}.`
-    : "Use the direct URL of the provider (Neon: the host without `-pooler`).";
-  if (node.address.pooled) return [warning(`the URL leads through a pooler (${host}:${port}): ${meaning}`, remedy)];
-  if (!(await changesBackend(node, signal))) return [];
-  return [warning(`a pooler gives every transaction another session (${host}:${port}): ${meaning}`, remedy)];
-});
+export const pooled = nodeCheck(
+  "pooled",
+  "every URL is a direct one",
+  async (node, { signal }): Promise<Observation[]> => {
+    const { host, port } = node.address;
+    const remedy = /\.pooler\.supabase\.com$/.test(host)
+      ? `Use port 5432 (session mode) or the direct host in place of port ${port}.`
+      : "Use the direct URL of the provider (Neon: the host without `-pooler`).";
+    if (node.address.pooled) return [warning(`the URL leads through a pooler (${host}:${port}): ${meaning}`, remedy)];
+    if (!(await changesBackend(node, signal))) return [];
+    return [warning(`a pooler gives every transaction another session (${host}:${port}): ${meaning}`, remedy)];
+  },
+);
 
 const pooledWaitMs = 3_000;
 

@@ -7,7 +7,12 @@ import { allowed, type DoctorNode } from "./node.ts";
  */
 export const rights = nodeCheck("rights", "the role may do all that Tandem needs", async (node) => {
   if (node.facts.inRecovery) return [];
-  return [...(await schemaRights(node)), ...(await triggerRights(node)), ...(await sequenceRights(node)), await replicaRole(node)];
+  return [
+    ...(await schemaRights(node)),
+    ...(await triggerRights(node)),
+    ...(await sequenceRights(node)),
+    await replicaRole(node),
+  ];
 });
 
 async function schemaRights(node: DoctorNode): Promise<Observation[]> {
@@ -20,7 +25,8 @@ async function schemaRights(node: DoctorNode): Promise<Observation[]> {
       ),
     ];
   }
-  if (installed === "usable" || (await node.attempt((tx) => allowed(tx, "create schema tandem_doctor_tries")))) return [];
+  if (installed === "usable" || (await node.attempt((tx) => allowed(tx, "create schema tandem_doctor_tries"))))
+    return [];
   return [
     problem(
       `role ${role} may not create a schema in database ${database}`,
@@ -70,9 +76,15 @@ async function sequenceRights(node: DoctorNode): Promise<Observation[]> {
 }
 
 async function replicaRole(node: DoctorNode): Promise<Observation> {
-  if (await node.mayReplicate()) return ok("the role may set session_replication_role: the application's triggers stay silent while changes are applied");
+  if (await node.mayReplicate())
+    return ok(
+      "the role may set session_replication_role: the application's triggers stay silent while changes are applied",
+    );
   const granted = node.connection.serverVersion >= 150000;
-  if (!granted) return ok("the role may not set session_replication_role: the application's triggers fire while changes are applied");
+  if (!granted)
+    return ok(
+      "the role may not set session_replication_role: the application's triggers fire while changes are applied",
+    );
   return ok(
     "the role may not set session_replication_role (a superuser may grant it: grant set on parameter session_replication_role): the application's triggers fire while changes are applied",
   );

@@ -18,7 +18,10 @@ export function versionSeen(version: number): Observation[] {
 }
 
 const standby = nodeCheck("server", "", async ({ facts, connection }) => {
-  const recovery = problem("the server is in recovery: it is a standby, or is being restored", errorCodes.in_recovery.hint);
+  const recovery = problem(
+    "the server is in recovery: it is a standby, or is being restored",
+    errorCodes.in_recovery.hint,
+  );
   return [...versionSeen(connection.serverVersion), ...(facts.inRecovery ? [recovery] : [])];
 });
 

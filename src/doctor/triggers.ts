@@ -8,12 +8,16 @@ const last = "~tandem_last";
  * BEFORE ROW trigger changes is put back by ~tandem_last, unless its name sorts after that. What others write is a change of
  * its own: counted or logged twice. Remedy: rename, or choose between leaving and guarding.
  */
-export const triggers = nodeCheck("triggers", "no trigger of the application disturbs what is applied", async (node) => {
-  // A standby cannot be tried, and is refused anyway.
-  if (node.facts.inRecovery || (await node.mayReplicate())) return [];
-  const seen = (await applicationTriggers(node)).filter(({ enabled }) => enabled !== "R");
-  return seen.filter(({ guarded }) => !guarded).flatMap(look);
-});
+export const triggers = nodeCheck(
+  "triggers",
+  "no trigger of the application disturbs what is applied",
+  async (node) => {
+    // A standby cannot be tried, and is refused anyway.
+    if (node.facts.inRecovery || (await node.mayReplicate())) return [];
+    const seen = (await applicationTriggers(node)).filter(({ enabled }) => enabled !== "R");
+    return seen.filter(({ guarded }) => !guarded).flatMap(look);
+  },
+);
 
 function look({ table, name, before, perRow, writes }: ApplicationTrigger): Observation[] {
   const place = { table };

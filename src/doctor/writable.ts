@@ -5,7 +5,9 @@ import { nodeCheck, type Observation, warning } from "./check.ts";
  * Remedy: room on the disk, or the role's setting.
  */
 export const writable = nodeCheck("writable", "every server takes writes", async (node): Promise<Observation[]> => {
-  const [row] = await node.query("select reset_val as value from pg_settings where name = 'default_transaction_read_only'");
+  const [row] = await node.query(
+    "select reset_val as value from pg_settings where name = 'default_transaction_read_only'",
+  );
   if (row?.value !== "on") return [];
   return [
     warning(

@@ -1,8 +1,9 @@
-import type { LinkState, Position, Source, Target } from "../base/ends.ts";
+import type { LinkState, Position, Source, TablePreview, Target } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import { tableKey, type Wanted } from "./carry-batch.ts";
 import { copyTables } from "./first-copy.ts";
 import { retryBusy } from "./parked.ts";
+import { previewLink } from "./preview.ts";
 import { type LinkReport, newReport } from "./report.ts";
 import { type LinkOptions, RoundContext } from "./round-context.ts";
 
@@ -60,6 +61,19 @@ export class Link {
     const result = await this.#batch(context, state);
     if (!result.worked) this.#scanned = here.now;
     return result;
+  }
+
+  /**
+   * What a round would do, per table. The two ends are met and their tables compared, which Tandem notes in its own
+   * tables; no row of the application is written or locked.
+   */
+  async preview(): Promise<Map<string, TablePreview>> {
+    const here = await this.source.state();
+    await this.#meet(here.incarnation);
+    let state = await this.target.state();
+    if (!(await this.source.contactFits(state.token))) throw this.#identityMismatch();
+    if (await this.#reconcile(state)) state = await this.target.state();
+    return await previewLink(new RoundContext(this, this.#options, state, this.#asText, this.#skewMs), state);
   }
 
   /** A failure's trace in memory is forgotten: what was learned over a lost connection may not hold. */

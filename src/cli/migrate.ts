@@ -1,0 +1,68 @@
+import { TandemError } from "../base/errors.ts";
+import type { Config } from "../config/config.ts";
+import { emitMigration } from "../install/emit.ts";
+import { migrate as install } from "../install/migrate.ts";
+import { migrationScript } from "../install/script.ts";
+import { defineCommand, type ExitCode, type Session } from "./command.ts";
+import { describeMigration, migrationLine } from "./migrate-text.ts";
+
+/** Installs or upgrades Tandem and the capture. */
+export const migrate = defineCommand({
+  usage: "migrate",
+  summary: "install or upgrade Tandem and the capture in every node",
+  options: {
+    node: { type: "string", requiresArg: true, describe: "only this node" },
+    sql: { type: "boolean", conflicts: "emit", describe: "print the script for psql and do nothing" },
+    emit: {
+      type: "string",
+      requiresArg: true,
+      describe: "write it as a node-pg-migrate migration into this folder and do nothing",
+    },
+  },
+  async run({ node, sql, emit }, session) {
+    const config = await session.loadConfig();
+    if (sql) return await printScript(config, node, session);
+    if (emit !== undefined) return await writeMigration(config, node, emit, session);
+    const { signal, stderr, env } = session;
+    const report = await install(config, {
+      node,
+      signal,
+      env,
+      onProgress: (event) => {
+        const line = migrationLine(event);
+        if (line !== null) stderr.write(`${line}\n`);
+      },
+    });
+    session.answer(report, describeMigration(report));
+    return report.problems ? 1 : 0;
+  },
+});
+
+/** A script is of one database; with several nodes it must be said which. */
+function onlyNode(config: Config, node: string | undefined): string {
+  const [first, ...others] = config.nodes;
+  if (node !== undefined) return node;
+  if (first && others.length === 0) return first.name;
+  throw new TandemError("usage", "a script is for one node", {
+    hint: `Add \`--node NAME\`: ${config.nodes.map(({ name }) => name).join(", ")}.`,
+  });
+}
+
+async function printScript(config: Config, node: string | undefined, { answer }: Session): Promise<ExitCode> {
+  const name = onlyNode(config, node);
+  const script = await migrationScript(config, name);
+  answer({ node: name, script }, script);
+  return 0;
+}
+
+async function writeMigration(
+  config: Config,
+  node: string | undefined,
+  folder: string,
+  { answer }: Session,
+): Promise<ExitCode> {
+  const name = onlyNode(config, node);
+  const file = await emitMigration(config, name, folder);
+  answer({ node: name, file }, `${file} is written.`);
+  return 0;
+}

@@ -1,0 +1,32 @@
+import type { LinkActivity } from "../sidecar/link-loop.ts";
+import { runSidecar } from "../sidecar/sidecar.ts";
+import { defineCommand } from "./command.ts";
+import { makeLogger } from "./log.ts";
+import { activityLog } from "./run-log.ts";
+
+/** The sidecar; ends with 0 when it was asked to end. */
+export const run = defineCommand({
+  usage: "run",
+  summary: "keep all nodes the same until it is stopped (Ctrl-C, SIGTERM)",
+  async run(_, { loadConfig, signal, stderr, env, answer }) {
+    const config = await loadConfig();
+    const logger = makeLogger(stderr, env);
+    const log = activityLog(logger);
+    const activities = new Map<string, LinkActivity>();
+    try {
+      await runSidecar(config, {
+        signal,
+        logger,
+        onEvent: log.event,
+        onActivity: (activity) => {
+          activities.set(`${activity.source} ${activity.target}`, activity);
+          log.activity(activity);
+        },
+      });
+    } finally {
+      log.stop();
+    }
+    answer({ links: [...activities.values()] }, "");
+    return 0;
+  },
+});

@@ -1,0 +1,44 @@
+import { type StatusReport, status as askStatus } from "../sidecar/status.ts";
+import { duration } from "../sidecar/words.ts";
+import { defineCommand } from "./command.ts";
+import { renderTable } from "./table.ts";
+import { hasColours, moment, paint, printable } from "./text.ts";
+
+/** How all is, beginning with one sentence. */
+export const status = defineCommand({
+  usage: "status",
+  summary: "how all is, beginning with one sentence",
+  async run(_, { loadConfig, signal, stdout, env, answer }) {
+    const report = await askStatus(await loadConfig(), { signal });
+    answer(report, describe(report, hasColours(stdout, env)));
+    return report.well ? 0 : 1;
+  },
+});
+
+function describe(report: StatusReport, colours: boolean): string {
+  const { sentence, well, problems, leftOut } = report;
+  const waits = report.links.some(({ pending }) => pending);
+  const parts = [paint(well ? (waits ? "yellow" : "green") : "red", printable(sentence), colours), "", links(report)];
+  if (problems.length > 0) {
+    parts.push("", ...problems.map(({ message, remedy }) => `- ${printable(message)}. ${printable(remedy)}`));
+  }
+  const quiet = leftOut.filter(({ problem }) => !problem);
+  if (quiet.length > 0) {
+    parts.push("", "Left out:", renderTable(["node", "table", "why"], quiet.map(({ node, table, reason }) => [node, table, reason])));
+  }
+  return parts.join("\n");
+}
+
+function links({ links: all }: StatusReport): string {
+  const rows = all.map((link) => [
+    `${link.source} → ${link.target}`,
+    link.pending,
+    link.oldestPendingMs === null ? null : duration(link.oldestPendingMs),
+    link.parked,
+    link.tablesHeld,
+    link.tablesCopying,
+    link.conflicts24h,
+    link.appliedAt === null ? null : moment(link.appliedAt),
+  ]);
+  return renderTable(["link", "pending", "oldest", "parked", "held", "copying", "conflicts 24h", "applied (UTC)"], rows);
+}

@@ -1,0 +1,36 @@
+import type { TablePreview } from "../base/ends.ts";
+import { Backoff, withRetry } from "../base/retry.ts";
+import { systemClock } from "../base/time.ts";
+import type { Config } from "../config/config.ts";
+import { openLink } from "./open-link.ts";
+import type { SyncOptions } from "./sync.ts";
+
+/** What one link would do. */
+export interface LinkPreview {
+  readonly source: string;
+  readonly target: string;
+  readonly tables: readonly TablePreview[];
+  readonly error: unknown;
+}
+
+/**
+ * What `sync` would insert, update, delete and refuse, per direction and table, as things stand. Each direction is
+ * looked at by itself: what the first would bring is not there yet when the second is looked at.
+ */
+export async function dryRun(config: Config, options: SyncOptions = {}): Promise<readonly LinkPreview[]> {
+  const clock = options.clock ?? systemClock;
+  const previews: LinkPreview[] = [];
+  for (const pair of config.links) {
+    try {
+      await using open = await withRetry(
+        () => openLink(config, pair, { clock, batchRows: Number.MAX_SAFE_INTEGER, signal: options.signal }),
+        { clock, signal: options.signal, backoff: new Backoff({ min: 200, max: 2_000 }), deadline: clock.now() + (options.patienceMs ?? 20_000) },
+      );
+      const tables = await open.link.preview();
+      previews.push({ ...pair, tables: [...tables.values()], error: null });
+    } catch (error) {
+      previews.push({ ...pair, tables: [], error });
+    }
+  }
+  return previews;
+}

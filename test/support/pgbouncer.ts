@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { chown, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openTemporaryFolder } from "../../src/demo/embedded-binaries.ts";
+import { guardServer } from "../../src/demo/embedded-guard.ts";
+import { freePort } from "../../src/demo/embedded-server.ts";
+import { type ServerUser, serverUser } from "../../src/demo/embedded-user.ts";
+import { connectClient } from "./client.ts";
+import { skipUnless } from "./components.ts";
+import { afterTest } from "./pg.ts";
+import { waitFor } from "./wait.ts";
+
+/** How the pooler is set up. */
+export interface PgBouncerOptions {
+  poolMode?: "transaction" | "session" | "statement";
+  /** Sessions with the server. */
+  poolSize?: number;
+}
+
+/** A pooler that runs; it ends with the test. */
+export interface PgBouncer extends AsyncDisposable {
+  /** Of the same database and role as the URL it was started for. */
+  readonly url: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a real PgBouncer before one database, in transaction mode unless told otherwise; where the program is missing the
+ * test is skipped. To be called after the `cluster` whose node it stands before, so that it is gone when that is dropped.
+ */
+export async function startPgBouncer(url: string, options: PgBouncerOptions = {}): Promise<PgBouncer> {
+  const program = skipUnless("pgbouncer");
+  // It refuses root, as the server does.
+  const user = serverUser();
+  const folder = await mkdtemp(join(openTemporaryFolder(user), "tandem-bouncer-"));
+  const port = await freePort();
+  const ini = join(folder, "pgbouncer.ini");
+  await writeFile(ini, configuration(new URL(url), { ...options, port, folder }));
+  for (const path of user ? [ini, folder] : []) await chown(path, user!.uid, user!.gid);
+  const bouncer = new RunningPgBouncer({ program, ini, folder, user, port, url });
+  afterTest(() => bouncer.stop());
+  await bouncer.ready();
+  return bouncer;
+}
+
+function configuration(server: URL, { poolMode, poolSize, port, folder }: PgBouncerOptions & Place): string {
+  const quoted = (text: string) => `'${decodeURIComponent(text).replaceAll("'", "''")}'`;
+  const database = server.pathname.slice(1);
+  return `[databases]
+${decodeURIComponent(database)} = host=${server.hostname} port=${server.port} dbname=${quoted(database)} user=${quoted(server.username)} password=${quoted(server.password)}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = ${poolMode ?? "transaction"}
+default_pool_size = ${poolSize ?? 4}
+ignore_startup_parameters = extra_float_digits, options
+logfile = ${join(folder, "pgbouncer.log")}
+`;
+}
+
+interface Place {
+  port: number;
+  folder: string;
+}
+
+class RunningPgBouncer implements PgBouncer {
+  readonly url: string;
+  readonly port: number;
+  readonly #folder: string;
+  readonly #process: ChildProcess;
+  readonly #guard: Guard | undefined;
+  readonly #ended: Promise<void>;
+
+  constructor(given: Place & { program: string; ini: string; user: ServerUser | undefined; url: string }) {
+    const through = new URL(given.url);
+    through.host = `127.0.0.1:${given.port}`;
+    this.url = through.href;
+    this.port = given.port;
+    this.#folder = given.folder;
+    const ids = given.user ? { uid: given.user.uid, gid: given.user.gid } : {};
+    this.#process = spawn(given.program, [given.ini], { ...ids, cwd: "/", stdio: "ignore" });
+    this.#ended = new Promise((resolve) => {
+      this.#process.once("error", () => resolve());
+      this.#process.once("exit", () => resolve());
+    });
+    const { pid } = this.#process;
+    this.#guard = pid === undefined ? undefined : guardServer(pid, { user: given.user, folder: undefined });
+  }
+
+  async ready(): Promise<void> {
+    try {
+      await waitFor(async () => {
+        await (await connectClient(this.url)).end();
+        return true;
+      });
+    } catch (cause) {
+      const log = await readFile(join(this.#folder, "pgbouncer.log"), "utf8").catch(() => "(no log)");
+      await this.stop();
+      throw new Error(`pgbouncer does not answer:\n${log.slice(-2000)}`, { cause });
+    }
+  }
+
+  async stop(): Promise<void> {
+    // It holds nothing that must be saved, and its polite signals differ between versions.
+    this.#process.kill("SIGKILL");
+    await this.#ended;
+    this.#guard?.release();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
