@@ -1,4 +1,5 @@
 import type { Position, TableShape } from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
 import { withRetry } from "../base/retry.ts";
 import type { Clock } from "../base/time.ts";
 import type { NodeConfig } from "../config/config.ts";
@@ -18,6 +19,7 @@ export interface VerifyTable extends TableShape {
 
 /** What verify must know of a node. */
 export interface VerifyOverview {
+  readonly name: string;
   readonly encoding: string;
   readonly tables: readonly VerifyTable[];
 }
@@ -112,7 +114,9 @@ export class VerifyNode implements AsyncDisposable {
 
   async overview(): Promise<VerifyOverview> {
     const [row] = await this.#read("verify-overview", [], "tandem.verify_overview()::text as answer");
-    return JSON.parse(row?.answer ?? "null") as VerifyOverview;
+    const overview = JSON.parse(row?.answer ?? "null") as VerifyOverview;
+    if (overview.name === this.name) return overview;
+    throw new TandemError("identity_mismatch", `node ${this.name}: the database is node "${overview.name}"`, { node: this.name });
   }
 
   /** Runs a query that reads catalogs and Tandem's own tables. */

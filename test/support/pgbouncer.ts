@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { chown, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openTemporaryFolder } from "../../src/demo/embedded-binaries.ts";
-import { guardServer } from "../../src/demo/embedded-guard.ts";
+import { type Guard, guardServer } from "../../src/demo/embedded-guard.ts";
 import { freePort } from "../../src/demo/embedded-server.ts";
 import { type ServerUser, serverUser } from "../../src/demo/embedded-user.ts";
 import { connectClient } from "./client.ts";
@@ -88,7 +88,7 @@ class RunningPgBouncer implements PgBouncer {
       this.#process.once("exit", () => resolve());
     });
     const { pid } = this.#process;
-    this.#guard = pid === undefined ? undefined : guardServer(pid, { user: given.user, folder: undefined });
+    this.#guard = pid === undefined ? undefined : guardServer(pid, given);
   }
 
   async ready(): Promise<void> {
@@ -108,7 +108,7 @@ class RunningPgBouncer implements PgBouncer {
     // It holds nothing that must be saved, and its polite signals differ between versions.
     this.#process.kill("SIGKILL");
     await this.#ended;
-    this.#guard?.release();
+    this.#guard?.dismiss();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
