@@ -193,6 +193,19 @@ create unlogged table tandem.verdict (
 create index verdict_table on tandem.verdict (table_id);
 comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written.';
 
+create unlogged table tandem.plan (
+  peer_id integer not null references tandem.peer,
+  table_id integer not null references tandem.tracked_table on delete cascade,
+  columns text[] not null,
+  as_text boolean not null,
+  replica boolean not null,
+  catalog_mark text not null,
+  plan jsonb not null,
+  primary key (peer_id, table_id, columns, as_text, replica)
+);
+create index plan_table on tandem.plan (table_id);
+comment on table tandem.plan is 'Fragments of SQL for applying, kept until the catalogs they were made from change.';
+
 create table tandem.sql_file (
   path text primary key,
   sha256 text not null,
@@ -203,6 +216,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.parked_change,
+drop table tandem.sql_file, tandem.plan, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

@@ -20,6 +20,7 @@ set check_function_bodies = off;
 \ir batch/outbound.sql
 \ir apply/stage.sql
 \ir apply/plan.sql
+\ir apply/plan_cache.sql
 \ir apply/lock.sql
 \ir apply/write.sql
 \ir apply/check.sql

@@ -10,16 +10,6 @@ exception when insufficient_privilege then
 end $$;
 comment on function tandem.try_replica_role() is 'Sets replica role for this transaction where the role may.';
 
--- tandem.make_plans(p_peer_id, p_tables, p_replica) -> jsonb
--- The plans for [{"id", "columns", "as_text", "known"}].
-create or replace function tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) returns jsonb
-language sql stable as $$
-  select coalesce(jsonb_agg(e || tandem.apply_plan(p_peer_id, (e ->> 'id')::integer,
-    array(select jsonb_array_elements_text(e -> 'columns')), (e ->> 'as_text')::boolean, p_replica) order by i), '[]'::jsonb)
-  from jsonb_array_elements(p_tables) with ordinality x (e, i)
-$$;
-comment on function tandem.make_plans(integer, jsonb, boolean) is 'Plans for the tables of a batch.';
-
 -- tandem.apply_batch(p_batch) -> jsonb
 -- Everything from the first row lock to the moment before COMMIT, for what begin_stage and prepare_stage have staged. p_batch:
 --   peer (id), staging, from and to (positions; equal when only parked rows or a range of a copy are applied), token (null: keep),

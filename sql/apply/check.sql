@@ -27,7 +27,7 @@ language plpgsql as $$
 declare
   f record;
 begin
-  for f in select * from tandem.foreign_keys((p_plan ->> 'id')::integer) loop
+  for f in select * from tandem.plan_foreign_keys(p_plan) loop
     -- The distinct values first: a lock keeps the planner from turning EXISTS into a join.
     execute format('with x as materialized (select distinct %s from %s s join %s t on %s where (%s) and s.present and %s and %s)
         select count(*) from (select 1 from x t join %s p on %s for key share of p) y',

@@ -10,7 +10,7 @@ declare
   v_last numeric;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
-    for q in select * from tandem.sequences_of((v_plan ->> 'id')::integer) loop
+    for q in select * from tandem.plan_sequences(v_plan) loop
       continue when coalesce(tandem.staged_value(v_plan, q.column_name), '') = '';
       execute format('select %s(%s)::numeric from %s s where s.present and %s', case when q.increment > 0 then 'max' else 'min' end,
         tandem.staged_value(v_plan, q.column_name), v_plan ->> 'stage', tandem.applies(v_plan)) into v_extreme;

@@ -18,7 +18,7 @@ begin
     if v_there then
       for f in
         select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
-        from tandem.references_to((v_plan ->> 'id')::integer) r join tandem.tracked_table t on t.table_id = r.child_id
+        from tandem.plan_references(v_plan) r join tandem.tracked_table t on t.table_id = r.child_id
       loop
         execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where not s.present and %s',
           (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
@@ -30,7 +30,7 @@ begin
     end if;
     for f in
       select k.*, t.schema_name, t.table_name, t.key_columns, t.table_id
-      from tandem.staged_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
+      from tandem.plan_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
     loop
       execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s where s.present and %s and not exists (select from %s p where %s) and %s',
         (select string_agg(u || '::text', ', ') from unnest(f.staged_values) u), v_plan ->> 'stage',
@@ -39,7 +39,7 @@ begin
       into v_keys;
       v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
     end loop;
-    for f in select * from tandem.unique_matches((v_plan ->> 'id')::integer, array(select jsonb_array_elements_text(v_plan -> 'columns')), (v_plan ->> 'as_text')::boolean, v_plan ->> 'stage') loop
+    for f in select * from tandem.plan_uniques(v_plan) loop
       execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s join %s on %s where not (%s) and %s',
         (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', f.key_columns)) u),
         f.staged, f.local, f.same_value, f.same_key,

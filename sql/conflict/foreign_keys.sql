@@ -50,7 +50,7 @@ begin
     v_kept := 0;
     for v_plan in select e from jsonb_array_elements(p_plans) e loop
       continue when (v_plan ->> 'existing')::bigint = 0;
-      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action in ('a', 'r') loop
+      for f in select * from tandem.plan_references(v_plan) r where r.action in ('a', 'r') loop
         execute format($sql$
           insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
           select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', %3$L, coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
@@ -85,7 +85,7 @@ declare
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
-      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action not in ('a', 'r') loop
+      for f in select * from tandem.plan_references(v_plan) r where r.action not in ('a', 'r') loop
         v_count := tandem.keep_child_images(v_plan, p_plans, f.child_oid, f.child_id, f.child_is_t, f.name);
         if v_count > 0 then
           v_plan := v_plan || '{"act": true}';

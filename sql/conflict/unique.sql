@@ -13,7 +13,7 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
   for u in
-    select * from tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage')
+    select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
       select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here,
@@ -31,7 +31,7 @@ begin
           where not (%16$s)) t on t.tandem_n = s.n
         where %17$s and %18$s) x
     $sql$,
-      u.index_name, p_plan ->> 'key_text', tandem.referenced_after(t.table_id, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
+      u.index_name, p_plan ->> 'key_text', tandem.referenced_after(p_plan, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
       p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
       tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
       (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
@@ -42,14 +42,14 @@ begin
 end $$;
 comment on function tandem.claims(jsonb, jsonb) is 'Queries for local rows that hold a value an incoming row claims.';
 
--- tandem.referenced_after(p_table_id, p_plans) -> text
--- Condition on t, a row of the table: rows that the set does not write refer to it.
-create or replace function tandem.referenced_after(p_table_id integer, p_plans jsonb) returns text
+-- tandem.referenced_after(p_plan, p_plans) -> text
+-- Condition on t, a row of the plan's table: rows that the set does not write refer to it.
+create or replace function tandem.referenced_after(p_plan jsonb, p_plans jsonb) returns text
 language sql stable as $$
   select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
-  from tandem.references_to(p_table_id) r
+  from tandem.plan_references(p_plan) r
 $$;
-comment on function tandem.referenced_after(integer, jsonb) is 'Condition that a row is referred to after the set.';
+comment on function tandem.referenced_after(jsonb, jsonb) is 'Condition that a row is referred to after the set.';
 
 -- tandem.reject_claims(p_plans) -> bigint
 -- Rejects incoming rows that may not displace the holder, to a fixpoint: a rejected row keeps its older image, which may hold a
@@ -135,7 +135,7 @@ language sql stable as $$
       tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns))),
     v.attname, v.expression
   from tandem.tracked_table t
-  cross join lateral tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u
+  cross join lateral tandem.plan_uniques(p_plan) u
   left join lateral (
     select x.attname, x.expression from (
       select a.attname, a.attnum, case

@@ -116,7 +116,9 @@ export class VerifyNode implements AsyncDisposable {
     const [row] = await this.#read("verify-overview", [], "tandem.verify_overview()::text as answer");
     const overview = JSON.parse(row?.answer ?? "null") as VerifyOverview;
     if (overview.name === this.name) return overview;
-    throw new TandemError("identity_mismatch", `node ${this.name}: the database is node "${overview.name}"`, { node: this.name });
+    throw new TandemError("identity_mismatch", `node ${this.name}: the database is node "${overview.name}"`, {
+      node: this.name,
+    });
   }
 
   /** Runs a query that reads catalogs and Tandem's own tables. */
@@ -125,7 +127,11 @@ export class VerifyNode implements AsyncDisposable {
   }
 
   async extent(table: VerifyTable): Promise<readonly Extent[]> {
-    const [row] = await this.#read("verify-extent", [relationOf(table)], `tandem.verify_extent(${table.id})::text as answer`);
+    const [row] = await this.#read(
+      "verify-extent",
+      [relationOf(table)],
+      `tandem.verify_extent(${table.id})::text as answer`,
+    );
     return JSON.parse(row?.answer ?? "[]") as Extent[];
   }
 
@@ -138,7 +144,12 @@ export class VerifyNode implements AsyncDisposable {
   }
 
   /** Keys (JSON) and hashes of the rows in the wanted buckets, of one piece. */
-  async keys(spec: VerifySpec, piece: Piece, buckets: number, wanted: string): Promise<readonly (readonly [string, string])[]> {
+  async keys(
+    spec: VerifySpec,
+    piece: Piece,
+    buckets: number,
+    wanted: string,
+  ): Promise<readonly (readonly [string, string])[]> {
     const call = `tandem.verify_keys(${this.#pieceArguments(spec, piece, buckets)}, B'${wanted}')`;
     const rows = await this.#read(
       "verify-keys",
@@ -220,4 +231,5 @@ export class VerifyNode implements AsyncDisposable {
 
 const relationOf = (table: VerifyTable): string => `${quoteIdent(table.schema)}.${quoteIdent(table.name)}`;
 
-const fileOf = ({ relation }: Piece): string => `pg_relation_filenode(${quoteLiteral(relation)}::regclass)::text as file`;
+const fileOf = ({ relation }: Piece): string =>
+  `pg_relation_filenode(${quoteLiteral(relation)}::regclass)::text as file`;

@@ -33,7 +33,9 @@ export class Buckets {
   same(other: Buckets, bucket: number): boolean {
     const [one, two] = [this.#sums, other.#sums];
     return (
-      this.count(bucket) === other.count(bucket) && one[0][bucket] === two[0][bucket] && one[1][bucket] === two[1][bucket]
+      this.count(bucket) === other.count(bucket) &&
+      one[0][bucket] === two[0][bucket] &&
+      one[1][bucket] === two[1][bucket]
     );
   }
 }

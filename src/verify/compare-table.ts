@@ -29,7 +29,8 @@ export async function compareTable(match: TableMatch, options: CompareOptions): 
   const rows: Record<string, number> = {};
   if (sides.length > 0) {
     const size = bucketsFor(Math.max(...(await Promise.all(sides.map(estimate)))));
-    const onRows = (node: string, read: number, total: number) => options.onProgress({ kind: "read", node, schema, name, rows: read, total });
+    const onRows = (node: string, read: number, total: number) =>
+      options.onProgress({ kind: "read", node, schema, name, rows: read, total });
     const sums = await Promise.all(sides.map((side) => sumTable(side, size, { rangeRows: options.rangeRows, onRows })));
     for (const [i, { node }] of sides.entries()) rows[node.name] = sums[i]?.rows ?? 0;
     const aliases = new Set<string>();

@@ -71,14 +71,25 @@ function columnDifferences(having: Having): SchemaDifference[] {
     const has = ({ table }: Having[number]) => table.columns.some((column) => column.name === what);
     const present = having.filter(has);
     if (present.length === having.length) return [];
-    const generated = present.every(({ table }) => table.columns.some((column) => column.name === what && column.generated));
+    const generated = present.every(({ table }) =>
+      table.columns.some((column) => column.name === what && column.generated),
+    );
     const absent = having.filter((one) => !has(one));
-    return [{ kind: "column", what, present: present.map(({ node }) => node.name), absent: absent.map(({ node }) => node.name), generated }];
+    return [
+      {
+        kind: "column",
+        what,
+        present: present.map(({ node }) => node.name),
+        absent: absent.map(({ node }) => node.name),
+        generated,
+      },
+    ];
   });
 }
 
 function withSpec(having: Having, portable: boolean): Side[] {
-  const typesOf = (name: string) => having.map(({ table }) => table.columns.find((column) => column.name === name)?.type);
+  const typesOf = (name: string) =>
+    having.map(({ table }) => table.columns.find((column) => column.name === name)?.type);
   const columns = (having[0]?.table.columns ?? [])
     .map(({ name }) => name)
     .filter((name) => typesOf(name).every((type) => type !== undefined))

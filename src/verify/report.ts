@@ -90,6 +90,13 @@ export interface VerifyReport {
 
 /** Shown while verify works. */
 export type VerifyEvent =
-  | { readonly kind: "read"; readonly node: string; readonly schema: string; readonly name: string; readonly rows: number; readonly total: number }
+  | {
+      readonly kind: "read";
+      readonly node: string;
+      readonly schema: string;
+      readonly name: string;
+      readonly rows: number;
+      readonly total: number;
+    }
   | { readonly kind: "settle"; readonly schema: string; readonly name: string; readonly keys: number }
   | { readonly kind: "table"; readonly table: TableVerifyReport };

@@ -38,7 +38,12 @@ export async function sumTable(side: Side, size: number, options: ScanOptions): 
 }
 
 /** Hashes by key (JSON) of the rows that lie in some buckets. */
-export async function hashesOf(side: Side, size: number, wanted: readonly number[], rangeRows: number): Promise<Map<string, string>> {
+export async function hashesOf(
+  side: Side,
+  size: number,
+  wanted: readonly number[],
+  rangeRows: number,
+): Promise<Map<string, string>> {
   const bits = new Array<string>(size).fill("0");
   for (const bucket of wanted) bits[bucket] = "1";
   const mask = bits.join("");
@@ -70,10 +75,14 @@ async function eachPiece(
     }
   }
   const table = `${side.table.schema}.${side.table.name}`;
-  throw new TandemError("serialization", `node ${side.node.name}: table ${table} was rewritten again and again while it was read`, {
-    node: side.node.name,
-    table,
-  });
+  throw new TandemError(
+    "serialization",
+    `node ${side.node.name}: table ${table} was rewritten again and again while it was read`,
+    {
+      node: side.node.name,
+      table,
+    },
+  );
 }
 
 /** The last piece has no end: what is appended meanwhile belongs to it. */

@@ -119,16 +119,29 @@ export class Settler {
     links: readonly (readonly VerifyLink[])[],
   ): Undecided {
     if (before === null || looks.some((look, i) => !sameLook(look, before[i]))) return moving;
-    return parkedState(looks, sides) ?? linkState(sides, links) ?? this.#waiting(looks, sides) ?? { reason: "diverged", detail: "", final: true };
+    return (
+      parkedState(looks, sides) ??
+      linkState(sides, links) ??
+      this.#waiting(looks, sides) ?? { reason: "diverged", detail: "", final: true }
+    );
   }
 
   #waiting(looks: readonly Look[], sides: readonly Side[]): Undecided | null {
-    const waits = looks.flatMap(({ pending }, i) => pending.map((target) => `${target} has not applied the change of ${sides[i]?.node.name} yet`));
+    const waits = looks.flatMap(({ pending }, i) =>
+      pending.map((target) => `${target} has not applied the change of ${sides[i]?.node.name} yet`),
+    );
     if (waits.length > 0) return { reason: "pending", detail: waits.join("; "), final: false };
-    const away = looks.find(({ receivedFrom }) => receivedFrom !== null && this.#options.unreachable.includes(receivedFrom));
-    if (away) return { reason: "pending", detail: `it came from ${away.receivedFrom}, which cannot be reached`, final: true };
+    const away = looks.find(
+      ({ receivedFrom }) => receivedFrom !== null && this.#options.unreachable.includes(receivedFrom),
+    );
+    if (away)
+      return { reason: "pending", detail: `it came from ${away.receivedFrom}, which cannot be reached`, final: true };
     if (!this.#options.blind) return null;
-    return { reason: "pending", detail: `it may be at ${this.#options.unreachable.join(", ")}, which cannot be reached`, final: true };
+    return {
+      reason: "pending",
+      detail: `it may be at ${this.#options.unreachable.join(", ")}, which cannot be reached`,
+      final: true,
+    };
   }
 }
 
@@ -176,13 +189,17 @@ function sameLook(one: Look, other: Look | undefined): boolean {
 function parkedState(looks: readonly Look[], sides: readonly Side[]): Undecided | null {
   const parked = looks.flatMap(({ parked: list }, i) => list.map((one) => ({ ...one, node: sides[i]?.node.name })));
   if (parked.length === 0) return null;
-  const detail = parked.map(({ source, node, reason }) => `${node} could not apply the change from ${source}: ${reason}`).join("; ");
+  const detail = parked
+    .map(({ source, node, reason }) => `${node} could not apply the change from ${source}: ${reason}`)
+    .join("; ");
   return { reason: "parked", detail, final: parked.some(({ kind }) => !passing.includes(kind)) };
 }
 
 function linkState(sides: readonly Side[], links: readonly (readonly VerifyLink[])[]): Undecided | null {
   const names = sides.map(({ node }) => node.name);
-  const all = links.flatMap((list, i) => list.map((link) => ({ ...link, target: names[i] }))).filter(({ source }) => names.includes(source));
+  const all = links
+    .flatMap((list, i) => list.map((link) => ({ ...link, target: names[i] })))
+    .filter(({ source }) => names.includes(source));
   const held = all.filter(({ state }) => state === "held");
   if (held.length > 0) {
     const detail = held.map(({ source, target, reason }) => `${source} → ${target}: ${reason}`).join("; ");
@@ -190,7 +207,10 @@ function linkState(sides: readonly Side[], links: readonly (readonly VerifyLink[
   }
   const copying = all.filter(({ state, position }) => state === "new" || state === "copy" || position === null);
   if (copying.length === 0) return null;
-  const detail = copying.map(({ source, target, reason }) => `the first copy from ${source} to ${target} is not done${reason === null ? "" : ` (${reason})`}`);
+  const detail = copying.map(
+    ({ source, target, reason }) =>
+      `the first copy from ${source} to ${target} is not done${reason === null ? "" : ` (${reason})`}`,
+  );
   return { reason: "pending", detail: detail.join("; "), final: true };
 }
 

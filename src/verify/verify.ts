@@ -74,20 +74,29 @@ export async function verify(config: Config, options: VerifyOptions = {}): Promi
   }
 }
 
-async function openAll(nodes: readonly VerifyNode[]): Promise<{ reachable: VerifyNode[]; unreachable: UnreachableNode[] }> {
+async function openAll(
+  nodes: readonly VerifyNode[],
+): Promise<{ reachable: VerifyNode[]; unreachable: UnreachableNode[] }> {
   const opened = await Promise.allSettled(nodes.map((node) => node.open()));
-  const failures = opened.flatMap((one, i) => (one.status === "rejected" ? [{ node: nodes[i]?.name ?? "", error: one.reason as unknown }] : []));
+  const failures = opened.flatMap((one, i) =>
+    one.status === "rejected" ? [{ node: nodes[i]?.name ?? "", error: one.reason as unknown }] : [],
+  );
   const serious = failures.find(({ error }) => !(error instanceof TandemError && awayCodes.includes(error.code)));
   if (serious) throw serious.error;
   const reachable = nodes.filter((_, i) => opened[i]?.status === "fulfilled");
   if (reachable.length < 2 && failures[0]) throw failures[0].error;
-  const unreachable = failures.map(({ node, error }) => ({ node, error: error instanceof Error ? error.message : String(error) }));
+  const unreachable = failures.map(({ node, error }) => ({
+    node,
+    error: error instanceof Error ? error.message : String(error),
+  }));
   return { reachable, unreachable };
 }
 
 /** Whether any two of the nodes have a link of their own. */
 function allLinked({ links }: Config, nodes: readonly VerifyNode[]): boolean {
-  return nodes.every((a) => nodes.every((b) => a === b || links.some(({ source, target }) => source === a.name && target === b.name)));
+  return nodes.every((a) =>
+    nodes.every((b) => a === b || links.some(({ source, target }) => source === a.name && target === b.name)),
+  );
 }
 
 async function see(node: VerifyNode, config: Config): Promise<SeenNode> {
@@ -95,7 +104,10 @@ async function see(node: VerifyNode, config: Config): Promise<SeenNode> {
   const reasons = new Map<string, string>();
   for (const row of await node.catalog(selectionQuery(config))) {
     if (row.tracked === "t" && row.decision !== "gone") continue;
-    reasons.set(tableId(row.schema_name ?? "", row.table_name ?? ""), row.reason ?? 'is not tracked yet: run "tandem migrate"');
+    reasons.set(
+      tableId(row.schema_name ?? "", row.table_name ?? ""),
+      row.reason ?? 'is not tracked yet: run "tandem migrate"',
+    );
   }
   return { node, overview, reasons };
 }
@@ -103,7 +115,13 @@ async function see(node: VerifyNode, config: Config): Promise<SeenNode> {
 /** undefined_column, undefined_table, no_data_found: the table was changed, dropped or taken out of tracking meanwhile. */
 const changedStates = ["42703", "42P01", "P0002", "42P13", "42883"];
 
-async function compareNow(seen: readonly SeenNode[], config: Config, schema: string, name: string, options: CompareOptions): Promise<TableVerifyReport> {
+async function compareNow(
+  seen: readonly SeenNode[],
+  config: Config,
+  schema: string,
+  name: string,
+  options: CompareOptions,
+): Promise<TableVerifyReport> {
   let now = seen;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -119,7 +137,10 @@ function asPattern(table: string): string {
   return /^("(?:[^"]|"")+"|[^".\s]+)$/.test(table.trim()) ? `public.${table.trim()}` : table;
 }
 
-function chosen<T extends { schema: string; name: string }>(tables: readonly T[], patterns: readonly string[] | undefined): readonly T[] {
+function chosen<T extends { schema: string; name: string }>(
+  tables: readonly T[],
+  patterns: readonly string[] | undefined,
+): readonly T[] {
   if (patterns === undefined) return tables;
   const fits = (pattern: string, { schema, name }: T) => matchesTable(asPattern(pattern), schema, name);
   const idle = patterns.find((pattern) => !tables.some((table) => fits(pattern, table)));
@@ -127,7 +148,11 @@ function chosen<T extends { schema: string; name: string }>(tables: readonly T[]
   return tables.filter((table) => patterns.some((pattern) => fits(pattern, table)));
 }
 
-function untrackedTables(seen: readonly SeenNode[], compared: readonly TableVerifyReport[], patterns: readonly string[] | undefined): UntrackedTable[] {
+function untrackedTables(
+  seen: readonly SeenNode[],
+  compared: readonly TableVerifyReport[],
+  patterns: readonly string[] | undefined,
+): UntrackedTable[] {
   if (patterns !== undefined) return [];
   const known = new Set(compared.map(({ schema, name }) => tableId(schema, name)));
   return seen.flatMap(({ node, reasons }) =>
@@ -155,6 +180,12 @@ function reportOf(
     identical: equal === tables.length && head.unreachable.length === 0,
     ...head,
     tables,
-    totals: { tables: tables.length, equal, rows, differing: tables.reduce((sum, table) => sum + table.differing, 0), reasons },
+    totals: {
+      tables: tables.length,
+      equal,
+      rows,
+      differing: tables.reduce((sum, table) => sum + table.differing, 0),
+      reasons,
+    },
   };
 }

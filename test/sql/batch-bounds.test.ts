@@ -6,11 +6,20 @@ import { type Random, seeded, seeds } from "../support/seed.ts";
 import { BatchReader } from "./batch-reader.ts";
 import { type Captured, capturedNode } from "./capture-log.ts";
 
-async function prepared(): Promise<Captured & { reader: BatchReader }> {
+interface Prepared extends Captured {
+  reader: BatchReader;
+  /** Each statement in a transaction of its own. */
+  each(...statements: string[]): Promise<void>;
+}
+
+async function prepared(): Promise<Prepared> {
   const node = await capturedNode(["external"]);
   await node.run("create table t (id bigint primary key, v text); create table u (id bigint primary key, v text)");
   await node.track("t", "u");
-  return { ...node, reader: new BatchReader(await openClient(node.node.superUrl)) };
+  const each = async (...statements: string[]) => {
+    for (const statement of statements) await node.run(statement);
+  };
+  return { ...node, each, reader: new BatchReader(await openClient(node.node.superUrl)) };
 }
 
 type Moment = "before from" | "between" | "after to";
@@ -96,39 +105,46 @@ describe("C1 a backlog is cut between transactions, never within one", () => {
   });
 
   test("C1 C4 one transaction over several tables counts as a whole and is not cut between them", async () => {
-    const { run, reader } = await prepared();
+    const { each, reader } = await prepared();
     await reader.next();
-    await run("begin; insert into t select generate_series(1, 3); insert into u select generate_series(1, 3); commit; insert into t values (100); begin; insert into u values (100); insert into t values (101); commit; insert into u values (102)");
+    await each("insert into t select generate_series(1, 3); insert into u select generate_series(1, 3)", "insert into t values (100)");
+    await each("insert into u values (100); insert into t values (101)", "insert into u values (102)");
     expect(await sizes(reader, 4)).toEqual([6, 4]);
-    await run("update t set v = 'x' where id = 100; update u set v = 'x' where id = 100; update t set v = 'y' where id = 100");
+    const updates = ["update t set v = 'x' where id = 100", "update u set v = 'x' where id = 100", "update t set v = 'y' where id = 100"];
+    await each(...updates);
     expect(await sizes(reader, 1)).toEqual([1, 1, 1]);
-    await run("update t set v = 'x' where id = 100; update u set v = 'x' where id = 100");
-    expect(await sizes(reader, 2)).toEqual([2]);
+    await each(...updates);
+    expect(await sizes(reader, 2)).toEqual([2, 1]);
+    await each(...updates);
+    expect(await sizes(reader, 3)).toEqual([3]);
   });
 
   test("C1 C4 among those that were open at from: whole transactions, oldest id first, whatever their order in the log", async () => {
-    const { node, reader } = await prepared();
+    const { node, each, reader } = await prepared();
     const writers = await Promise.all(Array.from({ length: 6 }, () => openClient(node.superUrl)));
     for (const [i, client] of writers.entries()) await client.query(`begin; insert into t values (${i * 1000})`);
+    // a snapshot lists those in progress only below the last id that has finished
+    await each("insert into t values (8000)");
     await reader.next();
+    expect(reader.position.split(":")[2]!.split(",")).toHaveLength(6);
     // the later the id the sooner the rows; 3 has many more than the limit, 5 stays open
     for (const [i, client] of [...writers.entries()].reverse()) await client.query(`insert into ${i % 2 ? "t" : "u"} select generate_series(${i * 1000 + 1}, ${i * 1000 + (i === 3 ? 50 : i)})`);
     for (const client of writers.slice(0, 5)) await client.query("commit");
-    const later = await openClient(node.superUrl);
-    await later.query("insert into t values (9001); insert into t values (9002)");
-    const entries = (await reader.drain(6)).map((batch) => batch.entries.length);
-    expect(entries).toEqual([6, 51, 5, 2].reduce<number[]>((list, n) => [...list, n], []));
+    await each("insert into t values (9001)", "insert into t values (9002)");
+    // 0 (1 + 1, for 0 to 1 gives one row less), 1 and 2; 3 alone; 4 with the first of those behind; the last
+    expect(await sizes(reader, 6)).toEqual([6, 51, 6, 1]);
     await writers[5]!.query("commit");
     expect((await reader.drain(6)).map((batch) => batch.entries.length)).toEqual([6]);
   });
 
   test("C1 a limit spent on those that were open at from still moves on by one transaction behind it", async () => {
-    const { node, run, reader } = await prepared();
+    const { node, each, reader } = await prepared();
     const open = await openClient(node.superUrl);
     await open.query("begin; insert into t values (1), (2), (3)");
+    await each("insert into t values (8000)");
     await reader.next();
     await open.query("commit");
-    await run("insert into t values (4); insert into t values (5); insert into t values (6)");
+    await each("insert into t values (4)", "insert into t values (5)", "insert into t values (6)");
     expect(await sizes(reader, 3)).toEqual([4, 2]);
   });
 

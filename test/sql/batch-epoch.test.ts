@@ -29,7 +29,8 @@ test("C1 H2 batches go on when the transaction counter passes 2^32", async ({ sk
   const first = new BatchReader(before);
   await before.query("insert into t values (1, 'a')");
   await first.next();
-  await before.query("insert into t values (2, 'b'); update t set v = 'b' where id = 1");
+  await before.query("insert into t values (2, 'b')");
+  await before.query("update t set v = 'b' where id = 1");
   await before.end();
 
   const user = serverUser();

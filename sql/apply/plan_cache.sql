@@ -1,0 +1,107 @@
+-- Plans are made of catalog look-ups that cost more than applying a row: they are kept while the catalogs stay as they are.
+
+-- tandem.make_plans(p_peer_id, p_tables, p_replica) -> jsonb
+-- The plans for [{"id", "columns", "as_text", "known"}], each with what the catalogs say beside it (see plan_catalog).
+create or replace function tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) returns jsonb
+language plpgsql as $$
+declare
+  e jsonb;
+  v_columns text[];
+  v_mark text;
+  v_plan jsonb;
+  v_plans jsonb := '[]';
+begin
+  for e in select x.e from jsonb_array_elements(p_tables) with ordinality x (e, i) order by x.i loop
+    v_columns := array(select jsonb_array_elements_text(e -> 'columns'));
+    v_mark := tandem.catalog_mark((e ->> 'id')::integer);
+    select p.plan into v_plan from tandem.plan p
+    where (p.peer_id, p.table_id, p.columns, p.as_text, p.replica) = (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica)
+      and p.catalog_mark = v_mark;
+    if not found then
+      v_plan := tandem.apply_plan(p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica);
+      v_plan := v_plan || tandem.plan_catalog(v_plan || e);
+      insert into tandem.plan (peer_id, table_id, columns, as_text, replica, catalog_mark, plan)
+      values (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica, v_mark, v_plan)
+      on conflict (peer_id, table_id, columns, as_text, replica) do update set catalog_mark = excluded.catalog_mark, plan = excluded.plan;
+    end if;
+    v_plans := v_plans || jsonb_build_array(e || v_plan);
+  end loop;
+  return v_plans;
+end $$;
+comment on function tandem.make_plans(integer, jsonb, boolean) is 'Plans for the tables of a batch.';
+
+-- tandem.catalog_mark(p_table_id) -> text
+-- Changes whenever something in the catalogs does that a plan is made of: the table, its columns, defaults, indexes, constraints
+-- (its own and those that refer to it), triggers, partitions; the set of tracked tables; the installed SQL.
+create or replace function tandem.catalog_mark(p_table_id integer) returns text
+language sql stable as $$
+  select md5(concat_ws(' ',
+    t.xmin, (select c.xmin from pg_class c where c.oid = t.relid),
+    (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = t.relid and a.attnum > 0),
+    (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
+    (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
+    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
+    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
+    (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
+    case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
+      where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
+    (select string_agg(o.xmin::text, ',' order by o.table_id) from tandem.tracked_table o),
+    (select max(f.installed_at) from tandem.sql_file f)))
+  from tandem.tracked_table t where t.table_id = p_table_id
+$$;
+comment on function tandem.catalog_mark(integer) is 'Fingerprint of the catalogs a plan is made of.';
+
+-- tandem.plan_catalog(p_plan) -> jsonb
+-- What the catalogs say of a table, for the plan: its foreign keys, those that refer to it, parents of staged rows, unique
+-- indexes beside the key, deferrable unique constraints, sequences.
+create or replace function tandem.plan_catalog(p_plan jsonb) returns jsonb
+language sql stable as $$
+  select jsonb_build_object(
+    'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
+    'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
+    'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),
+    'uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
+      from tandem.unique_matches(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u),
+    'sequences', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from tandem.sequences_of(x.id) s))
+  from (select (p_plan ->> 'id')::integer as id) x
+$$;
+comment on function tandem.plan_catalog(jsonb) is 'What the catalogs say of a table.';
+
+-- The same again as rows, from a plan.
+create or replace function tandem.plan_foreign_keys(p_plan jsonb)
+returns table (name text, parent_oid oid, parent text, parent_is_t text, t_not_null text, t_columns text)
+language sql immutable as $$
+  select * from jsonb_to_recordset(p_plan -> 'foreign_keys')
+    as x (name text, parent_oid oid, parent text, parent_is_t text, t_not_null text, t_columns text)
+$$;
+comment on function tandem.plan_foreign_keys(jsonb) is 'Foreign keys, from a plan.';
+
+create or replace function tandem.plan_references(p_plan jsonb)
+returns table (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+language sql immutable as $$
+  select * from jsonb_to_recordset(p_plan -> 'references')
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+$$;
+comment on function tandem.plan_references(jsonb) is 'Foreign keys that refer to the table, from a plan.';
+
+create or replace function tandem.plan_parents(p_plan jsonb)
+returns table (parent_id integer, parent text, parent_is_s text, staged_values text[])
+language sql immutable as $$
+  select * from jsonb_to_recordset(p_plan -> 'parents') as x (parent_id integer, parent text, parent_is_s text, staged_values text[])
+$$;
+comment on function tandem.plan_parents(jsonb) is 'Parents of staged rows, from a plan.';
+
+create or replace function tandem.plan_uniques(p_plan jsonb)
+returns table (index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
+language sql immutable as $$
+  select * from jsonb_to_recordset(p_plan -> 'uniques')
+    as x (index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
+$$;
+comment on function tandem.plan_uniques(jsonb) is 'Unique indexes beside the key, from a plan.';
+
+create or replace function tandem.plan_sequences(p_plan jsonb)
+returns table (column_name text, sequence regclass, increment bigint)
+language sql immutable as $$
+  select * from jsonb_to_recordset(p_plan -> 'sequences') as x (column_name text, sequence regclass, increment bigint)
+$$;
+comment on function tandem.plan_sequences(jsonb) is 'Sequences of the table''s columns, from a plan.';
