@@ -14,9 +14,19 @@ begin
   for v_round in 1..5 loop
     v_locked := 0;
     foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
-      execute format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
-        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip)
-      into v_existing;
+      v_statement := format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip);
+      if v_skip <> '' then
+        execute v_statement into v_existing;
+      else
+        begin
+          execute v_statement into v_existing;
+        exception when lock_not_available then
+          -- Waited in vain: from here on as if it were not alone, so that it is parked once more.
+          v_skip := 'skip locked';
+          v_existing := 0;
+        end;
+      end if;
       v_locked := v_locked + v_existing;
     end loop;
     execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')

@@ -15,7 +15,7 @@ comment on function tandem.between(pg_snapshot, pg_snapshot) is 'Condition for t
 -- A snapshot with these parts; xmin is lowered or raised to what the rest demands.
 create or replace function tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) returns pg_snapshot
 language sql immutable as $$
-  select format('%s:%s:%s', coalesce(min(x), p_xmax), p_xmax, string_agg(x::text, ',' order by x))::pg_snapshot
+  select format('%s:%s:%s', coalesce((array_agg(x order by x))[1], p_xmax), p_xmax, string_agg(x::text, ',' order by x))::pg_snapshot
   from unnest(p_xip) x where x < p_xmax
 $$;
 comment on function tandem.snapshot_of(xid8, xid8[]) is 'A snapshot of given parts.';
@@ -61,7 +61,8 @@ begin
     return query select v_now, false;
     return;
   end if;
-  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) limit $2 + 1)', l), ' union all ')
+  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
+  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) order by xid limit $2 + 1)', l), ' union all ')
   into v_counts from unnest(v_logs) l;
   execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
       select coalesce((select sum(n) from e), 0)::bigint, array(select xid from s where upto <= $2 or upto = n order by xid)', v_counts)
@@ -70,11 +71,10 @@ begin
     return query select tandem.snapshot_of(v_xmax, array(select x from unnest(v_xip) x where x <> all (v_taken))), true;
     return;
   end if;
-  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
   select string_agg(format('(select xid from tandem_log.%I where xid >= $1 order by xid limit $2 + 1)', l), ' union all ')
   into v_counts from unnest(v_logs) l;
   execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
-      select case when (select sum(n) from e) > $2 then (max(xid)::text::numeric + 1)::text::xid8 end from s where upto <= $2 or upto = n', v_counts)
+      select (xid::text::numeric + 1)::text::xid8 from s where (upto <= $2 or upto = n) and (select sum(n) from e) > $2 order by xid desc limit 1', v_counts)
   into v_cut using v_xmax, greatest(p_limit - v_old, 0);
   if v_cut is null or v_cut >= pg_snapshot_xmax(v_now) then
     return query select v_now, false;

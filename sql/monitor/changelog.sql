@@ -38,57 +38,55 @@ $$;
 comment on function tandem.forwarded_by_other(integer, integer) is 'Whether a peer gets something from its source directly.';
 
 -- tandem.make_changelog_view(p_table_id) -> void
--- tandem.<table>_changelog: op, the key under its own names, changed_at, origin, synced. A key column that is named as one of
--- these gets "key_" in front.
+-- tandem.<table>_changelog: op, the key under its own names, changed_at, origin, synced (every peer has acknowledged it, and none has
+-- its key parked). A key column that is named as one of these gets "key_" in front, as often as it takes.
 create or replace function tandem.make_changelog_view(p_table_id integer) returns void
 language plpgsql as $$
 declare
   t tandem.tracked_table;
+  v_names text[];
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   if to_regclass(format('tandem.%I', t.changelog_view)) is not null then
     return;
   end if;
+  v_names := t.key_columns;
+  for i in 1..cardinality(v_names) loop
+    while v_names[i] in ('op', 'changed_at', 'origin', 'synced') or v_names[i] = any (v_names[:i - 1] || v_names[i + 1:]) loop
+      v_names[i] := 'key_' || v_names[i];
+    end loop;
+  end loop;
   execute format('create view tandem.%I as select l.op::text as op, %s, l.stamp as changed_at, l.origin,'
-    ' tandem.synced(l.xid, l.received_from) as synced from tandem_log.%I l',
+    ' tandem.synced(l.xid, l.received_from) and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
+    ' where p.configured and k.schema_name = %L and k.table_name = %L and k.key = array[%s]) as synced from tandem_log.%I l',
     t.changelog_view,
-    (select string_agg(format('l.k%s as %I', u.i,
-       case when u.name in ('op', 'changed_at', 'origin', 'synced') then 'key_' || u.name else u.name end), ', ' order by u.i)
-     from unnest(t.key_columns) with ordinality u (name, i)),
+    (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
+    t.schema_name, t.table_name,
+    (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(v_names))) u),
     t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
     format('Captured changes of %I.%I; what waits: … where not synced.', t.schema_name, t.table_name));
 end $$;
 comment on function tandem.make_changelog_view(integer) is 'Makes the view of a table''s change log.';
 
--- tandem.entries(p_schema, p_table) -> rows
--- All entries of one table's log, whatever its key: key as text[].
-create or replace function tandem.entries(p_schema text, p_table text)
-returns table (key text[], op text, stamp timestamptz, origin text, received_from integer, xid xid8)
-language plpgsql stable as $$
-declare
-  t tandem.tracked_table;
-begin
-  select * into t from tandem.tracked_table where schema_name = p_schema and table_name = p_table;
-  if not found then
-    raise exception 'table %.% is not tracked', quote_ident(p_schema), quote_ident(p_table) using errcode = 'TD010';
-  end if;
-  return query execute format('select array[%s], l.op::text, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l',
-    (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name);
-end $$;
-comment on function tandem.entries(text, text) is 'Entries of one change log.';
-
 -- tandem.history(p_table, p_key) -> rows, newest first
 -- What happened to one row: tandem.history('perfis', '42'), tandem.history('crm.perfis', '{42,pt}'). The key is compared as text.
 create or replace function tandem.history(p_table text, p_key text)
 returns table (changed_at timestamptz, op text, origin text, received_from text, synced boolean)
-language sql stable as $$
-  select e.stamp, e.op, e.origin, p.name, tandem.synced(e.xid, e.received_from)
-  from tandem.tracked_table t
-  cross join lateral tandem.entries(t.schema_name, t.table_name) e
-  left join tandem.peer p on p.peer_id = e.received_from
-  where (t.schema_name || '.' || t.table_name = p_table or (t.schema_name = 'public' and t.table_name = p_table))
-    and tandem.key_text(e.key) = p_key
-  order by e.stamp desc, e.origin desc
-$$;
+language plpgsql stable as $$
+declare
+  t tandem.tracked_table;
+begin
+  for t in
+    select x.* from tandem.tracked_table x
+    where x.schema_name || '.' || x.table_name = p_table or (x.schema_name = 'public' and x.table_name = p_table)
+    order by x.table_id
+  loop
+    return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
+      from tandem_log.%I l left join tandem.peer p on p.peer_id = l.received_from
+      where tandem.key_text(array[%s]) = $1 order by l.stamp desc, l.origin desc',
+      t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
+    using p_key;
+  end loop;
+end $$;
 comment on function tandem.history(text, text) is 'The entries of one row, newest first.';

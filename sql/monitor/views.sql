@@ -1,6 +1,6 @@
 -- Views for people and dashboards. They show; nothing decides by them.
 
--- tandem.image(p_columns, p_values) -> text: "id = 42, name = Ana"; null when the row was gone.
+-- tandem.image(p_columns, p_values) -> text: id = '42', name = 'Ana', note = null; null when the row was gone.
 create or replace function tandem.image(p_columns text[], p_values text[]) returns text
 language sql immutable as $$
   select string_agg(format('%I = %s', u.c, coalesce(quote_literal(u.v), 'null')), ', ' order by u.i)
@@ -8,13 +8,15 @@ language sql immutable as $$
 $$;
 comment on function tandem.image(text[], text[]) is 'An image for people to read.';
 
--- tandem.unsynced(p_peer_id): entries a peer has not acknowledged, over all tracked tables, by the log's index on xid.
+-- tandem.unsynced(p_peer_id): entries that a peer has not acknowledged and is sent from here, over all tracked tables, by the log's
+-- index on xid.
 create or replace function tandem.unsynced(p_peer_id integer)
 returns table (schema_name text, table_name text, op text, key text[], stamp timestamptz, origin text)
 language plpgsql stable as $$
 declare
   t tandem.tracked_table;
   v_from pg_snapshot;
+  v_skip integer[] := tandem.not_forwarded(p_peer_id);
 begin
   select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
   v_from := coalesce(v_from, '1:1:'::pg_snapshot);
@@ -22,10 +24,10 @@ begin
     return query execute format(
       'select %L::text, %L::text, l.op::text, array[%s], l.stamp, l.origin from tandem_log.%I l
        where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
-         and l.received_from is distinct from $2 and not tandem.forwarded_by_other(l.received_from, $2)',
+         and (l.received_from is null or l.received_from <> all ($2))',
       t.schema_name, t.table_name,
       (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
-    using v_from, p_peer_id;
+    using v_from, v_skip;
   end loop;
 end $$;
 comment on function tandem.unsynced(integer) is 'Entries that a peer has not acknowledged.';
@@ -70,15 +72,16 @@ comment on view tandem.nodes is 'This node and its peers.';
 
 create or replace view tandem.status as
 select p.name as peer,
-  (select count(*) from tandem.unsynced(p.peer_id)) as pending,
-  (select min(u.stamp) from tandem.unsynced(p.peer_id) u) as oldest_pending,
+  u.pending, u.oldest_pending,
   (select count(*) from tandem.parked_change c where c.peer_id = p.peer_id) as parked,
   (select count(*) from tandem.conflict c where c.peer_id = p.peer_id and c.detected_at > now() - interval '24 hours') as conflicts_24h,
   (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id and b.state = 'copy') as tables_copying,
   (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id and b.state = 'held') as tables_held,
   i.position is not null as met, i.applied_at, i.caught_up_at, o.acknowledged_at, i.rows_applied, i.batches_cut, i.clock_skew,
-  i.last_error, i.last_error_at
+  i.last_error, i.last_error_at,
+  (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id) as parked_there
 from tandem.peer p
+cross join lateral (select count(*) as pending, min(x.stamp) as oldest_pending from tandem.unsynced(p.peer_id) x) u
 left join tandem.inbound i using (peer_id)
 left join tandem.outbound o using (peer_id)
 where p.configured;

@@ -1,5 +1,7 @@
 import type { Command } from "./command.ts";
 import { conflicts } from "./conflicts.ts";
+import { demo } from "./demo.ts";
+import { doctor } from "./doctor.ts";
 import { init } from "./init.ts";
 import { migrate } from "./migrate.ts";
 import { parked } from "./parked.ts";
@@ -7,6 +9,21 @@ import { pending } from "./pending.ts";
 import { run } from "./run.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
+import { uninstall } from "./uninstall.ts";
+import { verify } from "./verify.ts";
 
 /** All commands, in the order of `tandem --help`. */
-export const commands: readonly Command[] = [init, migrate, sync, run, status, pending, conflicts, parked];
+export const commands: readonly Command[] = [
+  demo,
+  init,
+  migrate,
+  sync,
+  run,
+  status,
+  pending,
+  conflicts,
+  parked,
+  verify,
+  doctor,
+  uninstall,
+];

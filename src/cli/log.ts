@@ -21,7 +21,9 @@ export function makeLogger(stderr: NodeJS.WriteStream, env: NodeJS.ProcessEnv): 
 function readable(line: string, on: boolean): string {
   const { level, time, msg, source, target, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const link = source === undefined ? "" : `${source} → ${target}: `;
-  const rest = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const rest = Object.entries(fields).map(
+    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   const text = printable([`${String(time).slice(11, 19)}  ${link}${msg}`, ...rest].join("  "));
   const colour = colours[level as keyof typeof colours];
   return colour ? paint(colour, text, on) : text;

@@ -1,8 +1,5 @@
 import { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
-import { emitMigration } from "../install/emit.ts";
-import { migrate as install } from "../install/migrate.ts";
-import { migrationScript } from "../install/script.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
 import { describeMigration, migrationLine } from "./migrate-text.ts";
 
@@ -24,6 +21,8 @@ export const migrate = defineCommand({
     if (sql) return await printScript(config, node, session);
     if (emit !== undefined) return await writeMigration(config, node, emit, session);
     const { signal, stderr, env } = session;
+    // Imported when needed: node-pg-migrate alone takes longer to load than most commands to work.
+    const { migrate: install } = await import("../install/migrate.ts");
     const report = await install(config, {
       node,
       signal,
@@ -50,6 +49,7 @@ function onlyNode(config: Config, node: string | undefined): string {
 
 async function printScript(config: Config, node: string | undefined, { answer }: Session): Promise<ExitCode> {
   const name = onlyNode(config, node);
+  const { migrationScript } = await import("../install/script.ts");
   const script = await migrationScript(config, name);
   answer({ node: name, script }, script);
   return 0;
@@ -62,6 +62,7 @@ async function writeMigration(
   { answer }: Session,
 ): Promise<ExitCode> {
   const name = onlyNode(config, node);
+  const { emitMigration } = await import("../install/emit.ts");
   const file = await emitMigration(config, name, folder);
   answer({ node: name, file }, `${file} is written.`);
   return 0;

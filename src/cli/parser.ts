@@ -1,5 +1,6 @@
 import yargs from "yargs";
 import { TandemError } from "../base/errors.ts";
+import { didYouMean } from "../config/suggest.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands.ts";
 
@@ -28,7 +29,9 @@ export async function parseCommandLine(argv: readonly string[], version: string)
     .demandCommand(1, "name a command")
     .version(version)
     .help()
-    .epilogue("Exit code: 0 well, 1 something a person must look at or work that failed, 2 wrong usage or configuration.")
+    .epilogue(
+      "Exit code: 0 well, 1 something a person must look at or work that failed, 2 wrong usage or configuration.",
+    )
     .fail((message, error) => {
       throw error instanceof TandemError ? error : new TandemError("usage", sentence(message ?? error?.message));
     });
@@ -47,7 +50,9 @@ export async function parseCommandLine(argv: readonly string[], version: string)
   }
   const help = await new Promise<string>((resolve, reject) => {
     // With a callback yargs prints nothing and ends nothing by itself.
-    Promise.resolve(parser.parse([...argv], {}, (error, _, output) => (error ? reject(error) : resolve(output)))).catch(reject);
+    Promise.resolve(parser.parse([...argv], {}, (error, _, output) => (error ? reject(error) : resolve(output)))).catch(
+      reject,
+    );
   });
   return chosen ?? { help };
 }
@@ -61,7 +66,17 @@ function checkValues(args: Readonly<Record<string, unknown>>): true {
   return true;
 }
 
-function sentence(message: string | undefined): string {
-  const [first = ""] = (message ?? "the command line cannot be read").split("\n").slice(-1);
-  return first.charAt(0).toLowerCase() + first.slice(1);
+/** The last line of what yargs says; what it does not know comes with what was probably meant. */
+function sentence(message = "the command line cannot be read"): string {
+  const last = message.split("\n").at(-1) ?? "";
+  const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)$/.exec(last) ?? [];
+  if (unknown === undefined) return last.charAt(0).toLowerCase() + last.slice(1);
+  const names = commands.map(({ usage }) => usage.split(" ")[0] ?? "");
+  const options = commands.flatMap((command) => Object.keys(command.options));
+  return unknown
+    .split(", ")
+    .map(
+      (word) => `unknown argument "${word}"${didYouMean(word, [...names, ...options, ...Object.keys(commonOptions)])}`,
+    )
+    .join("; ");
 }

@@ -1,4 +1,4 @@
-import { type StatusReport, status as askStatus } from "../sidecar/status.ts";
+import { status as askStatus, type StatusReport } from "../sidecar/status.ts";
 import { duration } from "../sidecar/words.ts";
 import { defineCommand } from "./command.ts";
 import { renderTable } from "./table.ts";
@@ -24,7 +24,14 @@ function describe(report: StatusReport, colours: boolean): string {
   }
   const quiet = leftOut.filter(({ problem }) => !problem);
   if (quiet.length > 0) {
-    parts.push("", "Left out:", renderTable(["node", "table", "why"], quiet.map(({ node, table, reason }) => [node, table, reason])));
+    parts.push(
+      "",
+      "Left out:",
+      renderTable(
+        ["node", "table", "why"],
+        quiet.map(({ node, table, reason }) => [node, table, reason]),
+      ),
+    );
   }
   return parts.join("\n");
 }
@@ -40,5 +47,8 @@ function links({ links: all }: StatusReport): string {
     link.conflicts24h,
     link.appliedAt === null ? null : moment(link.appliedAt),
   ]);
-  return renderTable(["link", "pending", "oldest", "parked", "held", "copying", "conflicts 24h", "applied (UTC)"], rows);
+  return renderTable(
+    ["link", "pending", "oldest", "parked", "held", "copying", "conflicts 24h", "applied (UTC)"],
+    rows,
+  );
 }

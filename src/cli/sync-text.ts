@@ -43,7 +43,8 @@ function describeLink(link: LinkOutcome): string {
   for (const { table, reason } of link.held) lines.push(printable(`  held: ${table}: ${reason}`));
   const conflicts = link.report?.conflicts ?? 0;
   if (conflicts > 0) lines.push(`  ${count(conflicts, "conflict")}; \`tandem conflicts\` shows both images`);
-  if (link.parked > 0) lines.push(`  ${count(link.parked, "row")} parked in ${link.target}; \`tandem parked\` shows why`);
+  if (link.parked > 0)
+    lines.push(`  ${count(link.parked, "row")} parked in ${link.target}; \`tandem parked\` shows why`);
   return lines.join("\n");
 }
 

@@ -1,6 +1,9 @@
-import { errorLine } from "../base/errors.ts";
-import { sync as syncAll } from "../sidecar/sync.ts";
-import { defineCommand } from "./command.ts";
+import { errorLine, TandemError } from "../base/errors.ts";
+import type { Config } from "../config/config.ts";
+import { dryRun } from "../sidecar/dry-run.ts";
+import { type SyncOptions, sync as syncAll } from "../sidecar/sync.ts";
+import { defineCommand, type ExitCode, type Session } from "./command.ts";
+import { describeDryRun, dryRunDocument, dryRunWell } from "./dry-run-text.ts";
 import { startProgress } from "./progress.ts";
 import { describeSync, syncDocument } from "./sync-text.ts";
 
@@ -9,25 +12,45 @@ export const sync = defineCommand({
   usage: "sync",
   summary: "bring all nodes to one state, print a report",
   options: {
+    "dry-run": { type: "boolean", describe: "print what would be done, and change no row" },
     wait: { type: "number", requiresArg: true, describe: "seconds to wait for a server that sleeps (20)" },
   },
-  async run({ wait }, session) {
+  async run(args, session) {
+    const { wait } = args;
+    if (wait !== undefined && !(wait >= 0)) throw new TandemError("usage", "--wait must be 0 or more");
     const config = await session.loadConfig();
     const progress = startProgress(session.stderr);
+    const options = {
+      signal: session.signal,
+      onEvent: progress.show,
+      ...(wait !== undefined && { patienceMs: wait * 1000 }),
+    };
     try {
-      const report = await syncAll(config, {
-        signal: session.signal,
-        onEvent: progress.show,
-        patienceMs: wait === undefined ? undefined : wait * 1000,
-      });
-      progress.stop();
-      // Both links of an unreachable node fail with the same words: it is one trouble, and one line.
-      const lines = report.links.flatMap(({ error }) => (error ? [errorLine(error)] : []));
-      for (const line of new Set(lines)) session.stderr.write(`${line}\n`);
-      session.answer(syncDocument(report), describeSync(report));
-      return report.well ? 0 : 1;
+      return await (args["dry-run"] ? preview : carry)(config, options, session, progress.stop);
     } finally {
       progress.stop();
     }
   },
 });
+
+/** Both links of an unreachable node fail with the same words: it is one trouble, and one line. */
+function tellErrors(links: readonly { readonly error: unknown }[], { stderr }: Session): void {
+  const lines = links.flatMap(({ error }) => (error === null ? [] : [errorLine(error)]));
+  for (const line of new Set(lines)) stderr.write(`${line}\n`);
+}
+
+async function carry(config: Config, options: SyncOptions, session: Session, done: () => void): Promise<ExitCode> {
+  const report = await syncAll(config, options);
+  done();
+  tellErrors(report.links, session);
+  session.answer(syncDocument(report), describeSync(report));
+  return report.well ? 0 : 1;
+}
+
+async function preview(config: Config, options: SyncOptions, session: Session, done: () => void): Promise<ExitCode> {
+  const previews = await dryRun(config, options);
+  done();
+  tellErrors(previews, session);
+  session.answer(dryRunDocument(previews), describeDryRun(previews));
+  return dryRunWell(previews) ? 0 : 1;
+}

@@ -17,7 +17,9 @@ export function renderTable(head: readonly string[], rows: readonly (readonly Ce
   const last = head.length - 1;
   const cells = rows.map((row) => row.map((cell, i) => (i === last ? printable(String(cell ?? "–")) : textOf(cell))));
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]?.length ?? 0)));
-  const right = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number" || row[i] === null));
+  const right = head.map(
+    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number" || row[i] === null),
+  );
   const line = (row: readonly string[]) =>
     row
       .map((text, i) => (right[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0)))

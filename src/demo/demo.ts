@@ -79,12 +79,12 @@ async function firstCopy(observer: Observer, say: Say, signal: AbortSignal): Pro
   const start = performance.now();
   for (;;) {
     signal.throwIfAborted();
-    const traffic = await observer.traffic();
-    if (traffic.every(({ met, unfinished }) => met && unfinished === 0)) break;
+    const { done, errors } = await observer.firstCopies();
+    if (done) break;
     if (performance.now() - start > copyDeadlineMs) {
-      throw new TandemError("timed_out", `the first copy did not end: ${traffic.map(({ error }) => error ?? "it is still under way").join("; ")}`);
+      throw new TandemError("timed_out", `the first copy is not done after ${seconds(start)} s: ${errors.join("; ") || "it is slow"}`);
     }
-    await sleep(20);
+    await sleep(50);
   }
   say(`tandem run: the first copy is done, external holds ${await countShop(observer.at("external"))} rows after ${seconds(start)} s.`);
 }
@@ -112,7 +112,7 @@ async function comeToRest(observer: Observer, say: Say, signal: AbortSignal): Pr
       say(`Not at rest after ${seconds(start)} s: ${rest.join("; ")}.`);
       return false;
     }
-    await sleep(20);
+    await sleep(150);
   }
   const conflicts = (await observer.traffic()).map(({ target, conflicts }) => `${conflicts} at ${target}`);
   say(`At rest ${seconds(start)} s later: nothing pending, nothing parked. Conflicts met and decided: ${conflicts.join(", ")}.`);

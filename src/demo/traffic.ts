@@ -31,6 +31,9 @@ interface StatusRow {
 const statusSql = `select pending, parked, conflicts_24h as conflicts, tables_copying + tables_held as unfinished, met,
   rows_applied as applied, last_error as error from tandem.status`;
 
+// what pends is counted from the logs, which is the dear part
+const copySql = "select met and tables_copying + tables_held = 0 as done, last_error as error from tandem.status";
+
 /** A connection to each node, for looking. */
 export class Observer implements AsyncDisposable {
   readonly #connections: Record<NodeName, Connection>;
@@ -53,6 +56,13 @@ export class Observer implements AsyncDisposable {
     const rows = await Promise.all(nodeNames.map((name) => this.at(name).query<StatusRow>(statusSql)));
     const [local, external] = rows.map(([row]) => row!) as [StatusRow, StatusRow];
     return [direction("local", "external", local, external), direction("external", "local", external, local)];
+  }
+
+  /** Whether the first copies are done; what hinders them, if anything does. */
+  async firstCopies(): Promise<{ done: boolean; errors: string[] }> {
+    const rows = await Promise.all(nodeNames.map((name) => this.at(name).query(copySql)));
+    const states = rows.flat();
+    return { done: states.every(({ done }) => done === "t"), errors: states.flatMap(({ error }) => (error ? [error] : [])) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

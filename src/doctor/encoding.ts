@@ -1,3 +1,4 @@
+import { quoteIdent } from "../db/quote.ts";
 import type { Check } from "./check.ts";
 import { netCheck, nodeCheck, type Observation, problem, warning } from "./check.ts";
 
@@ -7,7 +8,7 @@ const versions = nodeCheck("encoding", "", async ({ facts }): Promise<Observatio
   return [
     warning(
       `the locale's data changed (made with ${made}, in use is ${used}): indexes over text may be out of order`,
-      `Run: reindex database "${facts.database}"; alter database "${facts.database}" refresh collation version.`,
+      `Run: reindex database ${quoteIdent(facts.database)}; alter database ${quoteIdent(facts.database)} refresh collation version;`,
     ),
   ];
 });

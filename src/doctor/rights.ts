@@ -1,3 +1,4 @@
+import { quoteIdent } from "../db/quote.ts";
 import { nodeCheck, type Observation, ok, problem } from "./check.ts";
 import { allowed, type DoctorNode } from "./node.ts";
 
@@ -30,7 +31,7 @@ async function schemaRights(node: DoctorNode): Promise<Observation[]> {
   return [
     problem(
       `role ${role} may not create a schema in database ${database}`,
-      `Have the database's owner run: grant create on database "${database}" to "${role}".`,
+      `Have the database's owner run: grant create on database ${quoteIdent(database)} to ${quoteIdent(role)};`,
     ),
   ];
 }
@@ -50,7 +51,7 @@ async function triggerRights(node: DoctorNode): Promise<Observation[]> {
     .map(({ label: table, schema, name }) =>
       problem(
         "the role may not select, insert, update, delete and create triggers here",
-        `Run: grant all on "${schema}"."${name}" to "${node.facts.role}".`,
+        `Run: grant all on ${quoteIdent(schema)}.${quoteIdent(name)} to ${quoteIdent(node.facts.role)};`,
         { table },
       ),
     );
@@ -64,13 +65,13 @@ async function sequenceRights(node: DoctorNode): Promise<Observation[]> {
      join pg_depend p on s.relkind = 'S' and ((p.classid = 'pg_class'::regclass and p.objid = s.oid and p.deptype in ('a', 'i'))
        or (p.refclassid = 'pg_class'::regclass and p.refobjid = s.oid and p.classid = 'pg_attrdef'::regclass))
      left join pg_attrdef d on p.classid = 'pg_attrdef'::regclass and d.oid = p.objid
-     where coalesce(d.adrelid, p.refobjid) = any ($1::oid[]) and not has_sequence_privilege(s.oid, 'update')`,
+     where coalesce(d.adrelid, p.refobjid) = any ($1::oid[]) and case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'update') end`,
     [relids],
   );
   return rows.map(({ sequence }) =>
     problem(
       `the role may not set sequence ${sequence}: inserts would meet numbers that other nodes have used`,
-      `Run: grant all on sequence ${sequence} to "${node.facts.role}".`,
+      `Run: grant all on sequence ${sequence} to ${quoteIdent(node.facts.role)};`,
     ),
   );
 }

@@ -18,7 +18,7 @@ function position(state: SequenceState): Observation[] {
     return [
       problem(
         `the next insert takes ${next} for "${column}" from ${sequence}, but ${furthest} is there already`,
-        `Run: select setval('${sequence.replaceAll("'", "''")}', ${furthest}).`,
+        `Run: select setval('${sequence.replaceAll("'", "''")}', ${furthest});`,
         { table },
       ),
     ];
@@ -57,7 +57,7 @@ function settings({ sequence, table, cache, cycle, increment }: SequenceState): 
     found.push(
       warning(
         `sequence ${sequence} is CYCLE: it comes back to numbers in use`,
-        `Run: alter sequence ${sequence} no cycle.`,
+        `Run: alter sequence ${sequence} no cycle;`,
         { table },
       ),
     );

@@ -1,4 +1,5 @@
 import { type RunnerOption, runner } from "node-pg-migrate";
+import { TandemError } from "../base/errors.ts";
 import type { Connection, ExecResult } from "../db/connection.ts";
 import { migrationsFolder } from "./package-files.ts";
 
@@ -44,8 +45,10 @@ export async function runMigrations(tx: Connection): Promise<string[]> {
     });
     return done.map(({ name }) => name);
   } catch (error) {
-    // The runner wraps and prints errors; what the server said comes first.
-    throw first ?? error;
+    // What the server said comes first. Without it the runner found that its table and the files do not fit together.
+    if (first !== undefined) throw first;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TandemError("install_changed", `node ${tx.node}: ${reason}`, { cause: error, node: tx.node });
   }
 }
 

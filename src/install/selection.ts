@@ -14,7 +14,7 @@ export interface SelectionRow {
   readonly schema_name: string;
   readonly table_name: string;
   readonly decision: Decision;
-  /** Why it is not tracked by default, as tandem.table_candidates has it, or `excluded`, `not_listed`, `missing`. */
+  /** Why it is not tracked by default, as tandem.table_candidates has it, or `excluded`, `not_listed`, `missing`, `no_column`. */
   readonly reason_code: string | null;
   readonly reason: string | null;
   readonly policy: string;
@@ -84,6 +84,8 @@ export function selectionQuery(config: Config): string {
         when exists (select from excluded x where n.schema_name like x.schema_like and n.table_name like x.table_like) then 'excluded'
         when ${config.tables === null ? "false" : "r.position is null"} then 'not_listed'
       end as not_wanted,
+      r.schema_name is not null and r.updated_at is not null and not exists (select from pg_attribute a
+        where a.attrelid = c.relid and a.attname = r.updated_at and not a.attisdropped) as no_column,
       exists (select from pg_class o where o.oid = c.relid and pg_has_role(current_user, o.relowner, 'USAGE')) as owned
     from named n
     left join tandem.table_candidates c on (c.schema_name, c.table_name) = (n.schema_name, n.table_name)
@@ -94,6 +96,7 @@ export function selectionQuery(config: Config): string {
     select s.*, case
       when s.not_wanted is not null then case when s.tracked then 'untrack' else 'left_out' end
       when s.relid is null then case when s.tracked then 'gone' else 'missing' end
+      when s.no_column then 'failed'
       when s.reason_code is null then 'track'
       when s.exact and s.reason_code in ('provider', 'bookkeeping', 'changelog') and s.owned and s.key_columns is not null then 'track'
       when s.exact then 'failed'
@@ -104,12 +107,13 @@ export function selectionQuery(config: Config): string {
   )
   select d.schema_name, d.table_name, d.decision, coalesce(d.policy, 'newest') as policy, d.updated_at, d.tracked,
     case when d.decision = 'track' then null
-      else coalesce(d.not_wanted, d.reason_code, 'missing') end as reason_code,
+      else coalesce(d.not_wanted, case when d.relid is null then 'missing' when d.no_column then 'no_column' else d.reason_code end) end as reason_code,
     case
       when d.decision = 'track' then null
       when d.not_wanted = 'excluded' then 'is excluded in the configuration'
       when d.not_wanted = 'not_listed' then 'is not among the tables of the configuration'
       when d.relid is null then 'is not in this database'
+      when d.no_column then format('has no column %I, which the configuration names as updated_at', d.updated_at)
       when d.exact and not d.owned then 'is not owned by ' || current_user
       when d.exact and d.key_columns is null then 'has no primary key and no unique not-null index: give it one and run "tandem migrate" again'
       else d.reason

@@ -32,7 +32,8 @@ export function textArray(values: readonly string[]): string {
  * All of sql/ as one statement, and what was installed written down. It does nothing where the same files are
  * installed already. "create or replace" refuses a view whose columns changed and a function whose result or parameter
  * names changed: then what that file declares is dropped, with the views of Tandem that depend on it, and all is begun
- * anew; rights given on them are given again. Functions that no file declares any more are dropped.
+ * anew; rights given on them are given again. Views and functions that no file declares any more
+ * are dropped.
  */
 export function sqlBlock(files: readonly PackageFile[]): string {
   return doBlock(
@@ -114,12 +115,20 @@ const body = `  if (select count(*) from tandem.sql_file f where f.path like 'sq
       end if;
     end;
   end loop;
-  for v_drop in
-    select p.oid::regprocedure::text from pg_proc p
-    where p.pronamespace = 'tandem'::regnamespace and age(p.xmin) > 0 and p.proname <> 'floor_us'
-  loop
+  -- Each file comments on what it declares: what bears an older comment is declared by none of them any more.
+  select string_agg(c.oid::regclass::text, ', ') into v_drop
+  from pg_class c join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
+  where c.relnamespace = 'tandem'::regnamespace and c.relkind = 'v' and age(d.xmin) > 0
+    and c.relname not in (select t.changelog_view from tandem.tracked_table t);
+  if v_drop is not null then
+    execute 'drop view ' || v_drop;
+  end if;
+  select string_agg(p.oid::regprocedure::text, ', ') into v_drop
+  from pg_proc p join pg_description d on d.objoid = p.oid and d.classoid = 'pg_proc'::regclass
+  where p.pronamespace = 'tandem'::regnamespace and age(d.xmin) > 0 and p.proname <> 'floor_us';
+  if v_drop is not null then
     execute 'drop function ' || v_drop;
-  end loop;
+  end if;
   perform tandem.make_changelog_view(t.table_id) from tandem.tracked_table t;
   foreach v_grant in array v_grants loop
     begin

@@ -48,11 +48,18 @@ export interface Version {
 
 const defaultLimit = 100;
 
+function checkWhole(n: number | undefined, what: string): void {
+  if (n !== undefined && !(Number.isSafeInteger(n) && n > 0)) {
+    throw new TandemError("usage", `${what} must be a whole number of 1 or more`);
+  }
+}
+
 async function listOver<T>(
   config: Config,
   { limit = defaultLimit, signal }: ListOptions,
   ask: (reader: Reader, limit: number) => Promise<T[]>,
 ): Promise<{ rows: ({ readonly node: string } & T)[]; limit: number; unanswered: readonly Unanswered[] }> {
+  checkWhole(limit, "the limit");
   const { answers, unanswered } = await askNodes(
     config,
     (connection) => reading(connection, (tx) => ask(readerOf(tx), limit + 1)),
@@ -80,14 +87,12 @@ export async function pending(config: Config, options: ListOptions = {}): Promis
 }
 
 /** What is parked, the longest first; without a limit, since each row asks for a person. */
-export async function parked(
-  config: Config,
-  options: Pick<ListOptions, "signal"> = {},
-): Promise<List<ParkedChange>> {
+export async function parked(config: Config, options: Pick<ListOptions, "signal"> = {}): Promise<List<ParkedChange>> {
   const { rows, limit, unanswered } = await listOver(
     config,
     { ...options, limit: Number.MAX_SAFE_INTEGER - 1 },
-    (reader, most) => reader.select().from(parkedView).orderBy(asc(parkedView.parkedAt), asc(parkedView.id)).limit(most),
+    (reader, most) =>
+      reader.select().from(parkedView).orderBy(asc(parkedView.parkedAt), asc(parkedView.id)).limit(most),
   );
   return cut(
     rows.sort((a, b) => byTime(a.parkedAt, b.parkedAt)),
@@ -145,6 +150,7 @@ export async function retryParked(
   id?: number | undefined,
   { node, signal }: { readonly node?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<RetryReport> {
+  checkWhole(id, "the id");
   const only = chosenNodes(config, node).map(({ name }) => name);
   const chosen = id === undefined ? only : await nodesWith(config, id, { only, signal });
   const { answers, unanswered } = await askNodes(

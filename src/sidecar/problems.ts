@@ -116,7 +116,7 @@ function untracked(node: string, { schema_name, table_name, reason, reason_code,
     kind: "untracked",
     node,
     table,
-    message: `Table ${table} of ${node} is not kept the same: it ${yet ? "is not tracked yet" : reason}`,
+    message: `Table ${table} of ${node} is not kept the same: it ${yet ? "is not tracked yet" : reason?.replace(/: give it .*$/, "")}`,
     remedy: yet ? "Run `tandem migrate`." : (remedies[reason_code ?? ""] ?? `Change that, or exclude ${pattern}.`),
   };
 }
@@ -139,25 +139,45 @@ function ofLink(link: LinkStatus, answers: ReadonlyMap<string, NodeAnswer>, conf
       "`tandem parked` shows why; what no longer stands in the way is tried again by itself.",
     );
   }
-  if (link.lastError) add("failing", `${source} → ${target} failed: ${link.lastError}`, "`tandem sync` tries it again.");
+  if (link.lastError)
+    add("failing", `${source} → ${target} failed: ${link.lastError}`, "`tandem sync` tries it again.");
   for (const { peer, table, state, reason } of here?.waiting ?? []) {
     if (peer !== source) continue;
     if (state === "held") {
-      add("held", `Table ${table} is held on its way from ${source} to ${target}: ${reason}`, "Bring it to the same shape on both sides, or exclude it.", table);
+      add(
+        "held",
+        `Table ${table} is held on its way from ${source} to ${target}: ${reason}`,
+        "Bring it to the same shape on both sides, or exclude it.",
+        table,
+      );
     }
     if (state === "copy" && reason !== null) {
-      add("undecided", `Table ${table} waits for a decision, ${source} → ${target}: ${reason}`, "Set `sync.seed` to the node that shall win, or name its `updated_at` column.", table);
+      add(
+        "undecided",
+        `Table ${table} waits for a decision, ${source} → ${target}: ${reason}`,
+        "Set `sync.seed` to the node that shall win, or name its `updated_at` column.",
+        table,
+      );
     }
   }
-  const copying = here?.waiting.filter(({ peer, state, reason }) => peer === source && state === "copy" && reason === null) ?? [];
+  const copying =
+    here?.waiting.filter(({ peer, state, reason }) => peer === source && state === "copy" && reason === null) ?? [];
   if (here && link.met === false) {
     add("not_met", `${target} has received nothing from ${source} yet`, "Run `tandem sync`, or `tandem run`.");
   } else if (copying.length > 0) {
-    add("copying", `${count(copying.length, "table")} from ${source} ${copying.length === 1 ? "is" : "are"} not wholly copied to ${target}`, "`tandem sync`, or `tandem run`, goes on where it stopped.");
+    add(
+      "copying",
+      `${count(copying.length, "table")} from ${source} ${copying.length === 1 ? "is" : "are"} not wholly copied to ${target}`,
+      "`tandem sync`, or `tandem run`, goes on where it stopped.",
+    );
   }
   const { oldestPendingMs: waiting } = link;
   if (waiting !== null && waiting > Math.max(staleFromMs, 3 * config.sync.intervalMs) && link.met !== false) {
-    add("stale", `${count(link.pending ?? 0, "change")} of ${source} ${link.pending === 1 ? "waits" : "wait"} for ${target}, the oldest for ${duration(waiting)}`, "Is `tandem run` running?");
+    add(
+      "stale",
+      `${count(link.pending ?? 0, "change")} of ${source} ${link.pending === 1 ? "waits" : "wait"} for ${target}, the oldest for ${duration(waiting)}`,
+      "Is `tandem run` running?",
+    );
   }
   return problems;
 }

@@ -14,7 +14,10 @@ export interface SignalOptions {
  * second kills the process at once, by that very signal, as if nobody had handled it. Nothing is half done then
  * either: what was not committed is rolled back by the servers.
  */
-export async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>, options: SignalOptions = {}): Promise<T> {
+export async function withSignals<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  options: SignalOptions = {},
+): Promise<T> {
   const controller = new AbortController();
   let firstAt = 0;
   const onSignal = (signal: NodeJS.Signals) => {

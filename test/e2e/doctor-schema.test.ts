@@ -21,9 +21,9 @@ const shop = `create type mood as enum ('good', 'bad'); create domain amount as 
   create unique index on item (lower(price::text))`;
 
 const found = async (nodes: Cluster): Promise<string[]> =>
-  (await faults(schema, configOf(nodes))).map(
-    ({ severity, node, table, message }) => `${severity} ${node} ${table ?? "-"}: ${message}`,
-  );
+  (await faults(schema, configOf(nodes)))
+    .map(({ severity, node, table, message }) => `${severity} ${node} ${table ?? "-"}: ${message}`)
+    .sort(order);
 
 describe("schema", () => {
   it("is silent for equal shapes", async () => {
@@ -37,8 +37,8 @@ describe("schema", () => {
       "create table there (id int primary key)",
     );
     expect(await found(nodes)).toEqual([
-      'problem local public.both: is tracked in other nodes, but here it has no primary key and no unique not-null index: give it one and run "tandem migrate" again',
       "problem external public.here: is missing here; other nodes have it",
+      'problem local public.both: is tracked in other nodes, but here it has no primary key and no unique not-null index: give it one and run "tandem migrate" again',
       "problem local public.there: is missing here; other nodes have it",
     ]);
   });
@@ -85,7 +85,7 @@ describe("schema", () => {
         "problem external -: type public.amount is (CHECK ((VALUE < (100)::numeric)), CHECK ((VALUE > (0)::numeric)), numeric(10,2)); in local it is (CHECK ((VALUE > (0)::numeric)), numeric(10,2))",
         "problem external -: enum public.mood lacks fair, compared with local: rows with such a label are parked",
         `warning external public.customer: lacks the check constraint CHECK ((email <> ''::text)), which local has: ${parked}`,
-        `warning external public.item: lacks the unique index btree (lower(((price)::numeric)::text)), which local has: ${parked}`,
+        `warning external public.item: lacks the unique index btree (lower((price)::text)), which local has: ${parked}`,
         `warning external public.item: lacks the foreign key FOREIGN KEY (id) REFERENCES public.item(id), which local has: ${parked}`,
       ].sort(order),
     );

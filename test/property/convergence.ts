@@ -49,9 +49,11 @@ export function convergence(nodes: number, count: number, firstSeed: number): vo
 }
 
 async function runSeed(plan: Plan, coverage: Coverage): Promise<void> {
+  const t0=Date.now();
   await using opened = await openNodes(plan);
   const { nodes, links } = opened;
   const history = new History(plan, opened, coverage);
+  const t1=Date.now();
   try {
     await history.run();
     const written = await contentOf(nodes[0]!, plan.schema);
@@ -59,6 +61,7 @@ async function runSeed(plan: Plan, coverage: Coverage): Promise<void> {
     const faults = await faultsAtRest(plan, nodes, links, written);
     if (faults.length > 0) throw new Error(faults.slice(0, 30).join("\n"));
     await idleMovesNothing(history, nodes);
+    const t2=Date.now();(await import('node:fs')).appendFileSync('/tmp/prop.prof',`${plan.seed} open ${t1-t0} run ${t2-t1} rounds ${history.trace.filter(l=>l.startsWith('round')).length} roundms ${(history as any).roundMs} writes ${(history as any).writeMs}\n`);
     countPlan(plan, coverage);
     for (const node of nodes) for (const { kind } of await conflictsOf(node)) coverage.count("conflict", kind);
     for (const link of links) coverage.count("batch", plan.batchRows < 100 ? "cut" : "whole", link.report.batches);

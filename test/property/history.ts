@@ -95,7 +95,7 @@ export class History {
   async #round(link: Link): Promise<boolean> {
     const name = `${link.source.name} → ${link.target.name}`;
     try {
-      const result = await link.round();
+      const t=Date.now();const result = await link.round();(this as any).roundMs=((this as any).roundMs??0)+Date.now()-t;
       this.trace.push(`round ${name}: ${JSON.stringify(result)}`);
       if (!result.reached) this.#coverage.count("batch", "not reached in one round");
       return result.worked;

@@ -19,7 +19,9 @@ const older = `
   create function tandem.synced(p_transaction xid8, p_peer integer) returns boolean language sql stable as 'select true';
   select tandem.make_changelog_view(table_id) from tandem.tracked_table;
   create function tandem.old_helper(integer) returns integer language sql as 'select 1';
+  comment on function tandem.old_helper(integer) is 'No more.';
   create view tandem.old_view as select tandem.old_helper(1) as one;
+  comment on view tandem.old_view is 'No more.';
   create or replace function tandem.version() returns text language sql immutable as $$ select '0.0.9' $$;
   update tandem.sql_file set sha256 = 'of the release before' where path ~ '^sql/';`;
 

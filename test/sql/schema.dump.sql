@@ -182,7 +182,7 @@ declare
   v_last numeric;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
-    for q in select * from tandem.sequences_of((v_plan ->> 'id')::integer) loop
+    for q in select * from tandem.plan_sequences(v_plan) loop
       continue when coalesce(tandem.staged_value(v_plan, q.column_name), '') = '';
       execute format('select %s(%s)::numeric from %s s where s.present and %s', case when q.increment > 0 then 'max' else 'min' end,
         tandem.staged_value(v_plan, q.column_name), v_plan ->> 'stage', tandem.applies(v_plan)) into v_extreme;
@@ -245,7 +245,7 @@ CREATE FUNCTION tandem.applies(p_plan jsonb) RETURNS text
     LANGUAGE sql STABLE
     AS $$
   select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
-    then format('not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew''))',
+    then format('s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''anew''))',
       p_plan ->> 'peer', p_plan ->> 'id')
     else 'true' end
 $$;
@@ -326,7 +326,7 @@ begin
     v_newest := null;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
-      execute format('select max(s.stamp) from %s s where not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''park'')',
+      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'')',
         v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
       v_newest := greatest(v_newest, v_one);
     end loop;
@@ -444,6 +444,8 @@ CREATE FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica boolean)
     AS $$
 declare
   v_plan jsonb;
+  v_active jsonb;   -- the plans with a row to write; the others only note versions
+  v_there boolean;
   v_counts jsonb;
   v_found jsonb;
   v_state text;
@@ -455,9 +457,21 @@ begin
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
       end loop;
-      v_counts := tandem.write_rows(p_plans, p_where);
-      v_found := '[]';
+      v_active := '[]';
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
+        execute format('select exists (select from %s s where (%s) and %s)', v_plan ->> 'stage', p_where, tandem.applies(v_plan)) into v_there;
+        if v_there then
+          v_active := v_active || jsonb_build_array(v_plan);
+        else
+          perform tandem.record_versions(v_plan, p_where);
+        end if;
+      end loop;
+      v_counts := '{"deleted": 0, "updated": 0, "inserted": 0, "expected": 0}';
+      if v_active <> '[]' then
+        v_counts := tandem.write_rows(v_active, p_where);
+      end if;
+      v_found := '[]';
+      for v_plan in select e from jsonb_array_elements(v_active) e loop
         select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason)), '[]')
         into v_found
         from (
@@ -568,25 +582,35 @@ COMMENT ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadl
 
 
 --
--- Name: applying_here(integer); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: applying_peer(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.applying_here(p_table_id integer) RETURNS boolean
+CREATE FUNCTION tandem.applying_peer(p_table_id integer) RETURNS integer
     LANGUAGE plpgsql STABLE
     AS $$
+declare
+  v_peer integer;
 begin
-  return current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
-    and pg_trigger_depth() = 1
-    and exists (select from tandem.inbound i
-      where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables));
+  if current_setting('tandem.applying', true) is distinct from pg_current_xact_id_if_assigned()::text or pg_trigger_depth() > 1 then
+    return null;
+  end if;
+  select i.peer_id into v_peer from tandem.inbound i
+  where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables);
+  if v_peer is not null and (current_setting('session_replication_role') = 'replica' or not exists (
+    select from pg_constraint c join tandem.tracked_table t on t.relid = c.conrelid
+    where t.table_id = p_table_id and c.contype = 'f' and (c.confdeltype not in ('a', 'r') or c.confupdtype not in ('a', 'r'))))
+  then
+    return 0;
+  end if;
+  return v_peer;
 end $$;
 
 
 --
--- Name: FUNCTION applying_here(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION applying_peer(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.applying_here(p_table_id integer) IS 'Whether the applier itself made the change that a trigger sees.';
+COMMENT ON FUNCTION tandem.applying_peer(p_table_id integer) IS 'Whose rows the applier itself is writing when a trigger fires.';
 
 
 --
@@ -790,7 +814,8 @@ begin
     return query select v_now, false;
     return;
   end if;
-  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) limit $2 + 1)', l), ' union all ')
+  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
+  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) order by xid limit $2 + 1)', l), ' union all ')
   into v_counts from unnest(v_logs) l;
   execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
       select coalesce((select sum(n) from e), 0)::bigint, array(select xid from s where upto <= $2 or upto = n order by xid)', v_counts)
@@ -799,11 +824,10 @@ begin
     return query select tandem.snapshot_of(v_xmax, array(select x from unnest(v_xip) x where x <> all (v_taken))), true;
     return;
   end if;
-  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
   select string_agg(format('(select xid from tandem_log.%I where xid >= $1 order by xid limit $2 + 1)', l), ' union all ')
   into v_counts from unnest(v_logs) l;
   execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
-      select case when (select sum(n) from e) > $2 then (max(xid)::text::numeric + 1)::text::xid8 end from s where upto <= $2 or upto = n', v_counts)
+      select (xid::text::numeric + 1)::text::xid8 from s where (upto <= $2 or upto = n) and (select sum(n) from e) > $2 order by xid desc limit 1', v_counts)
   into v_cut using v_xmax, greatest(p_limit - v_old, 0);
   if v_cut is null or v_cut >= pg_snapshot_xmax(v_now) then
     return query select v_now, false;
@@ -925,6 +949,35 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem."between"(p_from pg_snapshot, p_to pg_snapshot) IS 'Condition for the entries between two positions.';
+
+
+--
+-- Name: capture_caused(integer, integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select tandem.capture_insert(t, n.name, '$1', left(p_op, 1), k.columns, format(
+    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L and not exists (select from tandem.verdict v
+        where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew'')))
+      and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
+    p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
+    tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
+    p_peer_id, t.table_id,
+    t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
+  from tandem.tracked_table t
+  cross join tandem.local_node n
+  cross join lateral (select tandem.columns('o', t.key_columns) as columns) k
+  where t.table_id = p_table_id
+$_$;
+
+
+--
+-- Name: FUNCTION capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) IS 'The insert into a change log for what applying causes.';
 
 
 SET default_tablespace = '';
@@ -1075,6 +1128,36 @@ COMMENT ON FUNCTION tandem.carry_out_actions(p_plans jsonb) IS 'Carries out fore
 
 
 --
+-- Name: catalog_mark(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.catalog_mark(p_table_id integer) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select md5(concat_ws(' ',
+    t.xmin, (select c.xmin from pg_class c where c.oid = t.relid),
+    (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = t.relid and a.attnum > 0),
+    (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
+    (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
+    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
+    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
+    (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
+    case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
+      where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
+    (select string_agg(o.xmin::text, ',' order by o.table_id) from tandem.tracked_table o),
+    (select max(f.installed_at) from tandem.sql_file f)))
+  from tandem.tracked_table t where t.table_id = p_table_id
+$$;
+
+
+--
+-- Name: FUNCTION catalog_mark(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.catalog_mark(p_table_id integer) IS 'Fingerprint of the catalogs a plan is made of.';
+
+
+--
 -- Name: changelog_view_name(text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1162,7 +1245,7 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
   for u in
-    select * from tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage')
+    select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
       select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here,
@@ -1180,7 +1263,7 @@ begin
           where not (%16$s)) t on t.tandem_n = s.n
         where %17$s and %18$s) x
     $sql$,
-      u.index_name, p_plan ->> 'key_text', tandem.referenced_after(t.table_id, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
+      u.index_name, p_plan ->> 'key_text', tandem.referenced_after(p_plan, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
       p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
       tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
       (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
@@ -1217,7 +1300,7 @@ begin
     if v_there then
       for f in
         select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
-        from tandem.references_to((v_plan ->> 'id')::integer) r join tandem.tracked_table t on t.table_id = r.child_id
+        from tandem.plan_references(v_plan) r join tandem.tracked_table t on t.table_id = r.child_id
       loop
         execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where not s.present and %s',
           (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
@@ -1229,7 +1312,7 @@ begin
     end if;
     for f in
       select k.*, t.schema_name, t.table_name, t.key_columns, t.table_id
-      from tandem.staged_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
+      from tandem.plan_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
     loop
       execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s where s.present and %s and not exists (select from %s p where %s) and %s',
         (select string_agg(u || '::text', ', ') from unnest(f.staged_values) u), v_plan ->> 'stage',
@@ -1238,7 +1321,7 @@ begin
       into v_keys;
       v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
     end loop;
-    for f in select * from tandem.unique_matches((v_plan ->> 'id')::integer, array(select jsonb_array_elements_text(v_plan -> 'columns')), (v_plan ->> 'as_text')::boolean, v_plan ->> 'stage') loop
+    for f in select * from tandem.plan_uniques(v_plan) loop
       execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s join %s on %s where not (%s) and %s',
         (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', f.key_columns)) u),
         f.staged, f.local, f.same_value, f.same_key,
@@ -1577,7 +1660,7 @@ begin
         cross join lateral (select
           coalesce(l.stamp, case when %7$s is not null then %19$s else '-infinity' end) as stamp,
           coalesce(l.origin, case when %7$s is not null then %20$s else '' end) as origin) v
-        where not exists (select from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s and b.n = s.n)
+        where s.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)
       ) c
     ) x
     where x.verdict <> 'apply'
@@ -1648,7 +1731,8 @@ CREATE FUNCTION tandem.describe_tables(p_tables integer[] DEFAULT NULL::integer[
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb))
     order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
   from tandem.tracked_table t
-  left join pg_class c on c.oid = t.relid and format('%I.%I', t.schema_name, t.table_name) = format('%I.%I', c.relnamespace::regnamespace::text, c.relname)
+  left join (select c.*, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace) c
+    on c.oid = t.relid and (c.nspname, c.relname) = (t.schema_name, t.table_name)
   where p_tables is null or t.table_id = any (p_tables)
 $$;
 
@@ -1820,12 +1904,13 @@ COMMENT ON FUNCTION tandem.follow_key(p_table_id integer) IS 'Follows a key whos
 -- Name: foreign_keys(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.foreign_keys(p_table_id integer) RETURNS TABLE(name text, parent_oid oid, parent text, parent_is_t text, t_not_null text)
+CREATE FUNCTION tandem.foreign_keys(p_table_id integer) RETURNS TABLE(name text, parent_oid oid, parent text, parent_is_t text, t_not_null text, t_columns text)
     LANGUAGE sql STABLE
     AS $$
   select c.conname::text, c.confrelid, c.confrelid::regclass::text,
     string_agg(format('p.%I operator(%I.%s) t.%I', pa.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
-    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i)
+    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i),
+    string_agg(format('t.%I', ta.attname), ', ' order by k.i)
   from tandem.tracked_table t
   join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
@@ -2312,15 +2397,31 @@ begin
 declare
   v_now timestamptz;
   v_blind boolean;
+  v_peer integer;
 begin
-  if current_setting('tandem.applying', true) <> '' and tandem.applying_here(%1$s) then
-    return null;
+  if current_setting('tandem.applying', true) <> '' then
+    v_peer := tandem.applying_peer(%1$s);
+    if v_peer = 0 then
+      return null;
+    end if;
   end if;
   v_now := tandem.next_stamp();
+  if v_peer > 0 and tg_op <> 'TRUNCATE' and tg_nargs = 0 then
+    if tg_level = 'STATEMENT' then
+      execute tandem.capture_caused(%1$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
+    elsif tg_op = 'DELETE' then
+      execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, old;
+    else
+      execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, new;
+    end if;
+    return null;
+  end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
   if tg_op = 'TRUNCATE' then
     perform set_config('enable_seqscan', 'on', true);
-    execute %2$L || tg_relid::regclass || ' o' using v_now, v_blind;
+    -- Leaves that have a trigger of their own are logged by it.
+    execute %2$L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
+      where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
       %3$s;
@@ -2481,12 +2582,32 @@ COMMENT ON FUNCTION tandem.make_log(p_table_id integer) IS 'Creates the log tabl
 --
 
 CREATE FUNCTION tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql
     AS $$
-  select coalesce(jsonb_agg(e || tandem.apply_plan(p_peer_id, (e ->> 'id')::integer,
-    array(select jsonb_array_elements_text(e -> 'columns')), (e ->> 'as_text')::boolean, p_replica) order by i), '[]'::jsonb)
-  from jsonb_array_elements(p_tables) with ordinality x (e, i)
-$$;
+declare
+  e jsonb;
+  v_columns text[];
+  v_mark text;
+  v_plan jsonb;
+  v_plans jsonb := '[]';
+begin
+  for e in select x.e from jsonb_array_elements(p_tables) with ordinality x (e, i) order by x.i loop
+    v_columns := array(select jsonb_array_elements_text(e -> 'columns'));
+    v_mark := tandem.catalog_mark((e ->> 'id')::integer);
+    select p.plan into v_plan from tandem.plan p
+    where (p.peer_id, p.table_id, p.columns, p.as_text, p.replica) = (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica)
+      and p.catalog_mark = v_mark;
+    if not found then
+      v_plan := tandem.apply_plan(p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica);
+      v_plan := v_plan || tandem.plan_catalog(v_plan || e);
+      insert into tandem.plan (peer_id, table_id, columns, as_text, replica, catalog_mark, plan)
+      values (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica, v_mark, v_plan)
+      on conflict (peer_id, table_id, columns, as_text, replica) do update set catalog_mark = excluded.catalog_mark, plan = excluded.plan;
+    end if;
+    v_plans := v_plans || jsonb_build_array(e || v_plan);
+  end loop;
+  return v_plans;
+end $$;
 
 
 --
@@ -2511,7 +2632,7 @@ declare
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
-      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action not in ('a', 'r') loop
+      for f in select * from tandem.plan_references(v_plan) r where r.action not in ('a', 'r') loop
         v_count := tandem.keep_child_images(v_plan, p_plans, f.child_oid, f.child_id, f.child_is_t, f.name);
         if v_count > 0 then
           v_plan := v_plan || '{"act": true}';
@@ -2767,9 +2888,11 @@ CREATE FUNCTION tandem.orphans(p_plan jsonb, p_where text) RETURNS TABLE(n bigin
 declare
   f record;
 begin
-  for f in select * from tandem.foreign_keys((p_plan ->> 'id')::integer) loop
-    execute format('select count(*) from (select 1 from %s p where exists (select from %s s join %s t on %s where (%s) and s.present and %s and %s) for key share of p) x',
-      f.parent, p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), f.parent_is_t);
+  for f in select * from tandem.plan_foreign_keys(p_plan) loop
+    -- The distinct values first: a lock keeps the planner from turning EXISTS into a join.
+    execute format('with x as materialized (select distinct %s from %s s join %s t on %s where (%s) and s.present and %s and %s)
+        select count(*) from (select 1 from x t join %s p on %s for key share of p) y',
+      f.t_columns, p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), f.t_not_null, f.parent, f.parent_is_t);
     return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and %s and not exists (select from %s p where %s)',
       format('the row it refers to is not there (%s)', f.name), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
       f.t_not_null, f.parent, f.parent_is_t);
@@ -2823,7 +2946,7 @@ CREATE FUNCTION tandem.park_verdicts(p_plan jsonb) RETURNS void
     AS $_$
 begin
   execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s
-      and not exists (select from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''park'')',
+      and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
     p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id');
   execute format($sql$
     insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)
@@ -2871,6 +2994,31 @@ COMMENT ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) IS
 
 
 --
+-- Name: plan_catalog(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_catalog(p_plan jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object(
+    'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
+    'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
+    'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),
+    'uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
+      from tandem.unique_matches(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u),
+    'sequences', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from tandem.sequences_of(x.id) s))
+  from (select (p_plan ->> 'id')::integer as id) x
+$$;
+
+
+--
+-- Name: FUNCTION plan_catalog(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_catalog(p_plan jsonb) IS 'What the catalogs say of a table.';
+
+
+--
 -- Name: plan_columns(oid, text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2889,6 +3037,99 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.plan_columns(p_relid oid, p_columns text[], p_as_text boolean) IS 'Staged columns as a plan needs them.';
+
+
+--
+-- Name: plan_foreign_keys(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_foreign_keys(p_plan jsonb) RETURNS TABLE(name text, parent_oid oid, parent text, parent_is_t text, t_not_null text, t_columns text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select * from jsonb_to_recordset(p_plan -> 'foreign_keys')
+    as x (name text, parent_oid oid, parent text, parent_is_t text, t_not_null text, t_columns text)
+$$;
+
+
+--
+-- Name: FUNCTION plan_foreign_keys(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_foreign_keys(p_plan jsonb) IS 'Foreign keys, from a plan.';
+
+
+--
+-- Name: plan_parents(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_parents(p_plan jsonb) RETURNS TABLE(parent_id integer, parent text, parent_is_s text, staged_values text[])
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select * from jsonb_to_recordset(p_plan -> 'parents') as x (parent_id integer, parent text, parent_is_s text, staged_values text[])
+$$;
+
+
+--
+-- Name: FUNCTION plan_parents(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_parents(p_plan jsonb) IS 'Parents of staged rows, from a plan.';
+
+
+--
+-- Name: plan_references(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_references(p_plan jsonb) RETURNS TABLE(name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select * from jsonb_to_recordset(p_plan -> 'references')
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+$$;
+
+
+--
+-- Name: FUNCTION plan_references(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_references(p_plan jsonb) IS 'Foreign keys that refer to the table, from a plan.';
+
+
+--
+-- Name: plan_sequences(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_sequences(p_plan jsonb) RETURNS TABLE(column_name text, sequence regclass, increment bigint)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select * from jsonb_to_recordset(p_plan -> 'sequences') as x (column_name text, sequence regclass, increment bigint)
+$$;
+
+
+--
+-- Name: FUNCTION plan_sequences(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_sequences(p_plan jsonb) IS 'Sequences of the table''s columns, from a plan.';
+
+
+--
+-- Name: plan_uniques(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_uniques(p_plan jsonb) RETURNS TABLE(index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select * from jsonb_to_recordset(p_plan -> 'uniques')
+    as x (index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
+$$;
+
+
+--
+-- Name: FUNCTION plan_uniques(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_uniques(p_plan jsonb) IS 'Unique indexes beside the key, from a plan.';
 
 
 --
@@ -3219,7 +3460,7 @@ CREATE FUNCTION tandem.record_versions(p_plan jsonb, p_where text) RETURNS bigin
     AS $_$
 declare
   v_count bigint;
-  v_where text := format('(%s) and not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''adopt''))',
+  v_where text := format('(%s) and s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''adopt''))',
     p_where, p_plan ->> 'peer', p_plan ->> 'id');
 begin
   if tandem.applies(p_plan) = 'true' then
@@ -3248,22 +3489,22 @@ COMMENT ON FUNCTION tandem.record_versions(p_plan jsonb, p_where text) IS 'Enter
 
 
 --
--- Name: referenced_after(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: referenced_after(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.referenced_after(p_table_id integer, p_plans jsonb) RETURNS text
+CREATE FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) RETURNS text
     LANGUAGE sql STABLE
     AS $$
   select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
-  from tandem.references_to(p_table_id) r
+  from tandem.plan_references(p_plan) r
 $$;
 
 
 --
--- Name: FUNCTION referenced_after(p_table_id integer, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION referenced_after(p_plan jsonb, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.referenced_after(p_table_id integer, p_plans jsonb) IS 'Condition that a row is referred to after the set.';
+COMMENT ON FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) IS 'Condition that a row is referred to after the set.';
 
 
 --
@@ -3368,7 +3609,7 @@ begin
     v_kept := 0;
     for v_plan in select e from jsonb_array_elements(p_plans) e loop
       continue when (v_plan ->> 'existing')::bigint = 0;
-      for f in select * from tandem.references_to((v_plan ->> 'id')::integer) r where r.action in ('a', 'r') loop
+      for f in select * from tandem.plan_references(v_plan) r where r.action in ('a', 'r') loop
         execute format($sql$
           insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
           select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', %3$L, coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
@@ -3620,7 +3861,7 @@ COMMENT ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) IS 'Writes f
 CREATE FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) RETURNS pg_snapshot
     LANGUAGE sql IMMUTABLE
     AS $$
-  select format('%s:%s:%s', coalesce(min(x), p_xmax), p_xmax, string_agg(x::text, ',' order by x))::pg_snapshot
+  select format('%s:%s:%s', coalesce((array_agg(x order by x))[1], p_xmax), p_xmax, string_agg(x::text, ',' order by x))::pg_snapshot
   from unnest(p_xip) x where x < p_xmax
 $$;
 
@@ -3788,7 +4029,7 @@ CREATE FUNCTION tandem.swaps(p_plan jsonb, p_where text) RETURNS TABLE(index_nam
       tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns))),
     v.attname, v.expression
   from tandem.tracked_table t
-  cross join lateral tandem.unique_matches(t.table_id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u
+  cross join lateral tandem.plan_uniques(p_plan) u
   left join lateral (
     select x.attname, x.expression from (
       select a.attname, a.attnum, case
@@ -4298,6 +4539,310 @@ COMMENT ON FUNCTION tandem.vacate(p_plan jsonb, p_where text) IS 'First step of 
 
 
 --
+-- Name: verify_buckets(jsonb, text, bigint, bigint, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_buckets(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  t tandem.tracked_table;
+  v record;
+  v_sums text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
+  select * into v from tandem.verify_rows(p_spec, t);
+  execute format('select string_agg(concat(g.b, '','', g.n, '','', g.x, '','', g.y), '';'')
+    from (select r.b, count(*) as n, sum(r.h1) as x, sum(r.h2) as y
+      from (select %s & %s as b, %s as h1, %s as h2 from (select %s from %s offset 0) s) r group by r.b) g',
+    v.bucket, p_buckets - 1, v.hash_1, v.hash_2, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
+  into v_sums;
+  return v_sums;
+end $$;
+
+
+--
+-- Name: FUNCTION verify_buckets(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_buckets(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer) IS 'Sums of hashes per bucket of one piece of a table.';
+
+
+--
+-- Name: verify_extent(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_extent(p_table_id integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(jsonb_agg(jsonb_build_object('relation', format('%I.%I', n.nspname, c.relname),
+    'file', pg_relation_filenode(c.oid)::text, 'blocks', case when c.relkind = 'r' then z.blocks end,
+    'rows', case when c.reltuples > 0 and c.relpages > 0 then c.reltuples / c.relpages * z.blocks else z.blocks * 60 end::bigint)
+    order by c.oid), '[]')
+  from tandem.tracked_table t
+  cross join lateral (select t.relid::regclass as relid where not t.partitioned
+    union all select h.relid from pg_partition_tree(t.relid) h where t.partitioned and h.isleaf) l
+  join pg_class c on c.oid = l.relid
+  join pg_namespace n on n.oid = c.relnamespace
+  cross join lateral (select coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::integer as blocks) z
+  where t.table_id = p_table_id
+$$;
+
+
+--
+-- Name: FUNCTION verify_extent(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_extent(p_table_id integer) IS 'Where a table''s rows lie.';
+
+
+--
+-- Name: verify_hash(oid, text[], text[], boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  c record;
+  v_mask text[] := '{}';
+  v_text text;
+begin
+  chain := '$SEED';
+  if cardinality(p_columns) > 64 then
+    v_text := format('row(%s)::text', array_to_string(tandem.columns('t', p_columns), ', '));
+    parts := tandem.verify_text(v_text, p_portable) || format(' as %s1', p_prefix);
+    chain := format('hashtextextended(s.%s1 collate "C", $SEED)', p_prefix);
+    return;
+  end if;
+  for c in
+    select u.i, u.name, case when u.name = any (p_typed) and not p_portable then k.as_type end as as_type, k.zero, k.hash
+    from unnest(p_columns) with ordinality u (name, i)
+    join pg_attribute a on a.attrelid = p_relid and a.attname = u.name and not a.attisdropped
+    left join (values ('int2'::regtype, 'int2', '0', 'hashint2extended'), ('int4', 'int4', '0', 'hashint4extended'),
+      ('int8', 'int8', '0', 'hashint8extended'), ('bool', 'int4', '0', 'hashint4extended'), ('oid', 'oid', '0', 'hashoidextended'),
+      ('uuid', 'uuid', '00000000-0000-0000-0000-000000000000', 'uuid_hash_extended'),
+      ('timestamp', 'timestamp', '2000-01-01', 'timestamp_hash_extended'), ('timestamptz', 'timestamp', '2000-01-01', 'timestamp_hash_extended'),
+      ('time', 'time', '0:00', 'time_hash_extended'), ('text', 'text', '', 'hashtextextended'), ('varchar', 'text', '', 'hashtextextended'),
+      ('name', 'text', '', 'hashtextextended')) k (type, as_type, zero, hash)
+      on k.type = tandem.base_type(a.atttypid)::regtype
+    order by u.i
+  loop
+    if c.as_type is null then
+      parts := concat_ws(', ', parts, tandem.verify_text(format('concat(t.%I)', c.name), p_portable) || format(' as %s%s', p_prefix, c.i));
+      chain := format('hashtextextended(s.%s%s collate "C", %s)', p_prefix, c.i, chain);
+    else
+      parts := concat_ws(', ', parts, format('coalesce(t.%I::%s, %L) as %s%s', c.name, c.as_type, c.zero, p_prefix, c.i));
+      chain := format('%s(s.%s%s%s, %s)', c.hash, p_prefix, c.i, case c.as_type when 'text' then ' collate "C"' else '' end, chain);
+    end if;
+    v_mask := v_mask || format('case when t.%I is null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
+  end loop;
+  for i in 0..(cardinality(v_mask) - 1) / 60 loop
+    parts := parts || format(', %s as %sm%s', array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + '), p_prefix, i);
+    chain := format('hashint8extended(s.%sm%s, %s)', p_prefix, i, chain);
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text) IS 'How verify hashes a row.';
+
+
+--
+-- Name: verify_keys(jsonb, text, bigint, bigint, integer, bit varying); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_keys(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer, p_wanted bit varying) RETURNS TABLE(key text, hash text)
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v record;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
+  select * into v from tandem.verify_rows(p_spec, t);
+  return query execute format('select s.key, concat(%s, '':'', %s)
+    from (select to_jsonb(array[%s])::text as key, %s from %s offset 0) s where get_bit($1, (%s & %s)::integer) = 1',
+    v.hash_1, v.hash_2,
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), v.parts,
+    tandem.verify_piece(p_relation, p_from, p_to), v.bucket, p_buckets - 1)
+  using p_wanted;
+end $_$;
+
+
+--
+-- Name: FUNCTION verify_keys(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer, p_wanted bit varying); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_keys(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer, p_wanted bit varying) IS 'Keys and hashes of the rows in some buckets.';
+
+
+--
+-- Name: verify_links(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_links(p_schema text, p_table text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(jsonb_agg(jsonb_build_object('source', p.name, 'state', coalesce(b.state, 'new'), 'reason', b.reason,
+    'position', case when b.state = 'flow' then i.position::text when b.state in ('held', 'catch_up') then b.position::text end)
+    order by p.name), '[]')
+  from tandem.inbound i join tandem.peer p using (peer_id)
+  left join tandem.inbound_table b on b.peer_id = i.peer_id and (b.schema_name, b.table_name) = (p_schema, p_table)
+  where p.configured
+$$;
+
+
+--
+-- Name: FUNCTION verify_links(p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_links(p_schema text, p_table text) IS 'How far the links into this node have come with a table.';
+
+
+--
+-- Name: verify_look(jsonb, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb) RETURNS TABLE(n integer, key text, hash text, version text, xid text, received_from text, pending text, parked text)
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v record;
+  v_count integer;
+  v_pending text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
+  select * into v from tandem.verify_rows(p_spec, t);
+  v_count := cardinality(t.key_columns);
+  select string_agg(format('case when exists (select from tandem_log.%I l where %s and (l.xid >= %L::xid8 or l.xid = any (%L::xid8[]))
+      and (l.received_from is null or l.received_from <> all (%L::integer[]))) then %L end',
+    t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
+    coalesce(pg_snapshot_xmax(x.position), '0'), case when x.position is null then '{}' else array(select pg_snapshot_xip(x.position)) end,
+    tandem.not_forwarded(p.peer_id), p.name), ', ')
+  into v_pending
+  from (select e ->> 'target' as target, (e ->> 'position')::pg_snapshot as position from jsonb_array_elements(p_targets) e) x
+  join tandem.peer p on p.name = x.target and p.configured
+  join tandem.outbound o on o.peer_id = p.peer_id;
+  return query execute format($sql$
+    select k.n::integer, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end,
+      concat(e.stamp, ' ', e.origin), e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
+    from (select x.n, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
+    left join lateral (select to_jsonb(array[%5$s])::text as key, %6$s from %7$I.%8$I t where %9$s offset 0) s on true
+    left join lateral (select l.stamp, l.origin, l.xid, l.received_from from tandem_log.%10$I l where %11$s
+      order by %12$s, l.stamp desc, l.origin desc limit 1) e on true
+    left join tandem.peer p on p.peer_id = e.received_from
+    left join lateral (select jsonb_agg(jsonb_build_object('source', q.name, 'kind', c.kind, 'reason', c.reason) order by q.name)::text as parked
+      from tandem.parked_change c join tandem.peer q using (peer_id)
+      where c.schema_name = %7$L and c.table_name = %8$L and c.key = array[%13$s]) w on true
+  $sql$,
+    v.hash_1, v.hash_2, coalesce(v_pending, 'null'),
+    (select string_agg(format('(x.e ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
+    v.parts, t.schema_name, t.table_name,
+    tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)),
+    t.log_name,
+    tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
+    array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', v_count)) u), ', '),
+    (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', v_count)) u))
+  using p_keys;
+end $_$;
+
+
+--
+-- Name: FUNCTION verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb) IS 'One look at some keys.';
+
+
+--
+-- Name: verify_overview(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_overview() RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform tandem.check_identity();
+  return (select jsonb_build_object('name', (select name from tandem.local_node), 'encoding', getdatabaseencoding(),
+      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name)) order by i), '[]'))
+    from jsonb_array_elements(tandem.describe_tables()) with ordinality x (e, i)
+    join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer);
+end $$;
+
+
+--
+-- Name: FUNCTION verify_overview(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_overview() IS 'What verify must know of a node.';
+
+
+--
+-- Name: verify_piece(text, bigint, bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select format('only %s t', p_relation) || coalesce(' where ' || nullif(concat_ws(' and ',
+    case when p_from > 0 then format('t.ctid >= ''(%s,0)''::tid', p_from) end,
+    case when p_to is not null then format('t.ctid < ''(%s,0)''::tid', p_to) end), ''), '')
+$$;
+
+
+--
+-- Name: FUNCTION verify_piece(p_relation text, p_from bigint, p_to bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to bigint) IS 'The FROM clause of one piece.';
+
+
+--
+-- Name: verify_rows(jsonb, tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text) RETURNS record
+    LANGUAGE sql STABLE
+    AS $_$
+  select k.parts || ', ' || r.parts, replace(k.chain, '$SEED', '0'), replace(r.chain, '$SEED', '1'), replace(r.chain, '$SEED', '2')
+  from (select array(select jsonb_array_elements_text(p_spec -> 'typed')) as typed, (p_spec ->> 'portable')::boolean as portable) s
+  cross join lateral tandem.verify_hash(p_table.relid, p_table.key_columns, s.typed, s.portable, 'k') k
+  cross join lateral tandem.verify_hash(p_table.relid, array(select jsonb_array_elements_text(p_spec -> 'columns')), s.typed, s.portable, 'c') r
+$_$;
+
+
+--
+-- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text) IS 'Expressions for the hashes of a table''s rows.';
+
+
+--
+-- Name: verify_text(text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verify_text(p_expression text, p_portable boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case when p_portable then format('encode(convert_to(%s, ''UTF8''), ''hex'')', p_expression) else p_expression end
+$$;
+
+
+--
+-- Name: FUNCTION verify_text(p_expression text, p_portable boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verify_text(p_expression text, p_portable boolean) IS 'A text as verify hashes it.';
+
+
+--
 -- Name: version(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4510,17 +5055,33 @@ CREATE FUNCTION tandem_log."capture public.perfis"() RETURNS trigger
 declare
   v_now timestamptz;
   v_blind boolean;
+  v_peer integer;
 begin
-  if current_setting('tandem.applying', true) <> '' and tandem.applying_here(1) then
-    return null;
+  if current_setting('tandem.applying', true) <> '' then
+    v_peer := tandem.applying_peer(1);
+    if v_peer = 0 then
+      return null;
+    end if;
   end if;
   v_now := tandem.next_stamp();
+  if v_peer > 0 and tg_op <> 'TRUNCATE' and tg_nargs = 0 then
+    if tg_level = 'STATEMENT' then
+      execute tandem.capture_caused(1, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
+    elsif tg_op = 'DELETE' then
+      execute tandem.capture_caused(1, v_peer, tg_op, '(select ($2).*)') using v_now, old;
+    else
+      execute tandem.capture_caused(1, v_peer, tg_op, '(select ($2).*)') using v_now, new;
+    end if;
+    return null;
+  end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
   if tg_op = 'TRUNCATE' then
     perform set_config('enable_seqscan', 'on', true);
+    -- Leaves that have a trigger of their own are logged by it.
     execute 'insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
       select pg_current_xact_id(), greatest($1, case when not $2 then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
-        order by l.k1 desc, l.stamp desc limit 1) end), ''D'', ''local'', o.id from ' || tg_relid::regclass || ' o' using v_now, v_blind;
+        order by l.k1 desc, l.stamp desc limit 1) end), ''D'', ''local'', o.id from ' || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
+      where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
       insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
@@ -5075,6 +5636,28 @@ COMMENT ON VIEW tandem.perfis_changelog IS 'Captured changes of public.perfis; w
 
 
 --
+-- Name: plan; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE UNLOGGED TABLE tandem.plan (
+    peer_id integer NOT NULL,
+    table_id integer NOT NULL,
+    columns text[] NOT NULL,
+    as_text boolean NOT NULL,
+    replica boolean NOT NULL,
+    catalog_mark text NOT NULL,
+    plan jsonb NOT NULL
+);
+
+
+--
+-- Name: TABLE plan; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.plan IS 'Fragments of SQL for applying, kept until the catalogs they were made from change.';
+
+
+--
 -- Name: reasserted_pair; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -5377,6 +5960,14 @@ ALTER TABLE ONLY tandem.peer
 
 
 --
+-- Name: plan plan_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.plan
+    ADD CONSTRAINT plan_pkey PRIMARY KEY (peer_id, table_id, columns, as_text, replica);
+
+
+--
 -- Name: reasserted_pair reasserted_pair_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -5451,6 +6042,13 @@ CREATE UNIQUE INDEX conflict_once ON tandem.conflict USING btree (schema_name, t
 --
 
 CREATE INDEX conflict_peer ON tandem.conflict USING btree (peer_id);
+
+
+--
+-- Name: plan_table; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX plan_table ON tandem.plan USING btree (table_id);
 
 
 --
@@ -5568,6 +6166,22 @@ ALTER TABLE ONLY tandem.parked_change
 
 
 --
+-- Name: plan plan_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.plan
+    ADD CONSTRAINT plan_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: plan plan_table_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.plan
+    ADD CONSTRAINT plan_table_id_fkey FOREIGN KEY (table_id) REFERENCES tandem.tracked_table(table_id) ON DELETE CASCADE;
+
+
+--
 -- Name: verdict verdict_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -5661,10 +6275,10 @@ REVOKE ALL ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_de
 
 
 --
--- Name: FUNCTION applying_here(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION applying_peer(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.applying_here(p_table_id integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.applying_peer(p_table_id integer) FROM PUBLIC;
 
 
 --
@@ -5731,6 +6345,13 @@ REVOKE ALL ON FUNCTION tandem."between"(p_from pg_snapshot, p_to pg_snapshot) FR
 
 
 --
+-- Name: FUNCTION capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -5749,6 +6370,13 @@ REVOKE ALL ON FUNCTION tandem.capture_intact(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.carry_out_actions(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION catalog_mark(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.catalog_mark(p_table_id integer) FROM PUBLIC;
 
 
 --
@@ -6165,10 +6793,52 @@ REVOKE ALL ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean)
 
 
 --
+-- Name: FUNCTION plan_catalog(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_catalog(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION plan_columns(p_relid oid, p_columns text[], p_as_text boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.plan_columns(p_relid oid, p_columns text[], p_as_text boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION plan_foreign_keys(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_foreign_keys(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION plan_parents(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_parents(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION plan_references(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_references(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION plan_sequences(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_sequences(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION plan_uniques(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_uniques(p_plan jsonb) FROM PUBLIC;
 
 
 --
@@ -6235,10 +6905,10 @@ REVOKE ALL ON FUNCTION tandem.record_versions(p_plan jsonb, p_where text) FROM P
 
 
 --
--- Name: FUNCTION referenced_after(p_table_id integer, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION referenced_after(p_plan jsonb, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.referenced_after(p_table_id integer, p_plans jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
 
 
 --
@@ -6463,6 +7133,76 @@ REVOKE ALL ON FUNCTION tandem.untrack_table(p_schema text, p_table text) FROM PU
 --
 
 REVOKE ALL ON FUNCTION tandem.vacate(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_buckets(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_buckets(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_extent(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_extent(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_keys(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer, p_wanted bit varying); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_keys(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer, p_wanted bit varying) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_links(p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_links(p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_overview(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_overview() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_piece(p_relation text, p_from bigint, p_to bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION verify_text(p_expression text, p_portable boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verify_text(p_expression text, p_portable boolean) FROM PUBLIC;
 
 
 --

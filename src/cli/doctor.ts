@@ -1,0 +1,16 @@
+import { defineCommand } from "./command.ts";
+import { hasColours } from "./text.ts";
+
+/** Looks for everything that would go wrong. */
+export const doctor = defineCommand({
+  usage: "doctor",
+  summary: "look for everything that would go wrong, each with its remedy",
+  async run(_, { loadConfig, signal, stdout, env, answer }) {
+    const config = await loadConfig();
+    const { doctor: examine } = await import("../doctor/doctor.ts");
+    const { renderDoctor } = await import("../doctor/render.ts");
+    const report = await examine(config, { signal });
+    answer(report, renderDoctor(report, { color: hasColours(stdout, env) }).trimEnd());
+    return report.exitCode;
+  },
+});

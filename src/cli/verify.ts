@@ -1,0 +1,18 @@
+import { verify as compare } from "../verify/verify.ts";
+import { defineCommand } from "./command.ts";
+import { describeVerify, startVerifyProgress } from "./verify-text.ts";
+
+/** Compares all nodes by content; exit code 1 unless they are identical. */
+export const verify = defineCommand({
+  usage: "verify",
+  summary: "compare all nodes by content, while writes go on",
+  options: {
+    table: { type: "string", array: true, requiresArg: true, describe: "only these tables: perfis, crm.*" },
+  },
+  async run({ table }, { loadConfig, signal, stderr, answer }) {
+    const config = await loadConfig();
+    const report = await compare(config, { tables: table, signal, onProgress: startVerifyProgress(stderr) });
+    answer(report, describeVerify(report));
+    return report.identical ? 0 : 1;
+  },
+});

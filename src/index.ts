@@ -1,0 +1,48 @@
+// The library's face: what the commands do. The CLI is a thin user of the same functions.
+export type { ErrorCode } from "./base/error-codes.ts";
+export { TandemError } from "./base/errors.ts";
+export type { LogFields, Logger } from "./base/logger.ts";
+export type {
+  BackupConfig,
+  BackupJob,
+  Config,
+  ConflictRule,
+  HttpConfig,
+  LinkConfig,
+  NodeConfig,
+  SyncConfig,
+  TableRule,
+} from "./config/config.ts";
+export { ConfigError, type ConfigFault } from "./config/config-error.ts";
+export { type LoadOptions, loadConfig } from "./config/load.ts";
+export type { Finding, Severity } from "./doctor/check.ts";
+export { type DoctorOptions, type DoctorReport, doctor } from "./doctor/doctor.ts";
+export { emitMigration } from "./install/emit.ts";
+export { type InstallOptions, migrate } from "./install/migrate.ts";
+export type { MigrateEvent, MigrateReport, NodeReport, SchemaCopy, TableOutcome } from "./install/report.ts";
+export { migrationScript, uninstallScript } from "./install/script.ts";
+export { type UninstallReport, uninstall } from "./install/uninstall.ts";
+export type { LinkEvent, LinkReport } from "./link/report.ts";
+export type { Unanswered } from "./sidecar/ask-nodes.ts";
+export { dryRun, type LinkPreview } from "./sidecar/dry-run.ts";
+export type { LinkActivity } from "./sidecar/link-loop.ts";
+export type { LinkStatus } from "./sidecar/link-status.ts";
+export {
+  type Conflict,
+  conflicts,
+  type List,
+  type ListOptions,
+  type ParkedChange,
+  type PendingChange,
+  parked,
+  pending,
+  type RetryReport,
+  retryParked,
+  type Version,
+} from "./sidecar/lists.ts";
+export type { Problem } from "./sidecar/problems.ts";
+export { runSidecar, type SidecarOptions } from "./sidecar/sidecar.ts";
+export { type LeftOut, type StatusReport, status } from "./sidecar/status.ts";
+export { type LinkOutcome, type SyncOptions, type SyncReport, sync } from "./sidecar/sync.ts";
+export type { TableVerifyReport, VerifyEvent, VerifyReport } from "./verify/report.ts";
+export { type VerifyOptions, verify } from "./verify/verify.ts";
