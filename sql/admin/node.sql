@@ -44,13 +44,16 @@ begin
     v_done := v_done or found;
     if (v_peer ->> 'sends')::boolean then
       insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
+      v_done := v_done or found;
     end if;
     if (v_peer ->> 'receives')::boolean then
       insert into tandem.outbound (peer_id) values (v_id) on conflict do nothing;
+      v_done := v_done or found;
     end if;
   end loop;
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
+  v_done := v_done or found;
   perform tandem.make_floor();
   return v_done;
 end $$;

@@ -17,7 +17,7 @@ comment on function tandem.try_replica_role() is 'Sets replica role for this tra
 --   ([{"schema", "name"}], tables that flow with the link from now on), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known"}]).
 -- Returns {"complete", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}]}.
--- Not complete: locks would have been held too long; commit and call again with the same staging. Unsettled: nothing was done;
+-- Not complete: locks would have been held too long; commit and call again with the same staging and "again": true. Unsettled: nothing was done;
 -- the source must write fresh entries for these keys first.
 -- Errors: TD003 another applier has moved this link on (or staged anew); TD001 no such link.
 create or replace function tandem.apply_batch(p_batch jsonb) returns jsonb
@@ -67,7 +67,8 @@ begin
   end loop;
 
   for v_try in 1..5 loop
-    delete from tandem.verdict where peer_id = v_peer;
+    -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
+    delete from tandem.verdict where peer_id = v_peer and not (coalesce((p_batch ->> 'again')::boolean, false) and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));

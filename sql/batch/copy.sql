@@ -62,7 +62,7 @@ declare
   t tandem.tracked_table;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  return format('select %s from (select %s, t.* from %I.%I t where %s) k %s',
+  return format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't')), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't'))),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),

@@ -154,6 +154,8 @@ export interface ApplyRequest {
   readonly copy: (TableName & { readonly upto: readonly string[] | null; readonly done: boolean }) | null;
   readonly released: readonly TableName[];
   readonly tables: readonly StagedTable[];
+  /** The last call for this staging was not complete: what it could not write is parked without a further try. */
+  readonly again?: boolean;
 }
 
 /** What became of the staged rows of a table: applied + adopted + superseded + parked + undecided = staged. */

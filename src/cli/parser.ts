@@ -1,6 +1,6 @@
 import yargs from "yargs";
 import { TandemError } from "../base/errors.ts";
-import { didYouMean } from "../config/suggest.ts";
+import { nearest } from "../config/suggest.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands.ts";
 
@@ -73,10 +73,10 @@ function sentence(message = "the command line cannot be read"): string {
   if (unknown === undefined) return last.charAt(0).toLowerCase() + last.slice(1);
   const names = commands.map(({ usage }) => usage.split(" ")[0] ?? "");
   const options = commands.flatMap((command) => Object.keys(command.options));
-  return unknown
-    .split(", ")
-    .map(
-      (word) => `unknown argument "${word}"${didYouMean(word, [...names, ...options, ...Object.keys(commonOptions)])}`,
-    )
-    .join("; ");
+  const known = [...names, ...options, ...Object.keys(commonOptions)];
+  const words = unknown.split(", ").map((word) => {
+    const meant = nearest(word, known);
+    return `unknown argument "${word}"${meant === null ? "" : ` (did you mean "${meant}"?)`}`;
+  });
+  return words.join("; ");
 }

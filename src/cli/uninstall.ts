@@ -41,6 +41,7 @@ async function ask(what: string, { stdin, stderr, signal }: Session): Promise<vo
       signal.addEventListener("abort", () => resolve(""), { once: true });
     });
     if (signal.aborted) throw new TandemError("stopped", "stopped before anything was removed");
+    if (!stdin.isTTY) stderr.write("\n");
     if (answer.trim() === word) return;
   } finally {
     reader.close();

@@ -53,7 +53,7 @@ export async function tellCollision(at: Connection, collisions: readonly Collisi
     if (!row) continue;
     return (
       `${row.name}: local set its price to ${local}, external to ${external}, ${row.apart} ms apart; the newer change, of ${row.winner_origin}, ` +
-      "stands on both sides, the other is kept in tandem.conflicts."
+      "stands on both sides, and the other is kept in tandem.conflicts."
     );
   }
   return null;

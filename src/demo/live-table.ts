@@ -21,7 +21,8 @@ const lineEveryMs = 2_000;
 export class LiveTable {
   readonly #screen: Screen;
   #drawn = 0;
-  #previous: Frame | null = null;
+  /** Of the last seconds: rows come in batches, and a rate over one frame would jump. */
+  readonly #recent: Frame[] = [];
 
   constructor(screen: Screen) {
     this.#screen = screen;
@@ -33,8 +34,14 @@ export class LiveTable {
   }
 
   show(frame: Frame): void {
-    const rates = frame.traffic.map((now, i) => rate(now, this.#previous?.traffic[i], frame.elapsedMs - (this.#previous?.elapsedMs ?? 0)));
-    this.#previous = frame;
+    while (this.#recent.length > 1 && frame.elapsedMs - this.#recent[0]!.elapsedMs > lineEveryMs) this.#recent.shift();
+    const rates = frame.traffic.map((now, i) => {
+      const [before] = this.#recent;
+      return before
+        ? Math.round(((now.applied - before.traffic[i]!.applied) * 1000) / (frame.elapsedMs - before.elapsedMs))
+        : 0;
+    });
+    this.#recent.push(frame);
     if (this.#screen.isTerminal) this.#redraw([...tableLines(frame, rates), "", ...frame.remarks]);
     else this.#screen.out.write(`${plainLine(frame, rates)}\n`);
   }
@@ -50,12 +57,8 @@ export class LiveTable {
 }
 
 /** `local → external`. */
-export function directionOf({ source, target }: Pick<Traffic, "source" | "target">): string {
+export function directionOf({ source, target }: { readonly source: string; readonly target: string }): string {
   return `${source} → ${target}`;
-}
-
-function rate(now: Traffic, before: Traffic | undefined, ms: number): number {
-  return before && ms > 0 ? Math.round(((now.applied - before.applied) * 1000) / ms) : 0;
 }
 
 function lagOf(frame: Frame, direction: string): string {

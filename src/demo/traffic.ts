@@ -62,7 +62,10 @@ export class Observer implements AsyncDisposable {
   async firstCopies(): Promise<{ done: boolean; errors: string[] }> {
     const rows = await Promise.all(nodeNames.map((name) => this.at(name).query(copySql)));
     const states = rows.flat();
-    return { done: states.every(({ done }) => done === "t"), errors: states.flatMap(({ error }) => (error ? [error] : [])) };
+    return {
+      done: states.every(({ done }) => done === "t"),
+      errors: states.flatMap(({ error }) => (error ? [error] : [])),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -31,7 +31,7 @@ export async function keepWriting(session: Session, tally: WriterTally, signal: 
   const placed: string[] = [];
   while (!signal.aborted) {
     await count(tally, () => oneTransaction(session, placed));
-    await sleep(5 + session.chance.next() * 25);
+    await sleep(10 + session.chance.next() * 60);
   }
 }
 
@@ -65,9 +65,15 @@ async function oneTransaction(session: Session, placed: string[]): Promise<void>
     ]);
   } else if (dice < 0.88) {
     const name = chance.oneOf(["Íris Andrade", "Caetano Leão", "Zoé Brandão", "Raí D'Ávila"]);
-    await client.query("insert into customers (name, email, city) values ($1, gen_random_uuid() || '@exemplo.com.br', 'Olinda')", [name]);
+    await client.query(
+      "insert into customers (name, email, city) values ($1, gen_random_uuid() || '@exemplo.com.br', 'Olinda')",
+      [name],
+    );
   } else if (dice < 0.95) {
-    await client.query("update stock set quantity = quantity + 50 where product_id = $1 and warehouse = $2", [product, warehouses[node]]);
+    await client.query("update stock set quantity = quantity + 50 where product_id = $1 and warehouse = $2", [
+      product,
+      warehouses[node],
+    ]);
   } else if (order !== undefined) {
     await client.query("delete from orders where id = $1", [order]);
   }
@@ -86,7 +92,10 @@ async function placeOrder({ client, chance, node }: Session): Promise<string> {
       "insert into order_items (order_id, line, product_id, quantity, price) select $1, $2, id, $3, price from products where id = $4",
       [id, line + 1, chance.upTo(3), product],
     );
-    await client.query("update stock set quantity = quantity - 1 where product_id = $1 and warehouse = $2", [product, warehouses[node]]);
+    await client.query("update stock set quantity = quantity - 1 where product_id = $1 and warehouse = $2", [
+      product,
+      warehouses[node],
+    ]);
   }
   return id;
 }

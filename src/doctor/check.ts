@@ -1,4 +1,3 @@
-import { errorCodes } from "../base/error-codes.ts";
 import type { TandemError } from "../base/errors.ts";
 import type { Clock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
@@ -105,7 +104,7 @@ export function netCheck(id: string, title: string, look: (context: DoctorContex
 export function notSeen(node: DoctorNode, error: unknown): Observation {
   const { code, message, hint } = toTandemError(error, node.name);
   const text = `could not be checked: ${message.replace(/^node \S+: /, "")}`;
-  return node.connection.broken || errorCodes[code].retry === "now"
+  return code === "connection_lost"
     ? problem(text, hint, { node: node.name })
     : warning(text, hint, { node: node.name });
 }

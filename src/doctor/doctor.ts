@@ -88,7 +88,13 @@ async function examine(check: Check, context: DoctorContext): Promise<Finding[]>
 function failed(check: Check, error: unknown): Finding {
   const { message, hint, node } = toTandemError(error, "");
   const severity = error instanceof TandemError && error.code === "connection_lost" ? "problem" : "warning";
-  return { check: check.id, severity, message: `could not be checked: ${message}`, remedy: hint, node };
+  return {
+    check: check.id,
+    severity,
+    message: `could not be checked: ${message.replace(/^node : /, "")}`,
+    remedy: hint,
+    node,
+  };
 }
 
 /** Names and expressions of the catalog may hold anything: line breaks, escape sequences, passwords. */

@@ -21,10 +21,10 @@ async function look({ nodes }: DoctorContext): Promise<Observation[]> {
   }
   // A role that may not see what is installed is a matter of `rights`.
   const seen = nodes.filter(({ facts }) => facts.installed !== "barred");
-  return (await Promise.all(seen.map(look1))).flat();
+  return (await Promise.all(seen.map(oneNode))).flat();
 }
 
-async function look1(node: DoctorNode): Promise<Observation[]> {
+async function oneNode(node: DoctorNode): Promise<Observation[]> {
   const place = { node: node.name };
   if (node.facts.installed === "no") {
     return [problem("Tandem is installed in other nodes, and not in this one", errorCodes.not_installed.hint, place)];

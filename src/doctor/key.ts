@@ -6,10 +6,7 @@ const remedy =
 /** Sees tables without a key: their rows cannot be told apart, so they are left out. Remedy: a key. */
 export const key = nodeCheck("key", "every table has a key", async (node) =>
   (await node.tables())
-    .filter(
-      ({ reasonCode, relid, key: columns }) =>
-        relid && (reasonCode === "no_key" || (columns.length === 0 && reasonCode === null)),
-    )
+    .filter(({ reasonCode }) => reasonCode === "no_key")
     .map(({ label: table, decision }) =>
       decision === "failed"
         ? problem("the configuration names this table, but it has no key", remedy, { table })

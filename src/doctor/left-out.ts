@@ -15,22 +15,24 @@ const remedies: Readonly<Record<string, string>> = {
   inheritance: "Turn the inheritance into declarative partitioning, or exclude the tables.",
 };
 
-/** Told by checks of their own. */
-const elsewhere = ["no_key", "changelog", "missing"];
+/** Told by checks of their own; a change log that the file names and that cannot be tracked is told here. */
+const elsewhere = ["no_key", "no_column"];
 
 /** Sees which tables are not tracked, and why. Remedy: the owner's role, partitions, or the configuration. */
 export const leftOut = nodeCheck("left-out", "no table is left out", async (node) => {
-  const tables = (await node.tables()).filter(
-    ({ decision, reasonCode }) => decision !== "track" && !elsewhere.includes(reasonCode ?? "missing"),
-  );
-  const loud = tables.filter(({ reasonCode, decision }) => decision === "failed" || !(reasonCode && quiet[reasonCode]));
-  return [...Object.entries(quiet).flatMap(([code, words]) => together(tables, code, words)), ...loud.map(alone)];
+  const tables = (await node.tables()).filter(({ reasonCode }) => !elsewhere.includes(reasonCode ?? ""));
+  const failed = tables.filter(({ decision }) => decision === "failed");
+  const left = tables.filter(({ decision, reasonCode }) => decision === "left_out" && reasonCode !== "changelog");
+  const loud = left.filter(({ reasonCode }) => !(reasonCode && quiet[reasonCode]));
+  return [
+    ...Object.entries(quiet).flatMap(([code, words]) => together(left, code, words)),
+    ...failed.map(alone),
+    ...loud.map(alone),
+  ];
 });
 
 function together(tables: readonly DoctorTable[], code: string, words: string): Observation[] {
-  const names = tables
-    .filter(({ reasonCode, decision }) => reasonCode === code && decision !== "failed")
-    .map(({ label }) => label);
+  const names = tables.filter(({ reasonCode }) => reasonCode === code).map(({ label }) => label);
   return names.length === 0 ? [] : [ok(`left out, ${words}: ${listed(names)}`)];
 }
 

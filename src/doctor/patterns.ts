@@ -1,6 +1,6 @@
 import { matchesTable } from "../config/table-pattern.ts";
 import { type Check, type DoctorContext, type Observation, problem, warning } from "./check.ts";
-import type { DoctorTable } from "./tables.ts";
+import type { DoctorNode } from "./node.ts";
 
 /**
  * Sees patterns of the configuration that match no table of any node, and `updated_at` columns that are not there.
@@ -16,7 +16,7 @@ async function look({ config, nodes }: DoctorContext): Promise<Observation[]> {
   const tables = (await Promise.all(nodes.map((node) => node.tables()))).flat().filter(({ relid }) => relid);
   const idle = (pattern: string) => !tables.some(({ schema, name }) => matchesTable(pattern, schema, name));
   const rules = (config.tables ?? []).map(({ name }) => name).filter(idle);
-  const updatedAt = await Promise.all(nodes.map(async (node) => missingColumns(await node.tracked(), node)));
+  const updatedAt = await Promise.all(nodes.map(missingColumns));
   return [
     ...rules.map((pattern) => (pattern.includes("*") ? starred(pattern) : exact(pattern))),
     ...config.exclude
@@ -36,23 +36,11 @@ function exact(pattern: string): Observation {
   return problem(`tables: ${pattern} is in no node`, spelling);
 }
 
-type Asked = DoctorContext["nodes"][number];
-
-async function missingColumns(tables: readonly DoctorTable[], node: Asked): Promise<Observation[]> {
-  const named = tables.filter(({ updatedAt }) => updatedAt !== null);
-  if (named.length === 0) return [];
-  const rows = await node.query(
-    `select u.relid from unnest($1::oid[], $2::text[]) u (relid, name)
-     where not exists (select from pg_attribute a where a.attrelid = u.relid and a.attname = u.name and not a.attisdropped)`,
-    [named.map(({ relid }) => relid), named.map(({ updatedAt }) => updatedAt)],
-  );
-  const without = new Set(rows.map(({ relid }) => relid));
-  return named
-    .filter(({ relid }) => without.has(relid))
-    .map(({ label: table, updatedAt }) =>
-      problem(`updated_at: it has no column ${updatedAt}`, "Name a column of the table, or take updated_at out.", {
-        node: node.name,
-        table,
-      }),
+/** Of a rule for one table; a rule with a star names a column that only some may have. */
+async function missingColumns(node: DoctorNode): Promise<Observation[]> {
+  return (await node.tables())
+    .filter(({ reasonCode }) => reasonCode === "no_column")
+    .map(({ label: table, reason }) =>
+      problem(reason, "Name a column of the table, or take updated_at out.", { node: node.name, table }),
     );
 }

@@ -34,6 +34,8 @@ async function changesBackend(node: DoctorNode, signal: AbortSignal | undefined)
   await other.exec("begin isolation level read committed read only");
   await backend(other);
   const after = backend(node.connection);
+  // Awaited below; should the other connection fail first, it must not end the process.
+  after.catch(() => {});
   try {
     const waited = await Promise.race([after, patience(pooledWaitMs)]);
     return waited !== before;

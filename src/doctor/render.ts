@@ -14,10 +14,12 @@ export function renderDoctor(report: DoctorReport, { color = false }: { readonly
   return `${[...lines, "", paint(worst, sentence(report))].join("\n")}\n`;
 }
 
+/** Names of the catalog may hold line breaks and escape sequences; a terminal must see neither. */
 function lineOf({ check, node, link, table, message, remedy }: Finding): string {
   const place = [node ?? link, table].filter(Boolean).join(" ");
   const text = place ? `${check}: ${place}: ${message}` : `${check}: ${message}`;
-  return remedy === null ? text : `${text.replace(/[.\s]+$/, "")}. Remedy: ${remedy.replace(/\s+/g, " ")}`;
+  const line = remedy === null ? text : `${text.replace(/[.\s]+$/, "")}. Remedy: ${remedy}`;
+  return line.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
 }
 
 function sentence({ nodes, problems, warnings }: DoctorReport): string {

@@ -20,8 +20,6 @@ export interface DoctorTable {
   readonly reasonCode: string | null;
   /** In words that go on after the table's name; empty where there is none. */
   readonly reason: string;
-  /** The column that its rule names. */
-  readonly updatedAt: string | null;
 }
 
 const candidatesPath = "sql/capture/candidates.sql";
@@ -74,6 +72,5 @@ export async function chosenTables(tx: Connection, config: Config, installed: bo
     tracked: row.tracked === "t",
     reasonCode: row.reason_code ?? null,
     reason: row.reason ?? "",
-    updatedAt: row.updated_at ?? null,
   }));
 }

@@ -1,10 +1,11 @@
 import type { Config } from "../config/config.ts";
 import { quoteLiteral } from "../db/quote.ts";
+import { doBlock, quoteFile, textArray } from "./do-block.ts";
 import { installLock } from "./lock.ts";
 import { configureNodeCall } from "./node-settings.ts";
 import type { PackageMigration, PackageSql } from "./package-files.ts";
 import { commentOnMigrations } from "./run-migrations.ts";
-import { doBlock, quoteFile, sqlBlock, textArray, writeSums } from "./sql-block.ts";
+import { sqlBlock, writeSums } from "./sql-block.ts";
 
 /**
  * All that `migrate` does in a node before it comes to the tables, as SQL for one transaction: the bookkeeping as

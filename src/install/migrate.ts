@@ -5,7 +5,7 @@ import type { Connection } from "../db/connection.ts";
 import { installNode } from "./install-node.ts";
 import { chosenNodes, withNodes } from "./nodes.ts";
 import { type PackageSql, readPackage } from "./package-files.ts";
-import type { Patience } from "./patience.ts";
+import { type Patience, patiently } from "./patience.ts";
 import { isProblem, type MigrateEvent, type MigrateReport, type NodeReport } from "./report.ts";
 import { schemaCopies } from "./schema-copy.ts";
 import { arrangeSequences } from "./sequences.ts";
@@ -49,15 +49,16 @@ async function migrateNode(
   { onProgress = () => {}, clock = systemClock, signal, patienceMs = 60_000 }: InstallOptions,
 ): Promise<NodeReport> {
   const { node } = connection;
-  const installed = await installNode(connection, config, own);
-  if (installed.migrations.length > 0) onProgress({ kind: "migrations", node, names: installed.migrations });
-  if (installed.sqlInstalled) onProgress({ kind: "functions", node });
   const patience = (what: string): Patience => ({
     clock,
     signal,
     patienceMs,
     onWait: (error) => onProgress({ kind: "waiting", node, what, reason: error instanceof Error ? error.message : "" }),
   });
+  // Somebody may be reading the views that are replaced.
+  const installed = await patiently(() => installNode(connection, config, own), patience("functions"));
+  if (installed.migrations.length > 0) onProgress({ kind: "migrations", node, names: installed.migrations });
+  if (installed.sqlInstalled) onProgress({ kind: "functions", node });
   const tables = await trackTables(connection, config, patience("tables"), (table) =>
     onProgress({ kind: "table", node, table }),
   );

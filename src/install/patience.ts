@@ -55,3 +55,11 @@ export async function eachWithPatience<T>(
   }
   return locked;
 }
+
+/** One piece of work that is worth nothing unless it is done. */
+export async function patiently<T>(work: () => Promise<T>, patience: Patience): Promise<T> {
+  const results: T[] = [];
+  const late = await eachWithPatience(["it"], async () => void results.push(await work()), patience);
+  for (const error of late.values()) throw error;
+  return results[0] as T;
+}

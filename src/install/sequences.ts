@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { Connection } from "../db/connection.ts";
 import { underInstallLock } from "./lock.ts";
 import { interleaving } from "./node-settings.ts";
-import { eachWithPatience, type Patience } from "./patience.ts";
+import { type Patience, patiently } from "./patience.ts";
 import type { SequenceOutcome } from "./report.ts";
 
 const counts = `
@@ -17,23 +17,17 @@ export async function arrangeSequences(
 ): Promise<SequenceOutcome> {
   const { residue, modulus } = interleaving(config, connection.node);
   const wanted = config.sync.sequences === "interleave" && modulus > 1;
-  let outcome: SequenceOutcome = { mode: "none", changed: 0 };
-  const late = await eachWithPatience(
-    ["sequences"],
+  return await patiently(
     () =>
-      underInstallLock(connection, async (tx) => {
+      underInstallLock(connection, async (tx): Promise<SequenceOutcome> => {
         const [row] = await tx.query(counts);
-        const interleaved = Number(row?.interleaved);
-        const call = wanted ? `tandem.interleave_sequences(${residue}, ${modulus})` : "tandem.restore_sequences()";
-        if (!wanted && interleaved === 0) {
-          outcome = { mode: modulus > 1 && Number(row?.all) > 0 ? "offered" : "none", changed: 0 };
-          return;
+        if (!wanted && Number(row?.interleaved) === 0) {
+          return { mode: modulus > 1 && Number(row?.all) > 0 ? "offered" : "none", changed: 0 };
         }
+        const call = wanted ? `tandem.interleave_sequences(${residue}, ${modulus})` : "tandem.restore_sequences()";
         const [answer] = await tx.query(`select ${call} as changed`);
-        outcome = { mode: wanted ? "interleaved" : "restored", changed: Number(answer?.changed) };
+        return { mode: wanted ? "interleaved" : "restored", changed: Number(answer?.changed) };
       }),
     patience,
   );
-  for (const error of late.values()) throw error;
-  return outcome;
 }

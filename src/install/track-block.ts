@@ -1,8 +1,8 @@
 import type { Config } from "../config/config.ts";
+import { doBlock } from "./do-block.ts";
 import { installLock, lockTimeoutMs } from "./lock.ts";
 import { interleaving } from "./node-settings.ts";
 import { selectionQuery } from "./selection.ts";
-import { doBlock } from "./sql-block.ts";
 
 /**
  * What a script may do between two tables: `commit`, in psql, so that no table stays locked while the next one is

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { underInstallLock } from "./lock.ts";
-import { eachWithPatience, type Patience } from "./patience.ts";
+import { eachWithPatience, type Patience, patiently } from "./patience.ts";
 import type { TableOutcome } from "./report.ts";
 import { type SelectionRow, selectionQuery } from "./selection.ts";
 
@@ -31,13 +31,7 @@ export async function trackTables(
   patience: Patience,
   onTable: (outcome: TableOutcome) => void,
 ): Promise<TableOutcome[]> {
-  const watch = await eachWithPatience(
-    ["watch"],
-    () => underInstallLock(connection, async (tx) => void (await tx.query("select tandem.watch()"))),
-    patience,
-  );
-  for (const error of watch.values()) throw error;
-
+  await patiently(() => underInstallLock(connection, (tx) => tx.query("select tandem.watch()")), patience);
   const rows = await selectTables(connection, config);
   const outcomes = new Map<SelectionRow, TableOutcome>();
   const tell = (

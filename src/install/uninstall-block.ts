@@ -1,5 +1,5 @@
+import { doBlock } from "./do-block.ts";
 import { installLock } from "./lock.ts";
-import { doBlock } from "./sql-block.ts";
 import { type Between, patientDeclarations, patientEnd, patiently } from "./track-block.ts";
 
 /** What shows that a schema called tandem is this Tandem's. */

@@ -5,7 +5,7 @@ import { quoteLiteral } from "../db/quote.ts";
 import { underInstallLock } from "./lock.ts";
 import type { InstallOptions } from "./migrate.ts";
 import { chosenNodes, withNodes } from "./nodes.ts";
-import { eachWithPatience, type Patience } from "./patience.ts";
+import { eachWithPatience, type Patience, patiently } from "./patience.ts";
 import { isInstalled, refusalBlock, removeBlock } from "./uninstall-block.ts";
 
 /** What `uninstall` did in one node. */
@@ -64,12 +64,7 @@ async function uninstallNode(connection: Connection, options: InstallOptions): P
     patience("tables"),
   );
   for (const error of late.values()) throw error;
-  const last = await eachWithPatience(
-    ["rest"],
-    () => underInstallLock(connection, async (tx) => void (await tx.exec(removeBlock()))),
-    patience("the rest"),
-  );
-  for (const error of last.values()) throw error;
+  await patiently(() => underInstallLock(connection, (tx) => tx.exec(removeBlock())), patience("the rest"));
   return { node, removed: true, tables: tables.map(({ shown }) => shown) };
 }
 

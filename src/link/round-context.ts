@@ -134,8 +134,8 @@ export class RoundContext {
 
   async #apply(request: ApplyRequest): Promise<ApplyResult> {
     const { target, report } = this.ends;
-    for (;;) {
-      const result = await target.apply(request);
+    for (let again = false; ; again = true) {
+      const result = await target.apply({ ...request, again });
       if (result.unsettled.length > 0) return result;
       addResult(report, result.complete ? result : { ...result, tables: [], undecided: 0 });
       if (result.complete) return result;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
-import { hostileSettings, type TestNode, testMajor } from "../support/pg.ts";
+import { hostileSettings, openClient, type TestNode, testMajor } from "../support/pg.ts";
 import { keys, multiranges, preparation, values } from "./apply-values.ts";
 
 const groupsOf = <T>(list: T[], size: number): T[][] =>
@@ -71,8 +71,13 @@ async function makeHostile(node: TestNode): Promise<void> {
 }
 
 /** The application writes with settings of its own, in which the literals of this file mean what they say. */
-const sane = `set standard_conforming_strings = on; set array_nulls = on; set xmloption = content;
-  set extra_float_digits = 1; set DateStyle = 'ISO'; set IntervalStyle = 'postgres';`;
+async function write(node: TestNode, text: string): Promise<void> {
+  const client = await openClient(node.url);
+  await client.query(`set standard_conforming_strings = on; set array_nulls = on; set xmloption = content;
+    set extra_float_digits = 1; set DateStyle = 'ISO'; set IntervalStyle = 'postgres';`);
+  await client.query(text);
+  await client.end();
+}
 
 for (const { way, options } of ways) {
   describe(`values in ${way}`, () => {
@@ -87,9 +92,9 @@ for (const { way, options } of ways) {
       for (const name of hostile) await makeHostile(nodes.node(name));
       const count = valueGroups.reduce((sum, types) => sum + rowsOf(types), 0);
       // some by a first copy, the others by the log
-      await app(nodes.local, `${sane}${inserts(1)}`);
+      await write(nodes.local, inserts(1));
       await links.sync();
-      await app(nodes.local, `${sane}${inserts(1001)}`);
+      await write(nodes.local, inserts(1001));
       const captured = await links.sync();
       expect(captured["local external"]).toMatchObject({ staged: count, applied: count });
       expect(await links.expectRest()).toBe(2 * count);
@@ -115,7 +120,7 @@ for (const { way, options } of ways) {
       const count = keyGroups.reduce((sum, types) => sum + rowsOf(types), 0);
       await makeHostile(nodes.external);
       await links.sync();
-      await app(nodes.local, `${sane}${keyInserts()}`);
+      await write(nodes.local, keyInserts());
       expect((await links.sync())["local external"]).toMatchObject({ staged: count, applied: count });
       expect(await links.expectRest()).toBe(count);
       await app(nodes.external, keyGroups.map((_, g) => `update public."k ${g}" set t = 'second';`).join("\n"));

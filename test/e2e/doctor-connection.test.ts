@@ -6,6 +6,7 @@ import { TandemError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/time.ts";
 import { startServer } from "../../src/demo/embedded-server.ts";
 import { clock } from "../../src/doctor/clock.ts";
+import { doctor } from "../../src/doctor/doctor.ts";
 import { encoding } from "../../src/doctor/encoding.ts";
 import { encryption, isLocal } from "../../src/doctor/encryption.ts";
 import { longTransactions, longTransactionsOver } from "../../src/doctor/long-transactions.ts";
@@ -67,10 +68,14 @@ describe("server", () => {
     await standby.stop("fast", { keep: true });
     await writeFile(join(standby.dataDir, "standby.signal"), "");
     await standby.restart();
-    const found = await faults(server, configOf([{ name: "local", url: standby.url() }]));
+    const config = configOf([{ name: "local", url: standby.url() }]);
+    const found = await faults(server, config);
     expect(found).toMatchObject([
       { severity: "problem", node: "local", message: expect.stringContaining("in recovery") },
     ]);
+    // Every other check copes with a server that takes no writes.
+    const { findings } = await doctor(config);
+    expect(findings.filter(({ message }) => message.startsWith("could not"))).toEqual([]);
   });
 
   it("is silent for a primary of a tested version", async () => {

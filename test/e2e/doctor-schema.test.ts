@@ -32,14 +32,14 @@ describe("schema", () => {
 
   it("fires for tables missing on either side, and for one that is there and not tracked", async () => {
     const nodes = await pair(
-      `${shop}; create table both (id int primary key)`,
-      "create table here (id int primary key); alter table both drop constraint both_pkey",
+      `${shop}; create table twofold (id int primary key)`,
+      "create table here (id int primary key); alter table twofold drop constraint twofold_pkey",
       "create table there (id int primary key)",
     );
     expect(await found(nodes)).toEqual([
       "problem external public.here: is missing here; other nodes have it",
-      'problem local public.both: is tracked in other nodes, but here it has no primary key and no unique not-null index: give it one and run "tandem migrate" again',
       "problem local public.there: is missing here; other nodes have it",
+      'problem local public.twofold: is tracked in other nodes, but here it has no primary key and no unique not-null index: give it one and run "tandem migrate" again',
     ]);
   });
 

@@ -8,6 +8,7 @@ import { patterns } from "../../src/doctor/patterns.ts";
 import { rights } from "../../src/doctor/rights.ts";
 import { rowSecurity } from "../../src/doctor/row-security.ts";
 import { unlogged } from "../../src/doctor/unlogged.ts";
+import { migrate } from "../../src/install/migrate.ts";
 import { type ClusterOptions, cluster, sql, type TestNode } from "../support/pg.ts";
 import { configOf, faults, rule, said } from "./doctor-config.ts";
 
@@ -87,7 +88,12 @@ describe("patterns", () => {
     const tables = [rule("public.Good"), rule("shop.*"), rule("public.good", "changed_at")];
     expect(await faults(patterns, configOf([node], { tables, exclude: ["public.gone"] }))).toMatchObject([
       { severity: "problem", message: "tables: public.Good is in no node" },
-      { severity: "problem", node: "local", table: "public.good", message: "updated_at: it has no column changed_at" },
+      {
+        severity: "problem",
+        node: "local",
+        table: "public.good",
+        message: "has no column changed_at, which the configuration names as updated_at",
+      },
       { severity: "warning", message: "tables: shop.* matches no table of any node" },
       { severity: "warning", message: "exclude: public.gone matches no table of any node" },
     ]);
@@ -124,6 +130,15 @@ describe("rights", () => {
     expect(await faults(rights, configOf([node]))).toMatchObject([
       { severity: "problem", table: "public.good", message: expect.stringContaining("create triggers") },
       { severity: "problem", message: expect.stringContaining("may not set sequence public.good_id_seq") },
+    ]);
+  });
+
+  it("fires for a role that may not use what another one installed", async () => {
+    const node = await owned(plain);
+    await migrate(configOf([{ name: "local", url: node.superUrl }]));
+    const found = await faults(rights, configOf([node]));
+    expect(found).toMatchObject([
+      { severity: "problem", message: expect.stringContaining("may not use schema tandem") },
     ]);
   });
 

@@ -14,7 +14,7 @@ import { candidatesQuery } from "../../src/doctor/tables.ts";
 import { triggers } from "../../src/doctor/triggers.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { projectRoot } from "../support/child.ts";
-import { type Cluster, cluster, contentOf, sql } from "../support/pg.ts";
+import { type Cluster, cluster, sql } from "../support/pg.ts";
 import { startPgBouncer } from "../support/pgbouncer.ts";
 import { configOf, faults, rule, said } from "./doctor-config.ts";
 
@@ -250,7 +250,7 @@ describe("doctor", () => {
     const nodes = await owned(1, "");
     const broken: Check = { id: "broken", title: "", run: () => Promise.reject(new Error("no good")) };
     expect(await faults(broken, configOf(nodes))).toMatchObject([
-      { severity: "warning", message: "could not be checked: node : no good" },
+      { severity: "warning", message: "could not be checked: no good" },
     ]);
     const stop = new AbortController();
     const slow: Check = {
@@ -258,7 +258,7 @@ describe("doctor", () => {
       title: "",
       run: async ({ nodes: [node] }) => {
         setTimeout(() => stop.abort(), 50);
-        await node?.query("select pg_sleep(30)");
+        await node?.query("select pg_sleep(2)");
         return [];
       },
     };
@@ -279,10 +279,9 @@ describe("doctor", () => {
     ]);
   });
 
-  it("says no password and no control character, whatever the catalog holds", async () => {
+  it("prints no control character, whatever the catalog holds", async () => {
     const { local } = await owned(1, 'create table "evil\n\u001b[2J" (id int)');
-    const url = local.url.replace(":tandem@", ":tandem@");
-    const report = await doctor(configOf([{ name: "local", url }]));
+    const report = await doctor(configOf([local]));
     const text = renderDoctor(report);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
     expect(text).not.toMatch(/\u001b|evil\n/);

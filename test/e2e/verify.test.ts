@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { verify } from "../../src/verify/verify.ts";
 import type { TableVerifyReport, VerifyReport } from "../../src/verify/report.ts";
+import { verify } from "../../src/verify/verify.ts";
 import { cluster, sql } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
 import { behindTriggers, prepare, sync } from "./verify-support.ts";
@@ -27,9 +27,12 @@ describe("C3 verify: nodes at rest", () => {
   test("equal databases are identical, and what is not tracked is named (C11)", async () => {
     await using nodes = await cluster(3, { owner: true });
     const config = await prepare(nodes, shop);
-    await sql(nodes.local.url, `insert into customer (name, note, at) select 'c' || i, nullif('n' || i % 7, 'n3'), now() from generate_series(1, 3000) i;
+    await sql(
+      nodes.local.url,
+      `insert into customer (name, note, at) select 'c' || i, nullif('n' || i % 7, 'n3'), now() from generate_series(1, 3000) i;
       insert into "Odd ""Table""" select i, 'k''"' || i, i / 10.0 from generate_series(1, 500) i;
-      insert into part select i, case when i % 3 = 0 then 'n' else 'r' || i % 5 end, i from generate_series(1, 900) i`);
+      insert into part select i, case when i % 3 = 0 then 'n' else 'r' || i % 5 end, i from generate_series(1, 900) i`,
+    );
     await sync(config);
     const report = await verify(config, { rangeRows: 400 });
     expect(report.tables.map(({ name, equal, rows }) => [name, equal, rows.local, rows.external, rows.n3])).toEqual([
@@ -39,20 +42,37 @@ describe("C3 verify: nodes at rest", () => {
       ["part", true, 900, 900, 900],
     ]);
     expect(report.identical).toBe(true);
-    expect(report.totals).toMatchObject({ tables: 4, equal: 4, differing: 0, rows: { local: 4400, external: 4400, n3: 4400 } });
-    expect(report.untracked.map(({ node, name }) => `${node} ${name}`)).toEqual(["local keyless", "external keyless", "n3 keyless"]);
+    expect(report.totals).toMatchObject({
+      tables: 4,
+      equal: 4,
+      differing: 0,
+      rows: { local: 4400, external: 4400, n3: 4400 },
+    });
+    expect(report.untracked.map(({ node, name }) => `${node} ${name}`)).toEqual([
+      "local keyless",
+      "external keyless",
+      "n3 keyless",
+    ]);
     expect(report.tables[1]?.groups).toEqual([["local", "external", "n3"]]);
   });
 
   test("1,000 rows damaged behind the triggers' back on random nodes: exactly these are named", async () => {
     await using nodes = await cluster(3);
     const config = await prepare(nodes, shop);
-    await sql(nodes.local.url, `insert into customer (name, note, at) select 'c' || i, 'n', now() from generate_series(1, 40000) i`);
+    await sql(
+      nodes.local.url,
+      `insert into customer (name, note, at) select 'c' || i, 'n', now() from generate_series(1, 10000) i`,
+    );
     await sync(config);
     const random = seeded(7);
     const damaged = new Map<string, { node: string; how: string }>();
-    while (damaged.size < 1000) damaged.set(String(random.int(1, 40000)), { node: random.pick(nodes.nodes).name, how: random.pick(["update", "delete", "null"]) });
-    for (let i = 0; i < 20; i++) damaged.set(String(50_000 + i), { node: random.pick(nodes.nodes).name, how: "insert" });
+    while (damaged.size < 1000)
+      damaged.set(String(random.int(1, 10000)), {
+        node: random.pick(nodes.nodes).name,
+        how: random.pick(["update", "delete", "null"]),
+      });
+    for (let i = 0; i < 20; i++)
+      damaged.set(String(50_000 + i), { node: random.pick(nodes.nodes).name, how: "insert" });
     const actions: Record<string, (ids: string) => string> = {
       update: (ids) => `update customer set name = name || ' ' where id in (${ids})`,
       null: (ids) => `update customer set note = null where id in (${ids})`,
@@ -66,7 +86,7 @@ describe("C3 verify: nodes at rest", () => {
       });
       await admin.query(behindTriggers("customer", statements.join("; ")));
     }
-    const report = await verify(config, { tables: ["customer"], rangeRows: 15_000 });
+    const report = await verify(config, { tables: ["customer"], rangeRows: 4_000 });
     const table = tableOf(report, "customer");
     expect(keysOf(table).sort()).toEqual([...damaged.keys()].sort());
     expect(table.differing).toBe(1020);
@@ -81,11 +101,11 @@ describe("C3 verify: nodes at rest", () => {
     expect(report.identical).toBe(false);
     const short = tableOf(await verify(config, { tables: ["public.customer"], keyLimit: 5 }), "customer");
     expect([short.keys.length, short.differing]).toEqual([5, 1020]);
-  });
+  }, 240_000);
 
   test.each([
     ["numeric", "1", "1.00"],
-    ["float8", "0", "-0"],
+    ["float8", "'0'", "'-0'"],
     ["text", "null", "''"],
     ["text", "'a'", "'a '"],
     ["text", "'a'", "'A'"],
@@ -121,10 +141,18 @@ describe("C3 verify: nodes at rest", () => {
 
   test("values that changed places between rows and columns are seen", async () => {
     await using nodes = await cluster(2);
-    const config = await prepare(nodes, `create table v (id int primary key, a int, b int, c text, d text);
-      insert into v values (1, 1, 2, 'x', 'y'), (2, 3, 4, 'u', 'v'), (3, 0, null, '', null)`);
+    const config = await prepare(
+      nodes,
+      `create table v (id int primary key, a int, b int, c text, d text);
+      insert into v values (1, 1, 2, 'x', 'y'), (2, 3, 4, 'u', 'v'), (3, 0, null, '', null)`,
+    );
     await sync(config);
-    await nodes.local.admin.query(behindTriggers("v", `update v set a = 4 - a, c = case c when 'x' then 'u' else 'x' end where id in (1, 2); update v set a = b, b = a, c = d, d = c where id = 3`));
+    await nodes.local.admin.query(
+      behindTriggers(
+        "v",
+        `update v set a = 4 - a, c = case c when 'x' then 'u' else 'x' end where id in (1, 2); update v set a = b, b = a, c = d, d = c where id = 3`,
+      ),
+    );
     expect(keysOf(tableOf(await verify(config), "v"))).toEqual(["1", "2", "3"]);
   });
 });
@@ -134,8 +162,14 @@ describe("verify: tables that are not the same", () => {
     await using nodes = await cluster(2);
     const words = `insert into word select 'w' || chr(97 + i % 26) || chr(65 + i % 23) || ' -' || i from generate_series(1, 3000) i;
       insert into word values ('é'), ('e'), ('E'), ('ß'), ('ss'), ('-a'), ('a-'), ('_'), ('Ω'), ('😀')`;
-    await sql(nodes.local.url, `create table word (w text collate "C" primary key, n int default 1); create table num (k numeric primary key, n int default 1)`);
-    await sql(nodes.external.url, `create table word (w text collate "en-x-icu" primary key, n int default 1); create table num (k numeric primary key, n int default 1)`);
+    await sql(
+      nodes.local.url,
+      `create table word (w text collate "C" primary key, n int default 1); create table num (k numeric primary key, n int default 1)`,
+    );
+    await sql(
+      nodes.external.url,
+      `create table word (w text collate "en-x-icu" primary key, n int default 1); create table num (k numeric primary key, n int default 1)`,
+    );
     const config = await prepare(nodes, "select 1");
     for (const { url } of nodes) await sql(url, `${words}; insert into num values (1), (2.50), (3)`);
     const report = await verify(config, { rangeRows: 500 });
@@ -145,7 +179,9 @@ describe("verify: tables that are not the same", () => {
     else expect(word.schemaDifferences.map(({ kind }) => kind)).toEqual(["key", "key"]);
     await sync(config);
     expect(tableOf(await verify(config), "num").equal).toBe(true);
-    await nodes.external.admin.query(behindTriggers("num", `update num set k = 1.00 where k = 1; update num set k = 2.5 where k = 2.50`));
+    await nodes.external.admin.query(
+      behindTriggers("num", `update num set k = 1.00 where k = 1; update num set k = 2.5 where k = 2.50`),
+    );
     const num = tableOf(await verify(config), "num");
     expect([num.differing, num.reasons.diverged, num.rows.local, num.rows.external]).toEqual([2, 2, 3, 3]);
     expect(num.keys.every(({ lacking }) => lacking.length === 0)).toBe(true);
@@ -154,22 +190,32 @@ describe("verify: tables that are not the same", () => {
   test("databases of another locale put the same keys into the same ranges", async () => {
     await using nodes = await cluster(2);
     const admin = nodes.external.admin;
-    const other = await admin.value(`select format('%I.%I', 'pg_catalog', collname) from pg_collation where collprovider = 'i' and collname = 'sv-x-icu'`);
+    const other = await admin.value(
+      `select format('%I.%I', 'pg_catalog', collname) from pg_collation where collprovider = 'i' and collname = 'sv-x-icu'`,
+    );
     expect(other).toBeTruthy();
     const config = await prepare(nodes, `create table word (w text primary key, n int)`);
-    for (const { url } of nodes) await sql(url, `insert into word select 'ä-' || md5(i::text), i from generate_series(1, 2000) i`);
+    for (const { url } of nodes)
+      await sql(url, `insert into word select 'ä-' || md5(i::text), i from generate_series(1, 2000) i`);
     await sync(config);
     expect((await verify(config, { rangeRows: 300 })).identical).toBe(true);
   });
 
   test("columns on one side only are differences of the schema, tables that are missing are named", async () => {
     await using nodes = await cluster(3);
-    await sql(nodes.local.url, `create table t (id int primary key, a text, b text, g int generated always as (id * 2) stored); create table only_here (id int primary key);
-      create table k (id int primary key); create table two (id int primary key, v text)`);
-    await sql(nodes.external.url, `create table t (b text, a text, id int primary key); create table k (id bigint primary key); create table two (id int primary key, v text)`);
+    await sql(
+      nodes.local.url,
+      `create table t (id int primary key, a text, b text, g int generated always as (id * 2) stored); create table only_here (id int primary key);
+      create table k (id int primary key); create table two (id int primary key, v text)`,
+    );
+    await sql(
+      nodes.external.url,
+      `create table t (b text, a text, id int primary key); create table k (id bigint primary key); create table two (id int primary key, v text)`,
+    );
     await sql(nodes.node("n3").url, `create table t (id int primary key, a text); create table k (id int primary key)`);
     const config = await prepare(nodes, "select 1");
-    for (const { url } of nodes) await sql(url, "insert into t (id, a) select i, i::text from generate_series(1, 100) i");
+    for (const { url } of nodes)
+      await sql(url, "insert into t (id, a) select i, i::text from generate_series(1, 100) i");
     const report = await verify(config);
     const t = tableOf(report, "t");
     expect([t.compared, t.equal, t.differing]).toEqual([true, false, 0]);
@@ -178,28 +224,50 @@ describe("verify: tables that are not the same", () => {
       { kind: "column", what: "g", present: ["local"], absent: ["external", "n3"], generated: true },
     ]);
     expect(tableOf(report, "only_here")).toMatchObject({
-      compared: false, equal: false,
-      missing: [{ node: "external", reason: "there is no such table" }, { node: "n3", reason: "there is no such table" }],
+      compared: false,
+      equal: false,
+      missing: [
+        { node: "external", reason: "there is no such table" },
+        { node: "n3", reason: "there is no such table" },
+      ],
     });
-    expect(tableOf(report, "k").schemaDifferences.map(({ kind, what }) => `${kind} ${what}`)).toEqual(["key (id integer)", "key (id bigint)"]);
+    expect(tableOf(report, "k").schemaDifferences.map(({ kind, what }) => `${kind} ${what}`)).toEqual([
+      "key (id integer)",
+      "key (id bigint)",
+    ]);
     expect(tableOf(report, "two")).toMatchObject({ compared: true, equal: false, missing: [{ node: "n3" }] });
     expect(report.identical).toBe(false);
   });
 
   test("row-level security that would hide rows is an error, never a silent subset", async () => {
     await using nodes = await cluster(2, { owner: true });
-    const config = await prepare(nodes, `create table secret (id int primary key, who text); insert into secret values (1, 'a'), (2, 'b')`);
-    await sql(nodes.external.url, `alter table secret enable row level security; alter table secret force row level security;
-      create policy p on secret using (who = 'a')`);
+    const config = await prepare(
+      nodes,
+      `create table secret (id int primary key, who text); insert into secret values (1, 'a'), (2, 'b')`,
+    );
+    await sql(
+      nodes.external.url,
+      `alter table secret enable row level security; alter table secret force row level security;
+      create policy p on secret using (who = 'a')`,
+    );
     await expect(verify(config)).rejects.toMatchObject({ code: "rls_hides_rows" });
   });
 
   test("a node that is not there is named as long as two are left; a table that nobody tracks is wrong usage", async () => {
     await using nodes = await cluster(3);
     const config = await prepare(nodes, "create table t (id int primary key)");
-    const gone = { ...config, nodes: config.nodes.map((node) => (node.name === "n3" ? { ...node, url: "postgresql://postgres@127.0.0.1:1/x" } : node)) };
+    const gone = {
+      ...config,
+      nodes: config.nodes.map((node) =>
+        node.name === "n3" ? { ...node, url: "postgresql://postgres@127.0.0.1:1/x" } : node,
+      ),
+    };
     const report = await verify(gone);
-    expect([report.identical, report.nodes, report.unreachable.map(({ node }) => node)]).toEqual([false, ["local", "external"], ["n3"]]);
+    expect([report.identical, report.nodes, report.unreachable.map(({ node }) => node)]).toEqual([
+      false,
+      ["local", "external"],
+      ["n3"],
+    ]);
     await expect(verify({ ...gone, nodes: gone.nodes.slice(1) })).rejects.toMatchObject({ code: "cannot_connect" });
     await expect(verify(config, { tables: ["nosuch"] })).rejects.toMatchObject({ code: "usage" });
   });

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Link } from "../../src/link/link.ts";
 import { actions } from "../support/random-schema.ts";
 import { columnTypes, keyTypes } from "../support/random-values.ts";
@@ -6,7 +6,7 @@ import { seeds } from "../support/seed.ts";
 import { brokenConstraints, conflictsOf, type Content, contentOf, differences, leftOver, logsOf } from "./checks.ts";
 import { Coverage } from "./coverage.ts";
 import { History } from "./history.ts";
-import { type HistoryNode, openNodes } from "./nodes.ts";
+import { type HistoryNode, NodePool } from "./nodes.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { failedOnce } from "./seeds.ts";
 
@@ -30,27 +30,33 @@ function expected(nodes: number): Coverage {
 }
 
 /** Registers the tests of a file: `count` seeds, and those that have failed once. */
-export function convergence(nodes: number, count: number, firstSeed: number): void {
+export function convergence(usual: number, count: number, firstSeed: number): void {
+  const nodes = Number(process.env.NODES ?? usual);
   const coverage = expected(nodes);
   const chosen = seeds(count).map((seed) => (process.env.SEED ? seed : seed + firstSeed - 1));
   describe(`C1 C2 C3 C7 C8: ${nodes} nodes converge`, () => {
-    it.each(chosen)("seed %i", (seed) => runSeed(makePlan(seed, nodes), coverage));
+    let pool: NodePool;
+    beforeAll(async () => {
+      pool = await NodePool.open(nodes);
+    }, 120_000);
+    it.each(chosen)("seed %i", (seed) => runSeed(makePlan(seed, nodes), pool, coverage));
     if (!process.env.SEED) {
-      for (const { seed, nodes: count, what } of failedOnce.filter((each) => each.nodes === nodes)) {
-        it(`seed ${seed}, which once failed: ${what}`, () => runSeed(makePlan(seed, count), coverage));
+      for (const { seed, what } of failedOnce.filter((each) => each.nodes === nodes)) {
+        it(`seed ${seed}, which once failed: ${what}`, () => runSeed(makePlan(seed, nodes), pool, coverage));
       }
     }
     const all = !process.env.SEED && chosen.length >= count;
     it.runIf(all)("the seeds met every kind", () => expect(coverage.missing()).toEqual([]));
-    afterAll(() => {
+    afterAll(async () => {
+      await pool[Symbol.asyncDispose]();
       process.stdout.write(`${chosen.length} seeds, ${nodes} nodes, met:\n${coverage}\n`);
     });
   });
 }
 
-async function runSeed(plan: Plan, coverage: Coverage): Promise<void> {
+async function runSeed(plan: Plan, pool: NodePool, coverage: Coverage): Promise<void> {
   const t0=Date.now();
-  await using opened = await openNodes(plan);
+  const opened = await pool.prepare(plan);
   const { nodes, links } = opened;
   const history = new History(plan, opened, coverage);
   const t1=Date.now();
@@ -66,7 +72,9 @@ async function runSeed(plan: Plan, coverage: Coverage): Promise<void> {
     for (const node of nodes) for (const { kind } of await conflictsOf(node)) coverage.count("conflict", kind);
     for (const link of links) coverage.count("batch", plan.batchRows < 100 ? "cut" : "whole", link.report.batches);
   } catch (error) {
-    throw new Error(await explain(plan, nodes, history, error), { cause: error });
+    const message = await explain(plan, nodes, history, error);
+    await pool.reconnect();
+    throw new Error(message, { cause: error });
   }
 }
 

@@ -24,10 +24,9 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
-/** NODES, TOPOLOGY and TXNS override what the seed says. */
-export function makePlan(seed: number, nodeCount: number): Plan {
+/** TOPOLOGY and TXNS override what the seed says. */
+export function makePlan(seed: number, nodes: number): Plan {
   const random = seeded(seed);
-  const nodes = Number(process.env.NODES ?? nodeCount);
   const topology = chosenTopology(random, nodes);
   const owner = random.chance(0.5);
   const single = random.chance(0.3);

@@ -68,6 +68,10 @@ test("each node knows its peers, and from whom they receive", async () => {
   expect(await nodes.node("n3").admin.query(peers)).toEqual([
     { name: "external", receives_from: "{local}", sends: "t", receives: "f" },
   ]);
+  const without = { ...chain, links: chain.links.filter(({ target }) => target !== "n3") };
+  expect((await migrate(without)).nodes.map(({ changed }) => changed)).toEqual([false, true, true]);
+  const configured = "select string_agg(name, ',') from tandem.peer where configured";
+  expect(await nodes.external.admin.value(configured)).toBe("local");
 });
 
 describe("which tables", () => {

@@ -2,8 +2,10 @@ import { describe, expect, test } from "vitest";
 import { connect } from "../../src/db/connect.ts";
 import { checkCompat } from "../../src/install/compat.ts";
 import { migrate } from "../../src/install/migrate.ts";
+import type { MigrateEvent } from "../../src/install/report.ts";
 import { migrationScript } from "../../src/install/script.ts";
-import { cluster, type TestNode } from "../support/pg.ts";
+import { cluster, openClient, type TestNode } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
 import { configOf, dumpSchema, fingerprint, runScript, sampleSchema } from "./install-support.ts";
 
 /**
@@ -65,6 +67,22 @@ test.each(["migrate", "the script"])(
     await admin.query(`drop owned by ${reader}; drop role ${reader}`);
   },
 );
+
+test("who reads a view while it is replaced holds the upgrade up, and is not cut off", async () => {
+  await using nodes = await cluster(2);
+  const config = configOf(nodes);
+  await migrate(config, { node: "local" });
+  await nodes.local.admin.query("update tandem.sql_file set sha256 = 'of the release before' where path ~ '^sql/'");
+  const reader = await openClient(nodes.local.url);
+  await reader.query("begin; select * from tandem.status");
+  const events: MigrateEvent[] = [];
+  const onProgress = (event: MigrateEvent) => void events.push(event);
+  const running = migrate(config, { node: "local", onProgress });
+  await waitFor(() => events.some(({ kind }) => kind === "waiting"));
+  await reader.query("select * from tandem.status; commit");
+  expect((await running).nodes[0]?.sqlInstalled).toBe(true);
+  expect(events.map(({ kind }) => kind)).toContain("functions");
+});
 
 test("a view of the application's on one whose columns change is named, and nothing changes", async () => {
   await using nodes = await cluster(2);

@@ -1407,13 +1407,16 @@ begin
     v_done := v_done or found;
     if (v_peer ->> 'sends')::boolean then
       insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
+      v_done := v_done or found;
     end if;
     if (v_peer ->> 'receives')::boolean then
       insert into tandem.outbound (peer_id) values (v_id) on conflict do nothing;
+      v_done := v_done or found;
     end if;
   end loop;
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
+  v_done := v_done or found;
   perform tandem.make_floor();
   return v_done;
 end $$;
@@ -1545,7 +1548,7 @@ declare
   t tandem.tracked_table;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  return format('select %s from (select %s, t.* from %I.%I t where %s) k %s',
+  return format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't')), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't'))),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
@@ -1800,32 +1803,6 @@ COMMENT ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) I
 
 
 --
--- Name: entries(text, text); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.entries(p_schema text, p_table text) RETURNS TABLE(key text[], op text, stamp timestamp with time zone, origin text, received_from integer, xid xid8)
-    LANGUAGE plpgsql STABLE
-    AS $$
-declare
-  t tandem.tracked_table;
-begin
-  select * into t from tandem.tracked_table where schema_name = p_schema and table_name = p_table;
-  if not found then
-    raise exception 'table %.% is not tracked', quote_ident(p_schema), quote_ident(p_table) using errcode = 'TD010';
-  end if;
-  return query execute format('select array[%s], l.op::text, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l',
-    (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name);
-end $$;
-
-
---
--- Name: FUNCTION entries(p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.entries(p_schema text, p_table text) IS 'Entries of one change log.';
-
-
---
 -- Name: equal_is_identical(oid, oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2011,16 +1988,23 @@ COMMENT ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) IS 'Whose changes 
 --
 
 CREATE FUNCTION tandem.history(p_table text, p_key text) RETURNS TABLE(changed_at timestamp with time zone, op text, origin text, received_from text, synced boolean)
-    LANGUAGE sql STABLE
-    AS $$
-  select e.stamp, e.op, e.origin, p.name, tandem.synced(e.xid, e.received_from)
-  from tandem.tracked_table t
-  cross join lateral tandem.entries(t.schema_name, t.table_name) e
-  left join tandem.peer p on p.peer_id = e.received_from
-  where (t.schema_name || '.' || t.table_name = p_table or (t.schema_name = 'public' and t.table_name = p_table))
-    and tandem.key_text(e.key) = p_key
-  order by e.stamp desc, e.origin desc
-$$;
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+begin
+  for t in
+    select x.* from tandem.tracked_table x
+    where x.schema_name || '.' || x.table_name = p_table or (x.schema_name = 'public' and x.table_name = p_table)
+    order by x.table_id
+  loop
+    return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
+      from tandem_log.%I l left join tandem.peer p on p.peer_id = l.received_from
+      where tandem.key_text(array[%s]) = $1 order by l.stamp desc, l.origin desc',
+      t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
+    using p_key;
+  end loop;
+end $_$;
 
 
 --
@@ -2268,9 +2252,19 @@ begin
   for v_round in 1..5 loop
     v_locked := 0;
     foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
-      execute format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
-        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip)
-      into v_existing;
+      v_statement := format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip);
+      if v_skip <> '' then
+        execute v_statement into v_existing;
+      else
+        begin
+          execute v_statement into v_existing;
+        exception when lock_not_available then
+          -- Waited in vain: from here on as if it were not alone, so that it is parked once more.
+          v_skip := 'skip locked';
+          v_existing := 0;
+        end;
+      end if;
       v_locked := v_locked + v_existing;
     end loop;
     execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')
@@ -2482,17 +2476,25 @@ CREATE FUNCTION tandem.make_changelog_view(p_table_id integer) RETURNS void
     AS $$
 declare
   t tandem.tracked_table;
+  v_names text[];
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   if to_regclass(format('tandem.%I', t.changelog_view)) is not null then
     return;
   end if;
+  v_names := t.key_columns;
+  for i in 1..cardinality(v_names) loop
+    while v_names[i] in ('op', 'changed_at', 'origin', 'synced') or v_names[i] = any (v_names[:i - 1] || v_names[i + 1:]) loop
+      v_names[i] := 'key_' || v_names[i];
+    end loop;
+  end loop;
   execute format('create view tandem.%I as select l.op::text as op, %s, l.stamp as changed_at, l.origin,'
-    ' tandem.synced(l.xid, l.received_from) as synced from tandem_log.%I l',
+    ' tandem.synced(l.xid, l.received_from) and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
+    ' where p.configured and k.schema_name = %L and k.table_name = %L and k.key = array[%s]) as synced from tandem_log.%I l',
     t.changelog_view,
-    (select string_agg(format('l.k%s as %I', u.i,
-       case when u.name in ('op', 'changed_at', 'origin', 'synced') then 'key_' || u.name else u.name end), ', ' order by u.i)
-     from unnest(t.key_columns) with ordinality u (name, i)),
+    (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
+    t.schema_name, t.table_name,
+    (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(v_names))) u),
     t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
     format('Captured changes of %I.%I; what waits: … where not synced.', t.schema_name, t.table_name));
@@ -4430,6 +4432,7 @@ CREATE FUNCTION tandem.unsynced(p_peer_id integer) RETURNS TABLE(schema_name tex
 declare
   t tandem.tracked_table;
   v_from pg_snapshot;
+  v_skip integer[] := tandem.not_forwarded(p_peer_id);
 begin
   select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
   v_from := coalesce(v_from, '1:1:'::pg_snapshot);
@@ -4437,10 +4440,10 @@ begin
     return query execute format(
       'select %L::text, %L::text, l.op::text, array[%s], l.stamp, l.origin from tandem_log.%I l
        where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
-         and l.received_from is distinct from $2 and not tandem.forwarded_by_other(l.received_from, $2)',
+         and (l.received_from is null or l.received_from <> all ($2))',
       t.schema_name, t.table_name,
       (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
-    using v_from, p_peer_id;
+    using v_from, v_skip;
   end loop;
 end $_$;
 
@@ -5624,7 +5627,10 @@ CREATE VIEW tandem.perfis_changelog AS
     l.k1 AS id,
     l.stamp AS changed_at,
     l.origin,
-    tandem.synced(l.xid, l.received_from) AS synced
+    (tandem.synced(l.xid, l.received_from) AND (NOT (EXISTS ( SELECT
+           FROM (tandem.outbound_parked k
+             JOIN tandem.peer p USING (peer_id))
+          WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text])))))) AS synced
    FROM tandem_log."public.perfis" l;
 
 
@@ -5700,10 +5706,8 @@ COMMENT ON TABLE tandem.sql_file IS 'The files of sql/ as installed here, so tha
 
 CREATE VIEW tandem.status AS
  SELECT p.name AS peer,
-    ( SELECT count(*) AS count
-           FROM tandem.unsynced(p.peer_id) unsynced(schema_name, table_name, op, key, stamp, origin)) AS pending,
-    ( SELECT min(u.stamp) AS min
-           FROM tandem.unsynced(p.peer_id) u(schema_name, table_name, op, key, stamp, origin)) AS oldest_pending,
+    u.pending,
+    u.oldest_pending,
     ( SELECT count(*) AS count
            FROM tandem.parked_change c
           WHERE (c.peer_id = p.peer_id)) AS parked,
@@ -5724,8 +5728,14 @@ CREATE VIEW tandem.status AS
     i.batches_cut,
     i.clock_skew,
     i.last_error,
-    i.last_error_at
-   FROM ((tandem.peer p
+    i.last_error_at,
+    ( SELECT count(*) AS count
+           FROM tandem.outbound_parked k
+          WHERE (k.peer_id = p.peer_id)) AS parked_there
+   FROM (((tandem.peer p
+     CROSS JOIN LATERAL ( SELECT count(*) AS pending,
+            min(x.stamp) AS oldest_pending
+           FROM tandem.unsynced(p.peer_id) x(schema_name, table_name, op, key, stamp, origin)) u)
      LEFT JOIN tandem.inbound i USING (peer_id))
      LEFT JOIN tandem.outbound o USING (peer_id))
   WHERE p.configured;
@@ -6503,13 +6513,6 @@ REVOKE ALL ON FUNCTION tandem.describe_tables(p_tables integer[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) FROM PUBLIC;
-
-
---
--- Name: FUNCTION entries(p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.entries(p_schema text, p_table text) FROM PUBLIC;
 
 
 --

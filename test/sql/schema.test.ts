@@ -51,7 +51,9 @@ describe.each([
   ["a superuser", false],
   ["an ordinary owner", true],
 ])("as %s", (_, owner) => {
-  test("C9: migrate, the script by psql and the emitted migration make one schema, and uninstall takes all of it", async () => {
+  test("C9: migrate, the script by psql and the emitted migration make one schema, and uninstall takes all of it", {
+    timeout: 240_000,
+  }, async () => {
     await using nodes = await cluster(3, { owner });
     const [byMigrate, byScript, byFolder] = nodes.nodes as [TestNode, TestNode, TestNode];
     const comparable = async (node: TestNode) => (await dumpSchema(node.url)).replaceAll(node.owner ?? "\0", "owner");

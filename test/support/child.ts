@@ -34,7 +34,7 @@ export interface TandemResult {
 /** Runs the built command to its end; throws only when it does not end. */
 export async function tandem(args: string[], options: TandemOptions = {}): Promise<TandemResult> {
   await using child = spawnTandem(args, options);
-  return child.ended(options.timeoutMs ?? 60_000);
+  return await child.ended(options.timeoutMs ?? 60_000);
 }
 
 /** Starts the built command and leaves it running; it is killed when the test is over. */

@@ -8,12 +8,6 @@ import { projectRoot } from "../support/child.ts";
 const read = (path: string) => readFileSync(join(projectRoot, path), "utf8");
 
 describe("what the program installs", () => {
-  test("migrations/CHECKSUMS pins each migration by its sum", async () => {
-    const { migrations } = await readPackage();
-    const lines = migrations.map(({ path, sha256 }) => `${sha256}  ${path.slice("migrations/".length)}\n`);
-    expect(read("migrations/CHECKSUMS")).toBe(lines.join(""));
-  });
-
   test("migrations are numbered with four digits, without a gap: node-pg-migrate reads the digits as a number", async () => {
     const { migrations } = await readPackage();
     expect(migrations.map(({ name }) => name.slice(0, 5))).toEqual(
