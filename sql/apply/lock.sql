@@ -37,7 +37,7 @@ begin
     execute format('with held as materialized (select s.n from %1$s s join %2$s t on %3$s order by %4$s for update of t skip locked)
         insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
         select %5$s, %6$s, s.n, ''park'', ''busy'', ''the row is locked by another session''
-        from %1$s s join %2$s t on %3$s where s.n not in (select n from held)',
+        from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
   return v_existing;

@@ -33,7 +33,8 @@ export interface Positional {
 
 /**
  * A command as data, so that its surface can be listed, with its work. Options have no `default`: a default of the
- * command line would silently overrule the file.
+ * command line would silently overrule the file. What `run` needs it imports itself: to load all modules of all
+ * commands takes longer than most of them work.
  */
 export interface Command {
   /** `parked [action] [id]` */

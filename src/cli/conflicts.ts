@@ -1,4 +1,3 @@
-import { conflicts as listConflicts } from "../sidecar/lists.ts";
 import { defineCommand } from "./command.ts";
 import { answerList, limitOption } from "./lists.ts";
 import { moment } from "./text.ts";
@@ -9,7 +8,9 @@ export const conflicts = defineCommand({
   summary: "conflicts and how they were decided, the newest first",
   options: { limit: limitOption },
   async run({ limit }, session) {
-    const list = await listConflicts(await session.loadConfig(), { limit, signal: session.signal });
+    const config = await session.loadConfig();
+    const { conflicts: ask } = await import("../sidecar/lists.ts");
+    const list = await ask(config, { limit, signal: session.signal });
     return answerList(
       list,
       {

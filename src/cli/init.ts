@@ -1,8 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { TandemError } from "../base/errors.ts";
-import { findEnvironment, renderInitialConfig } from "../config/init.ts";
-import { configFileName } from "../config/load.ts";
 import { defineCommand } from "./command.ts";
 
 /** Writes a first tandem.yaml. It holds names of variables and no URL, and nothing else is touched. */
@@ -11,6 +9,8 @@ export const init = defineCommand({
   summary: "write a commented tandem.yaml from what is found here",
   options: { force: { type: "boolean", describe: "write over a file that is there" } },
   async run({ force }, { cwd, env, configFile, answer }) {
+    const { findEnvironment, renderInitialConfig } = await import("../config/init.ts");
+    const { configFileName } = await import("../config/load.ts");
     const name = configFile ?? configFileName;
     const found = await findEnvironment({ cwd, env });
     try {

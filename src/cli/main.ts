@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { errorLine, exitCodeOf } from "../base/errors.ts";
-import { loadConfig } from "../config/load.ts";
 import { readPackage } from "../install/package-files.ts";
 import { withSignals } from "../sidecar/signals.ts";
 import type { Session } from "./command.ts";
@@ -45,7 +44,10 @@ async function main(argv: readonly string[]): Promise<0 | 1 | 2> {
           stdout,
           stderr,
           signal,
-          loadConfig: () => loadConfig({ file: configFile, cwd, env }),
+          async loadConfig() {
+            const { loadConfig } = await import("../config/load.ts");
+            return await loadConfig({ file: configFile, cwd, env });
+          },
           answer(document, text) {
             answered = true;
             if (json) stdout.write(`${JSON.stringify(document)}\n`);

@@ -1,7 +1,6 @@
 import { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
-import { describeMigration, migrationLine } from "./migrate-text.ts";
 
 /** Installs or upgrades Tandem and the capture. */
 export const migrate = defineCommand({
@@ -21,7 +20,7 @@ export const migrate = defineCommand({
     if (sql) return await printScript(config, node, session);
     if (emit !== undefined) return await writeMigration(config, node, emit, session);
     const { signal, stderr, env } = session;
-    // Imported when needed: node-pg-migrate alone takes longer to load than most commands to work.
+    const { describeMigration, migrationLine } = await import("./migrate-text.ts");
     const { migrate: install } = await import("../install/migrate.ts");
     const report = await install(config, {
       node,

@@ -1,6 +1,5 @@
 import { errorLine, TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
-import { parked as listParked, retryParked } from "../sidecar/lists.ts";
 import { count } from "../sidecar/words.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
 import { answerList } from "./lists.ts";
@@ -19,7 +18,8 @@ export const parked = defineCommand({
     const config = await session.loadConfig();
     if (action === "retry") return await retry(config, id, node, session);
     if (node !== undefined) throw new TandemError("usage", "--node belongs to `tandem parked retry`");
-    const list = await listParked(config, { signal: session.signal });
+    const { parked: ask } = await import("../sidecar/lists.ts");
+    const list = await ask(config, { signal: session.signal });
     const code = answerList(
       list,
       {
@@ -49,6 +49,7 @@ async function retry(
   node: string | undefined,
   { signal, stderr, answer }: Session,
 ): Promise<ExitCode> {
+  const { retryParked } = await import("../sidecar/lists.ts");
   const report = await retryParked(config, id, { node, signal });
   for (const { error } of report.unanswered) stderr.write(`${errorLine(error)}\n`);
   const rows = report.nodes.reduce((sum, each) => sum + each.rows, 0);

@@ -1,4 +1,3 @@
-import { pending as listPending } from "../sidecar/lists.ts";
 import { defineCommand } from "./command.ts";
 import { answerList, limitOption } from "./lists.ts";
 import { moment } from "./text.ts";
@@ -9,7 +8,9 @@ export const pending = defineCommand({
   summary: "changes that a node has not received yet, the oldest first",
   options: { limit: limitOption },
   async run({ limit }, session) {
-    const list = await listPending(await session.loadConfig(), { limit, signal: session.signal });
+    const config = await session.loadConfig();
+    const { pending: ask } = await import("../sidecar/lists.ts");
+    const list = await ask(config, { limit, signal: session.signal });
     return answerList(
       list,
       {

@@ -1,7 +1,5 @@
 import type { LinkActivity } from "../sidecar/link-loop.ts";
-import { runSidecar } from "../sidecar/sidecar.ts";
 import { defineCommand } from "./command.ts";
-import { makeLogger } from "./log.ts";
 import { activityLog } from "./run-log.ts";
 
 /** The sidecar; ends with 0 when it was asked to end. */
@@ -10,6 +8,8 @@ export const run = defineCommand({
   summary: "keep all nodes the same until it is stopped (Ctrl-C, SIGTERM)",
   async run(_, { loadConfig, signal, stderr, env, answer }) {
     const config = await loadConfig();
+    const { runSidecar } = await import("../sidecar/sidecar.ts");
+    const { makeLogger } = await import("./log.ts");
     const logger = makeLogger(stderr, env);
     const log = activityLog(logger);
     const activities = new Map<string, LinkActivity>();

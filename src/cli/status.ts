@@ -1,4 +1,4 @@
-import { status as askStatus, type StatusReport } from "../sidecar/status.ts";
+import type { StatusReport } from "../sidecar/status.ts";
 import { duration } from "../sidecar/words.ts";
 import { defineCommand } from "./command.ts";
 import { renderTable } from "./table.ts";
@@ -9,7 +9,9 @@ export const status = defineCommand({
   usage: "status",
   summary: "how all is, beginning with one sentence",
   async run(_, { loadConfig, signal, stdout, env, answer }) {
-    const report = await askStatus(await loadConfig(), { signal });
+    const config = await loadConfig();
+    const { status: ask } = await import("../sidecar/status.ts");
+    const report = await ask(config, { signal });
     answer(report, describe(report, hasColours(stdout, env)));
     return report.well ? 0 : 1;
   },

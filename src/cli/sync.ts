@@ -1,11 +1,7 @@
 import { errorLine, TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
-import { dryRun } from "../sidecar/dry-run.ts";
-import { type SyncOptions, sync as syncAll } from "../sidecar/sync.ts";
+import type { SyncOptions } from "../sidecar/sync.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
-import { describeDryRun, dryRunDocument, dryRunWell } from "./dry-run-text.ts";
-import { startProgress } from "./progress.ts";
-import { describeSync, syncDocument } from "./sync-text.ts";
 
 /** Brings all links to the state of their sources at its start. */
 export const sync = defineCommand({
@@ -19,6 +15,7 @@ export const sync = defineCommand({
     const { wait } = args;
     if (wait !== undefined && !(wait >= 0)) throw new TandemError("usage", "--wait must be 0 or more");
     const config = await session.loadConfig();
+    const { startProgress } = await import("./progress.ts");
     const progress = startProgress(session.stderr);
     const options = {
       signal: session.signal,
@@ -40,7 +37,9 @@ function tellErrors(links: readonly { readonly error: unknown }[], { stderr }: S
 }
 
 async function carry(config: Config, options: SyncOptions, session: Session, done: () => void): Promise<ExitCode> {
-  const report = await syncAll(config, options);
+  const { sync: work } = await import("../sidecar/sync.ts");
+  const { describeSync, syncDocument } = await import("./sync-text.ts");
+  const report = await work(config, options);
   done();
   tellErrors(report.links, session);
   session.answer(syncDocument(report), describeSync(report));
@@ -48,6 +47,8 @@ async function carry(config: Config, options: SyncOptions, session: Session, don
 }
 
 async function preview(config: Config, options: SyncOptions, session: Session, done: () => void): Promise<ExitCode> {
+  const { dryRun } = await import("../sidecar/dry-run.ts");
+  const { describeDryRun, dryRunDocument, dryRunWell } = await import("./dry-run-text.ts");
   const previews = await dryRun(config, options);
   done();
   tellErrors(previews, session);

@@ -1,6 +1,5 @@
 import { createInterface } from "node:readline";
 import { TandemError } from "../base/errors.ts";
-import { chosenNodes } from "../install/nodes.ts";
 import { count, listing } from "../sidecar/words.ts";
 import { defineCommand, type Session } from "./command.ts";
 
@@ -16,6 +15,7 @@ export const uninstall = defineCommand({
   },
   async run({ node, yes }, session) {
     const config = await session.loadConfig();
+    const { chosenNodes } = await import("../install/nodes.ts");
     const names = chosenNodes(config, node).map(({ name }) => name);
     if (!yes) await ask(`This removes Tandem, its change logs and the kept images from ${listing(names)}.`, session);
     const { uninstall: remove } = await import("../install/uninstall.ts");

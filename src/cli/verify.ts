@@ -1,6 +1,4 @@
-import { verify as compare } from "../verify/verify.ts";
 import { defineCommand } from "./command.ts";
-import { describeVerify, startVerifyProgress } from "./verify-text.ts";
 
 /** Compares all nodes by content; exit code 1 unless they are identical. */
 export const verify = defineCommand({
@@ -11,6 +9,8 @@ export const verify = defineCommand({
   },
   async run({ table }, { loadConfig, signal, stderr, answer }) {
     const config = await loadConfig();
+    const { verify: compare } = await import("../verify/verify.ts");
+    const { describeVerify, startVerifyProgress } = await import("./verify-text.ts");
     const report = await compare(config, { tables: table, signal, onProgress: startVerifyProgress(stderr) });
     answer(report, describeVerify(report));
     return report.identical ? 0 : 1;

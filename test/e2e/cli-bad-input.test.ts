@@ -136,7 +136,10 @@ describe("servers", () => {
     expect(sync.code).toBe(1);
     expect(sync.stderr).toMatch(oneLine("cannot_connect"));
     expect(sync.stderr).toContain(`127.0.0.1:${port}`);
-    const json = await runJson<{ well: boolean; links: { error: { code: string } }[] }>(["sync", "--wait", "0"], { ...at, env });
+    const json = await runJson<{ well: boolean; links: { error: { code: string } }[] }>(["sync", "--wait", "0"], {
+      ...at,
+      env,
+    });
     expect(json.document).toMatchObject({ well: false, links: [{ error: { code: "cannot_connect" } }, {}] });
     const status = await runJson<Status>(["status"], { ...at, env });
     expect(status.document.sentence).toMatch(/^Node external \(127\.0\.0\.1:\d+, database .*ECONNREFUSED/);
@@ -205,7 +208,9 @@ describe("tables", () => {
     await local.admin.query(`create table good (id int primary key, v text); create table only_here (id int primary key);
       create table differs (id text primary key); create table no_key (v text);
       insert into good values (1, 'a'); insert into only_here values (1); insert into differs values ('1')`);
-    await external.admin.query("create table good (id int primary key, v text); create table differs (id int primary key)");
+    await external.admin.query(
+      "create table good (id int primary key, v text); create table differs (id int primary key)",
+    );
     const at = await folderFor(nodes);
     const migrate = await run(["migrate"], at);
     expect(migrate.stdout).toMatch(/no_key has no primary key/);
@@ -220,7 +225,9 @@ describe("tables", () => {
     const seen = document.problems.map(({ kind, table }) => `${kind} ${table}`).sort();
     expect(seen).toEqual(["held differs", "held differs", "held only_here", "untracked no_key"]);
 
-    await external.admin.query("create table only_here (id int primary key); drop table differs; create table differs (id text primary key)");
+    await external.admin.query(
+      "create table only_here (id int primary key); drop table differs; create table differs (id text primary key)",
+    );
     await local.admin.query("alter table no_key add column id int generated always as identity primary key");
     await external.admin.query("create table no_key (v text, id int generated always as identity primary key)");
     expect((await run(["migrate"], at)).code).toBe(0);
@@ -235,7 +242,9 @@ describe("tables", () => {
     const nodes = await cluster(2);
     await nodes.local.admin.query("create table t (id int primary key)");
     const { stdout } = await run(["migrate"], await folderFor(nodes));
-    expect(stdout).toMatch(/external holds no table yet[\s\S]*pg_dump -s .*"\$DATABASE_URL".*\| psql .*"\$EXTERNAL_DB_URL"/);
+    expect(stdout).toMatch(
+      /external holds no table yet[\s\S]*pg_dump -s .*"\$DATABASE_URL".*\| psql .*"\$EXTERNAL_DB_URL"/,
+    );
   });
 
   test("rows that differ and have no time to decide by wait for a seed", async () => {

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spawnTandem, type TandemOptions } from "../support/child.ts";
@@ -34,14 +35,17 @@ describe("two databases", () => {
 
   beforeAll(async () => {
     nodes = await cluster(2);
+    at = { ...(await folderFor(nodes)), cwd: await mkdtemp(join(tmpdir(), "tandem-cli-")) };
     for (const { admin } of nodes) await admin.query(schema);
     await nodes.local.admin.query(`insert into artist select g, 'artist ' || g from generate_series(1, 50) g;
       insert into album select g, 1 + g % 50, 'album ' || g from generate_series(1, 120) g; insert into crm.note values (1, 'x')`);
   });
-  afterAll(() => nodes[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await nodes[Symbol.asyncDispose]();
+    await rm(at.cwd, { recursive: true });
+  });
 
   test("init writes what it finds, once", async () => {
-    at = await folderFor(nodes);
     const first = await run(["init"], at);
     expect(first.code).toBe(0);
     expect(first.stdout).toContain("DATABASE_URL (environment)");
@@ -178,7 +182,9 @@ describe("two databases", () => {
 
   test("a row that is refused is parked, shown, and applied after a retry", async () => {
     await nodes.external.admin.query("alter table artist add constraint no_x check (name <> 'x')");
-    await nodes.local.admin.query("update artist set name = 'x' where id = 3; update artist set name = 'y' where id = 4");
+    await nodes.local.admin.query(
+      "update artist set name = 'x' where id = 3; update artist set name = 'y' where id = 4",
+    );
     const sync = await run(["sync"], at);
     expect(sync.code).toBe(1);
     expect(sync.stdout).toMatch(/1 row parked in external/);
@@ -228,7 +234,10 @@ describe("two databases", () => {
     const result = await child.kill(signal);
     expectClean(result, at);
     expect(result).toMatchObject({ code: 0, signal: null, stdout: "" });
-    const lines = result.stderr.trimEnd().split("\n").map((line) => JSON.parse(line) as { msg: string });
+    const lines = result.stderr
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { msg: string });
     expect(lines.at(-1)?.msg).toBe("sidecar stopped");
   });
 

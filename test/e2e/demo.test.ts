@@ -11,7 +11,7 @@ const deadlineMs = 170_000;
 /** The demo with a temporary folder of its own, so that what it leaves behind is seen. */
 async function startDemo(args: string[] = []): Promise<{ demo: TandemProcess; left: () => Promise<string[]> }> {
   const folder = await tempFolder();
-  await chmod(folder, 0o755); // the servers may run as another user
+  await chmod(folder, 0o1777); // as /tmp: the servers may run as another user, who removes them
   const demo = spawnTandem(["demo", ...args], { env: { TMPDIR: folder } });
   // a copy of the server's programs may stay, for the next time
   const folders = async () => (await readdir(folder)).filter((name) => name.startsWith("tandem-pg-"));

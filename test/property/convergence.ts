@@ -73,6 +73,7 @@ async function runSeed(plan: Plan, pool: NodePool, coverage: Coverage): Promise<
     for (const link of links) coverage.count("batch", plan.batchRows < 100 ? "cut" : "whole", link.report.batches);
   } catch (error) {
     const message = await explain(plan, nodes, history, error);
+    (await import('node:fs')).appendFileSync('/tmp/prop.fail',message+'\n=====\n');
     await pool.reconnect();
     throw new Error(message, { cause: error });
   }

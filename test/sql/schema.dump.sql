@@ -310,7 +310,8 @@ begin
   end loop;
 
   for v_try in 1..5 loop
-    delete from tandem.verdict where peer_id = v_peer;
+    -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
+    delete from tandem.verdict where peer_id = v_peer and not (coalesce((p_batch ->> 'again')::boolean, false) and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
@@ -2275,7 +2276,7 @@ begin
     execute format('with held as materialized (select s.n from %1$s s join %2$s t on %3$s order by %4$s for update of t skip locked)
         insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
         select %5$s, %6$s, s.n, ''park'', ''busy'', ''the row is locked by another session''
-        from %1$s s join %2$s t on %3$s where s.n not in (select n from held)',
+        from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
   return v_existing;

@@ -11,7 +11,7 @@ interface Comparable {
 const pinned = `
   set DateStyle = 'ISO, YMD'; set IntervalStyle = 'postgres'; set TimeZone = 'UTC'; set extra_float_digits = 3;
   set bytea_output = 'hex'; set lc_monetary = 'C'; set client_encoding = 'UTF8'; set xmlbinary = 'base64';
-  set row_security = off; set search_path = pg_catalog; set session_replication_role = origin;
+  set row_security = off; set search_path = pg_catalog; set quote_all_identifiers = off; set array_nulls = on;
   begin isolation level repeatable read read only;`;
 
 /** User tables as `schema.table`, quoted where needed; partitions are seen through their parents. */
