@@ -62,8 +62,7 @@ begin
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
   perform set_config('lock_timeout', case when v_alone then '700ms' else '10ms' end, true);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
-    perform set_config('tandem.stage_of_' || (v_plan ->> 'id'), split_part(v_plan ->> 'stage', '.', 2), true);
-    perform set_config('tandem.columns_of_' || (v_plan ->> 'id'), array(select jsonb_array_elements_text(v_plan -> 'columns'))::text, true);
+    perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
 
   for v_try in 1..5 loop
@@ -105,26 +104,40 @@ begin
       perform tandem.write_anew(v_plan);
     end if;
     perform tandem.reassert_holders(v_plan);
-    perform tandem.park_verdicts(v_plan);
+    perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
   end loop;
   perform tandem.advance_sequences(v_plans);
-  v_tables := tandem.batch_counts(v_plans);
+  v_tables := tandem.batch_counts(v_plans, v_result -> 'left');
   if v_complete then
     perform tandem.advance_link(p_batch, v_from, v_to, v_tables);
+  else
+    perform tandem.note_piece(p_batch, v_tables);
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      execute format('delete from %s s where %s', v_plan ->> 'stage', tandem.over(v_plan, v_result -> 'left'));
+    end loop;
   end if;
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   return jsonb_build_object('complete', v_complete, 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
-    'undecided', (select count(*) from tandem.verdict v where v.peer_id = v_peer and v.verdict = 'undecided'),
+    'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
       from tandem.parked_change c where c.peer_id = v_peer));
 end $$;
 comment on function tandem.apply_batch(jsonb) is 'Applies a staged batch.';
 
--- tandem.batch_counts(p_plans) -> jsonb: per table what became of the staged rows: applied + adopted + superseded + parked +
--- undecided = staged.
-create or replace function tandem.batch_counts(p_plans jsonb) returns jsonb
+-- tandem.over(p_plan, p_left) -> text: condition on s that a staged row is written, or parked, and does not come again. p_left: what
+-- apply_split has left; null when it is through.
+create or replace function tandem.over(p_plan jsonb, p_left jsonb) returns text
+language sql immutable as $$
+  select coalesce((select 'not (' || string_agg(format('%s and s.n >= %s', x.phase, x.low), ' or ') || ')'
+    from (select e ->> 'phase' as phase, min((e ->> 'low')::bigint) as low from jsonb_array_elements(p_left) e where e -> 'id' = p_plan -> 'id' group by 1) x), 'true')
+$$;
+comment on function tandem.over(jsonb, jsonb) is 'Condition that a staged row is done with.';
+
+-- tandem.batch_counts(p_plans, p_left) -> jsonb: per table what became of the staged rows that are over: applied + adopted +
+-- superseded + parked + undecided = staged.
+create or replace function tandem.batch_counts(p_plans jsonb, p_left jsonb default null) returns jsonb
 language plpgsql stable as $$
 declare
   v_plan jsonb;
@@ -135,17 +148,36 @@ begin
     execute format($sql$
       select jsonb_build_object('schema', %4$L::text, 'name', %5$L::text, 'staged', s.n, 'applied', s.n - v.all_verdicts, 'deleted', s.deleted, 'adopted', v.adopted,
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
-      from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s) s
+      from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s s where %6$s) s
       cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
           count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
           count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
-        from tandem.verdict where peer_id = %2$s and table_id = %3$s) v
-    $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_one;
+        from tandem.verdict b join %1$s s on s.n = b.n where b.peer_id = %2$s and b.table_id = %3$s and %6$s) v
+    $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table', tandem.over(v_plan, p_left)) into v_one;
     v_counts := v_counts || jsonb_build_object(v_plan ->> 'id', v_one);
   end loop;
   return v_counts;
 end $$;
-comment on function tandem.batch_counts(jsonb) is 'What became of staged rows.';
+comment on function tandem.batch_counts(jsonb, jsonb) is 'What became of staged rows.';
+
+-- tandem.note_piece(p_batch, p_tables) -> void: counts what a call that was not complete has done; the position stays.
+create or replace function tandem.note_piece(p_batch jsonb, p_tables jsonb) returns void
+language plpgsql as $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+begin
+  update tandem.inbound set
+    batches_cut = batches_cut + 1,
+    rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
+    rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t)
+  where peer_id = v_peer;
+  update tandem.inbound_table b set
+    rows_copied = b.rows_copied + (select coalesce(sum((t.value ->> 'staged')::bigint), 0) from jsonb_each(p_tables) t),
+    rows_undecided = b.rows_undecided + (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(p_tables) t)
+  where b.peer_id = v_peer and p_batch ->> 'mode' = 'copy' and b.state = 'copy'
+    and (b.schema_name, b.table_name) = (p_batch #>> '{copy,schema}', p_batch #>> '{copy,name}');
+end $$;
+comment on function tandem.note_piece(jsonb, jsonb) is 'Counts what a piece of a batch has done.';
 
 -- tandem.advance_link(p_batch, p_from, p_to, p_tables) -> void
 -- Stores how far the link has come: the position, the contact token, a copy's progress, tables that flow again.

@@ -1,8 +1,8 @@
 -- Checks on what was just written, before anything is committed. Each returns staged rows at fault; the caller rolls back to the
 -- savepoint, gives them the verdict "park" and writes the others.
 
--- tandem.rewritten_rows(p_plan, p_where): rows that are not there, or not as staged: a trigger of the application's returned NULL,
--- or rewrote them in spite of "~tandem_last".
+-- tandem.rewritten_rows(p_plan, p_where): rows that are not there (or still there), or not as staged: a trigger of the application's
+-- returned NULL, or rewrote them in spite of "~tandem_last".
 create or replace function tandem.rewritten_rows(p_plan jsonb, p_where text) returns table (n bigint, reason text)
 language plpgsql as $$
 declare
@@ -14,9 +14,13 @@ begin
   select string_agg(distinct quote_ident(g.tgname), ', ') into v_triggers
   from pg_trigger g join tandem.tracked_table t on g.tgrelid = t.relid
   where t.table_id = (p_plan ->> 'id')::integer and not g.tgisinternal and g.tgtype & 3 = 3 and g.tgname !~ '^(tandem_|~tandem_last$)';
-  return query execute format('select s.n, case when %s is null then %L else %L end from %s s left join %s t on %s where (%s) and s.present and %s and (%s is null or not %s)',
-    p_plan ->> 'first_key', 'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
-    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row');
+  v_triggers := coalesce(v_triggers, 'none of the application''s');
+  return query execute format('select s.n, case when not s.present then %L when %s is null then %L else %L end from %s s left join %s t on %s
+      where (%s) and %s and case when s.present then %s is null or not %s else %s is not null end',
+    'a BEFORE trigger let the row stay: ' || v_triggers, p_plan ->> 'first_key',
+    'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row',
+    p_plan ->> 'first_key');
 end $$;
 comment on function tandem.rewritten_rows(jsonb, text) is 'Staged rows that a trigger changed or dropped.';
 

@@ -1,26 +1,27 @@
--- tandem.park_verdicts(p_plan) -> void
+-- tandem.park_verdicts(p_plan, p_where) -> void
 -- Brings tandem.parked_change up to date with the verdicts on one table: what got "park" is entered or counted once more, with
 -- the time of its next try (twice as long each time, a busy row soon, at most an hour); whatever else was staged waits no longer.
-create or replace function tandem.park_verdicts(p_plan jsonb) returns void
+-- p_where: condition on s for the rows that are over.
+create or replace function tandem.park_verdicts(p_plan jsonb, p_where text default 'true') returns void
 language plpgsql as $$
 begin
-  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s
+  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s and (%7$s)
       and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
-    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id');
+    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id', p_where);
   execute format($sql$
     insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)
     select %1$s, %2$L, %3$L, %4$s, v.kind, v.reason, v.sqlstate, s.stamp, s.origin
     from tandem.verdict v join %5$s s on s.n = v.n
-    where v.peer_id = %1$s and v.table_id = %6$s and v.verdict = 'park'
+    where v.peer_id = %1$s and v.table_id = %6$s and v.verdict = 'park' and (%7$s)
     on conflict (peer_id, schema_name, table_name, key) do update set
       kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
       attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
       tried_at = clock_timestamp(),
       next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds'
         else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
-  $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id');
+  $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id', p_where);
 end $$;
-comment on function tandem.park_verdicts(jsonb) is 'Enters what could not be applied, and forgets what waits no longer.';
+comment on function tandem.park_verdicts(jsonb, text) is 'Enters what could not be applied, and forgets what waits no longer.';
 
 -- tandem.parked_keys(p_peer_id, p_due_only) -> jsonb
 -- What is parked from a peer: [{"schema", "name", "keys": [[…]], "busy": [[…]]}]; p_due_only: whose next try has come.

@@ -27,8 +27,10 @@ begin
     'image_is_row', coalesce((select case when count(*) > 0 then format('record_image_eq(row(%s), row(%s))',
         string_agg(format('t.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i)) end
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c), 'true'),
-    'set', (select string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i)
-      from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity <> 'a'),
+    -- A GENERATED ALWAYS identity is put in by "~tandem_last".
+    'set', (select coalesce(string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i) filter (where c.identity <> 'a'),
+        case when count(*) > 0 then format('%1$I = t.%1$I', t.key_columns[1]) end)
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c),
     'insert_columns', array_to_string(tandem.quoted(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns), ', '),
     'insert_values', concat_ws(', ',
       (select string_agg('s.k' || u.i, ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
@@ -46,7 +48,7 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
-    'rewritable', exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)
+    'rewritable', exists (select from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity = 'a') or exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)
       and g.tgname not like 'tandem\_%' and g.tgname <> '~tandem_last' and g.tgtype & 1 = 1 and g.tgtype & 2 = 2
       and case when p_replica then g.tgenabled in ('A', 'R') else g.tgenabled in ('O', 'A') end))
   into v_plan;

@@ -57,6 +57,7 @@ comment on function tandem.catalog_mark(integer) is 'Fingerprint of the catalogs
 create or replace function tandem.plan_catalog(p_plan jsonb) returns jsonb
 language sql stable as $$
   select jsonb_build_object(
+    'image_query', tandem.image_query(p_plan),
     'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
     'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
     'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),

@@ -73,9 +73,9 @@ comment on function tandem.apply_set(jsonb, text, boolean) is 'Writes one set of
 
 -- tandem.apply_split(p_plans, p_replica, p_deadline) -> jsonb
 -- After the whole set failed: tables parents first for what is written, children first for what is deleted, each range of rows in
--- a savepoint, halved where it fails; a single row that fails gets the verdict "park" with the reason. Returns the counts, with
--- "complete": false where p_deadline passed first: then the caller commits what there is and comes again, so that locks are
--- not held for long.
+-- a savepoint, halved where it fails; a single row that fails gets the verdict "park" with the reason. Returns {"complete", "rows",
+-- "left"}: not complete where p_deadline passed first; then the caller commits what there is and comes again, so that locks are not
+-- held for long, and left says what is still to be written: [{"id", "phase", "low"}], staged rows of that phase from n = low on.
 create or replace function tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamptz) returns jsonb
 language plpgsql as $$
 declare
@@ -87,6 +87,7 @@ declare
   v_high bigint;
   v_middle bigint;
   v_rows bigint := 0;
+  v_tried bigint := 0;   -- ranges that are over, written or parked
 begin
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     execute format('select min(n), max(n) from %s', v_plan ->> 'stage') into v_low, v_high;
@@ -96,8 +97,9 @@ begin
     end if;
   end loop;
   while jsonb_array_length(v_ranges) > 0 loop
-    if clock_timestamp() > p_deadline and v_rows > 0 then
-      return jsonb_build_object('complete', false, 'rows', v_rows);
+    if clock_timestamp() > p_deadline and v_tried > 0 then
+      return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
+        (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
     end if;
     v_range := v_ranges -> -1;
     v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
@@ -106,9 +108,10 @@ begin
     v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
       format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_high), p_replica);
     if (v_result ->> 'ok')::boolean then
+      v_tried := v_tried + 1;
       v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
     elsif v_low = v_high then
-      v_rows := v_rows + 1;
+      v_tried := v_tried + 1;
       insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
       values ((v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
         case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,

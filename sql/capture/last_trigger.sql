@@ -1,8 +1,9 @@
 -- tandem.arm_last_trigger(p_table_id) -> boolean
 -- Tables with BEFORE ROW triggers of the application's get one more, "~tandem_last", which fires last by its name and puts
 -- the staged image back while the applier writes as an ordinary owner: "BEFORE UPDATE … SET updated_at = now()" would else
--- rewrite every applied row. Where there is none of the application's, the trigger is taken away. Returns whether anything
--- had to be done; then SHARE ROW EXCLUSIVE on the table.
+-- rewrite every applied row. So do tables with a GENERATED ALWAYS identity beside the key, which UPDATE can set to its default only,
+-- and a trigger to anything: there it fires always. Where it is not needed, the trigger is taken away. Returns whether anything had
+-- to be done; then SHARE ROW EXCLUSIVE on the table.
 create or replace function tandem.arm_last_trigger(p_table_id integer) returns boolean
 language plpgsql as $$
 declare
@@ -10,12 +11,15 @@ declare
   v_name text;
   v_body text;
   v_wanted boolean;
+  v_always boolean;
   v_there boolean;
   v_done boolean := false;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.object_name('last ', t.schema_name, t.table_name);
-  v_wanted := exists (select from pg_trigger g where g.tgrelid = t.relid and not g.tgisinternal
+  v_always := exists (select from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
+    and a.attidentity = 'a' and a.attname <> all (t.key_columns));
+  v_wanted := v_always or exists (select from pg_trigger g where g.tgrelid = t.relid and not g.tgisinternal
     and g.tgtype & 1 = 1 and g.tgtype & 2 = 2 and g.tgtype & (4 | 16) <> 0 and g.tgname <> '~tandem_last');
   v_there := exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = '~tandem_last');
   if not v_wanted then
@@ -26,13 +30,17 @@ begin
     return v_there;
   end if;
   v_body := format($body$
+declare
+  v_image text := current_setting('tandem.image_of_%1$s', true);
 begin
-  if current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
+  if v_image <> '' and current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
     and pg_trigger_depth() = 1
     and exists (select from tandem.inbound i
       where i.applying = pg_current_xact_id_if_assigned() and %1$s = any (i.applying_tables))
   then
-    new := tandem.staged_image(%1$s, new);
+    -- Made by the applier (tandem.image_query): the row being written, with every staged column as it was staged. A row whose key is
+    -- not staged stays as it is: a trigger of the application's changed the key, and the applier finds and parks it.
+    execute v_image into new using new;
   end if;
   return new;
 end
@@ -50,36 +58,27 @@ $body$, t.table_id);
       t.relid::regclass, v_name);
     v_done := true;
   end if;
+  if (select g.tgenabled = 'A' from pg_trigger g where g.tgrelid = t.relid and g.tgname = '~tandem_last') <> v_always then
+    execute format('alter table %s enable %s trigger "~tandem_last"', t.relid::regclass, case when v_always then 'always' else '' end);
+    v_done := true;
+  end if;
   return v_done;
 end $$;
 comment on function tandem.arm_last_trigger(integer) is 'Adds or removes the trigger that puts the staged image back.';
 
--- tandem.staged_image(p_table_id, p_new) -> record
--- The row that is being written, with every staged column as it was staged; p_new itself when its key is not staged
--- (a trigger of the application's changed the key: the applier finds and parks it).
-create or replace function tandem.staged_image(p_table_id integer, p_new anyelement) returns anyelement
-language plpgsql as $$
-declare
-  t tandem.tracked_table;
-  v_stage text := current_setting('tandem.stage_of_' || p_table_id, true);
-  v_columns text[] := current_setting('tandem.columns_of_' || p_table_id, true)::text[];
-  v_result p_new%type;
-begin
-  if coalesce(v_stage, '') = '' then
-    return p_new;
-  end if;
-  select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  execute format('select %s from (select ($1).*) o left join lateral (select true as staged, s.* from tandem_log.%I s where %s limit 1) s on true',
-    (select string_agg(
-       case when c.i is null then format('o.%I', a.attname)
-         else format('case when s.staged then s.c%s::%s else o.%I end as %I', c.i, format_type(a.atttypid, a.atttypmod), a.attname, a.attname) end,
-       ', ' order by a.attnum)
+-- tandem.image_query(p_plan) -> text
+-- What "~tandem_last" runs for each row, $1: the row as staged. A value that is too long does not come so far:
+-- the statement's own assignment has refused it.
+create or replace function tandem.image_query(p_plan jsonb) returns text
+language sql stable as $$
+  select format('select %s from (select ($1).*) o left join lateral (select true as staged, s.* from %s s where %s limit 1) s on true',
+    (select string_agg(case when c.i is null then format('o.%I', a.attname)
+        else format('case when s.staged then %s::%s else o.%I end as %I', c.value, format_type(a.atttypid, a.atttypmod), a.attname, a.attname) end, ', ' order by a.attnum)
      from pg_attribute a
-     left join unnest(v_columns) with ordinality c (name, i) on c.name = a.attname
+     left join tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) c on c.name = a.attname
      where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
-    v_stage, tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(t.key_columns)),
-      array(select format('($1).%I', u) from unnest(t.key_columns) u)))
-  into v_result using p_new;
-  return v_result;
-end $$;
-comment on function tandem.staged_image(integer, anyelement) is 'The row being written as it was staged.';
+    p_plan ->> 'stage',
+    tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(t.key_columns)), array(select format('($1).%I', u) from unnest(t.key_columns) u)))
+  from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
+$$;
+comment on function tandem.image_query(jsonb) is 'The row being written as it was staged.';

@@ -34,14 +34,82 @@ language sql stable as $$
 $$;
 comment on function tandem.child_not_written(jsonb, integer, text) is 'Condition that a row is not written by the batch.';
 
+-- tandem.deletion_tree(p_plan, p_plans) -> text
+-- A query for the rows that the set's deletions of one table would touch here by foreign keys, at any depth, and that the set does
+-- not write: n (the staged deletion), child_id, rel and tid (the row), action, name (the foreign key), blocked (it forbids the deletion:
+-- RESTRICT and NO ACTION, SET NULL of a column that is NOT NULL, SET DEFAULT without such a parent). Null where nothing refers to it.
+-- The first level is joined as sets; deeper ones, row by row, exist only below a CASCADE.
+create or replace function tandem.deletion_tree(p_plan jsonb, p_plans jsonb) returns text
+language plpgsql stable as $$
+declare
+  f record;
+  v_first text[] := '{}';
+  v_deeper text[] := '{}';
+  v_todo integer[] := '{}';
+  v_seen integer[] := '{}';
+  v_id integer;
+  v_row text := 'select %s, %s::integer as child_id, c.tableoid as rel, c.ctid::text as tid, %L::text as action, %L::text as name, %s as blocked from ';
+begin
+  for f in select * from tandem.plan_references(p_plan) loop
+    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action))
+      || format('%s s join %s t on %s join %s c on %s where not s.present and %s and %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row',
+        f.child, f.child_is_t, tandem.applies(p_plan), tandem.child_not_written(p_plans, f.child_id)));
+    if f.action = 'c' and f.child_id is not null then
+      v_todo := v_todo || f.child_id;
+    end if;
+  end loop;
+  while cardinality(v_todo) > 0 loop
+    v_id := v_todo[1];
+    v_todo := v_todo[2:];
+    continue when v_id = any (v_seen);
+    v_seen := v_seen || v_id;
+    for f in select r.*, p.relid::regclass::text as parent from tandem.references_to(v_id) r join tandem.tracked_table p on p.table_id = v_id loop
+      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action::text))
+        || format('%s t join %s c on %s where g.child_id = %s and g.action = ''c'' and t.tableoid = g.rel and t.ctid = g.tid::tid and (c.tableoid, c.ctid) <> (t.tableoid, t.ctid) and %s',
+          f.parent, f.child, f.child_is_t, v_id, tandem.child_not_written(p_plans, f.child_id)));
+      if f.action = 'c' and f.child_id is not null then
+        v_todo := v_todo || f.child_id;
+      end if;
+    end loop;
+  end loop;
+  if cardinality(v_deeper) = 0 then
+    return array_to_string(v_first, ' union all ');
+  end if;
+  return format('with recursive reached as (select * from (%s) b union select x.* from reached g cross join lateral (%s) x) select * from reached',
+    array_to_string(v_first, ' union all '), array_to_string(v_deeper, ' union all '));
+end $$;
+comment on function tandem.deletion_tree(jsonb, jsonb) is 'Query for the rows that deletions would touch by foreign keys.';
+
+-- tandem.action_blocked(p_child, p_name, p_action) -> text: condition on the parent t that the action of a foreign key cannot be carried out.
+create or replace function tandem.action_blocked(p_child oid, p_name text, p_action text) returns text
+language sql stable as $$
+  select case
+    when p_action in ('a', 'r') then 'true'
+    when p_action = 'c' then 'false'
+    when p_action = 'n' or bool_or(d.adbin is null) then (bool_or(a.attnotnull and d.adbin is null) or (p_action = 'n' and bool_or(a.attnotnull)))::text
+    else format('not exists (select from %s q where %s and (q.tableoid, q.ctid) <> (t.tableoid, t.ctid))', c.confrelid::regclass,
+      string_agg(format('q.%I operator(%I.%s) (%s)', pa.attname, n.nspname, o.oprname, pg_get_expr(d.adbin, d.adrelid)), ' and '))
+  end
+  from pg_constraint c
+  cross join lateral unnest(c.conkey, c.confkey, c.conppeqop) k (child, parent, op)
+  join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.child
+  join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
+  left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  where c.conrelid = p_child and c.conname = p_name and c.contype = 'f'
+  group by c.oid, c.confrelid
+$$;
+comment on function tandem.action_blocked(oid, text, text) is 'Condition that a foreign-key action cannot be carried out.';
+
 -- tandem.reject_deletions(p_plans) -> bigint
--- Gives "keep" to staged deletions that a foreign key with RESTRICT or NO ACTION forbids, to a fixpoint (a parent that is kept is
--- itself a child that stays). Returns how many were rejected.
+-- Gives "keep" to staged deletions that a row here forbids, directly or at the end of a chain of cascades, to a fixpoint (a parent that
+-- is kept is itself a child that stays). Returns how many were rejected.
 create or replace function tandem.reject_deletions(p_plans jsonb) returns bigint
 language plpgsql as $$
 declare
   v_plan jsonb;
-  f record;
+  v_tree text;
   v_count bigint;
   v_kept bigint;
   v_total bigint := 0;
@@ -50,20 +118,20 @@ begin
     v_kept := 0;
     for v_plan in select e from jsonb_array_elements(p_plans) e loop
       continue when (v_plan ->> 'existing')::bigint = 0;
-      for f in select * from tandem.plan_references(v_plan) r where r.action in ('a', 'r') loop
-        execute format($sql$
-          insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-          select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', %3$L, coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
-          from %4$s s join %5$s t on %6$s join %7$s c on %8$s
-          left join lateral (select l.stamp, l.origin from %9$s l where %10$s order by %11$s limit 1) l on true
-          where not s.present and %12$s and %13$s
-          on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
-        $sql$, v_plan ->> 'peer', v_plan ->> 'id', format('a row here refers to it (%s)', f.name), v_plan ->> 'stage', v_plan ->> 'relation',
-          v_plan ->> 'key_is_row', f.child, f.child_is_t, v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
-          tandem.applies(v_plan), tandem.child_not_written(p_plans, f.child_id));
-        get diagnostics v_count = row_count;
-        v_kept := v_kept + v_count;
-      end loop;
+      v_tree := tandem.deletion_tree(v_plan, p_plans);
+      continue when v_tree = '';
+      execute format($sql$
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+        select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', format('a row here refers to it (%%s)', g.name),
+          coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
+        from (%3$s) g join %4$s s on s.n = g.n
+        left join lateral (select l.stamp, l.origin from %5$s l where %6$s order by %7$s limit 1) l on true
+        where g.blocked
+        order by s.n, g.name
+        on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
+      $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
+      get diagnostics v_count = row_count;
+      v_kept := v_kept + v_count;
     end loop;
     v_total := v_total + v_kept;
     exit when v_kept = 0;

@@ -170,13 +170,12 @@ declare
   w record;
   v_count bigint;
   v_total bigint := 0;
-  v_stage text := current_setting('tandem.stage_of_' || (p_plan ->> 'id'), true);
 begin
   if not coalesce((p_plan ->> 'swaps')::boolean, false) then
     return 0;
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), '', true);
+  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), '', true);
   for w in select * from tandem.swaps(p_plan, p_where) loop
     continue when w.vacant is null;
     execute format('with h as materialized (%s) update %s t set %I = %s from h where %s',
@@ -185,7 +184,7 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
-  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), v_stage, true);
+  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), p_plan ->> 'image_query', true);
   return v_total;
 end $$;
 comment on function tandem.vacate(jsonb, text) is 'First step of a swap of unique values.';

@@ -23,7 +23,7 @@ export async function parseCommandLine(argv: readonly string[], version: string)
     .usage("$0 COMMAND\n\nKeeps PostgreSQL databases the same while people write to all of them.")
     // The messages of the error wrapper are English too, whatever the locale.
     .detectLocale(false)
-    .parserConfiguration({ "duplicate-arguments-array": false, "dot-notation": false, "boolean-negation": false })
+    .parserConfiguration({ "greedy-arrays": false, "dot-notation": false, "boolean-negation": false })
     .options(commonOptions)
     .strict()
     .demandCommand(1, "name a command")
@@ -41,7 +41,10 @@ export async function parseCommandLine(argv: readonly string[], version: string)
       command.summary,
       (inner) => {
         for (const [name, positional] of Object.entries(command.positionals)) inner.positional(name, positional);
-        return inner.options(command.options).strict().check(checkValues);
+        return inner
+          .options(command.options)
+          .strict()
+          .check((args) => checkValues(args, command));
       },
       (args) => {
         chosen = { command, args };
@@ -57,11 +60,14 @@ export async function parseCommandLine(argv: readonly string[], version: string)
   return chosen ?? { help };
 }
 
-/** yargs takes `--wait x` for NaN, and `--node=` for an empty name. */
-function checkValues(args: Readonly<Record<string, unknown>>): true {
+/** yargs takes `--wait x` for NaN, `--node=` for an empty name, and an option given twice for a list. */
+function checkValues(args: Readonly<Record<string, unknown>>, command: Command): true {
   for (const [name, value] of Object.entries(args)) {
-    if (typeof value === "number" && Number.isNaN(value)) throw new TandemError("usage", `${name} must be a number`);
-    if (value === "" && name !== "$0") throw new TandemError("usage", `${name} must not be empty`);
+    if (name === "_" || name === "$0") continue;
+    const list = command.options[name]?.array === true;
+    if (Array.isArray(value) && !list) throw new TandemError("usage", `${name} is given more than once`);
+    if (Number.isNaN(value)) throw new TandemError("usage", `${name} must be a number`);
+    if ([value].flat().includes("")) throw new TandemError("usage", `${name} must not be empty`);
   }
   return true;
 }

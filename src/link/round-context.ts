@@ -137,7 +137,7 @@ export class RoundContext {
     for (let again = false; ; again = true) {
       const result = await target.apply({ ...request, again });
       if (result.unsettled.length > 0) return result;
-      addResult(report, result.complete ? result : { ...result, tables: [], undecided: 0 });
+      addResult(report, result);
       if (result.complete) return result;
       this.options.signal?.throwIfAborted();
     }

@@ -69,7 +69,7 @@ export interface Look {
   /** The key as the row has it; null: there is no row. Equal keys may be written differently (1 and 1.00). */
   readonly key: string | null;
   readonly hash: string | null;
-  /** Of the newest entry; empty when there is none. */
+  /** Of the newest entry, microseconds and origin; empty when there is none. */
   readonly version: string;
   readonly xid: string | null;
   readonly receivedFrom: string | null;
@@ -178,7 +178,7 @@ export class VerifyNode implements AsyncDisposable {
     return rows.map((row) => ({
       key: row.key ?? null,
       hash: row.hash ?? null,
-      version: row.version?.trim() ?? "",
+      version: row.version ?? "",
       xid: row.xid ?? null,
       receivedFrom: row.received_from ?? null,
       pending: row.pending ? row.pending.split(",") : [],

@@ -18,8 +18,9 @@ import type { Side } from "./scan.ts";
  * is named after two rounds, whatever else is written meanwhile.
  *
  * The other way round, nodes agree when they hold equal rows, or when each held the same row at the same version at
- * some moment of this verify: a row that is written all the time never holds still, but what is carried is the whole
- * row with its version, so that equal rows at one version say that what was written before has arrived.
+ * some moment of this verify. A row that is written all the time never holds still, and may never be seen so; but what is
+ * carried is always the whole row with its version. So when the row is newer on every node than it was on any at the
+ * first look, what differed then is written over everywhere: it was written after verify began, by changes that travel.
  *
  * What is neither is waited for as long as links move; then the change is pending, and said to be.
  */
@@ -46,6 +47,8 @@ interface Candidate {
   readonly key: string;
   /** Per node, the row at each version it was seen in. */
   readonly seen: readonly Set<string>[];
+  /** The newest version that any node had at the first look. */
+  newest: string | null;
   last: readonly Look[] | null;
   state: Undecided;
 }
@@ -75,7 +78,7 @@ export class Settler {
    */
   async settle(sides: readonly Side[], keys: readonly string[], aliases: Set<string>): Promise<DifferingKey[]> {
     const { clock, signal, limitMs } = this.#options;
-    const backoff = new Backoff({ min: 20, max: 1_000 });
+    const backoff = new Backoff({ min: 20, max: 500 });
     const deadline = clock.now() + limitMs;
     const differing: DifferingKey[] = [];
     let open = keys.filter((key) => !aliases.has(key)).map((key) => newCandidate(key, sides.length));
@@ -146,7 +149,7 @@ export class Settler {
 }
 
 function newCandidate(key: string, nodes: number): Candidate {
-  return { key, seen: Array.from({ length: nodes }, () => new Set<string>()), last: null, state: moving };
+  return { key, seen: Array.from({ length: nodes }, () => new Set<string>()), newest: null, last: null, state: moving };
 }
 
 async function lookAt(
@@ -166,20 +169,36 @@ async function lookAt(
   );
 }
 
-/** Whether all nodes hold, or held, the same row at the same version; those that do are joined step by step. */
+/**
+ * Whether all nodes hold, or held, the same row at the same version (those that do are joined step by step), or have all
+ * been given a newer one since.
+ */
 function agree(candidate: Candidate, looks: readonly Look[]): boolean {
   if (looks.every(({ hash }) => hash === looks[0]?.hash)) return true;
+  const versions = looks.map(({ version }) => version).sort(compareVersions);
+  candidate.newest ??= versions.at(-1) ?? "";
+  if (compareVersions(versions[0] ?? "", candidate.newest) > 0) return true;
   for (const [i, { version, hash }] of looks.entries()) candidate.seen[i]?.add(`${version} ${hash}`);
   const [first, ...rest] = candidate.seen;
   const joined = new Set(first);
   let apart = rest;
   for (let joinedOne = true; joinedOne; ) {
-    const still = apart.filter((versions) => ![...versions].some((version) => joined.has(version)));
+    const still = apart.filter((rows) => ![...rows].some((row) => joined.has(row)));
     joinedOne = still.length < apart.length;
-    for (const versions of apart) if (!still.includes(versions)) for (const version of versions) joined.add(version);
+    for (const rows of apart) if (!still.includes(rows)) for (const row of rows) joined.add(row);
     apart = still;
   }
   return apart.length === 0;
+}
+
+/** By stamp, then by origin; no entry is older than any. */
+function compareVersions(one: string, other: string): number {
+  const [stamp = "", origin = ""] = one.split(" ");
+  const [otherStamp = "", otherOrigin = ""] = other.split(" ");
+  if (stamp === "" || otherStamp === "") return stamp.length - otherStamp.length;
+  const [a, b] = [BigInt(stamp), BigInt(otherStamp)];
+  if (a !== b) return a < b ? -1 : 1;
+  return origin === otherOrigin ? 0 : origin < otherOrigin ? -1 : 1;
 }
 
 function sameLook(one: Look, other: Look | undefined): boolean {

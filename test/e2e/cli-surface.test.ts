@@ -66,6 +66,7 @@ test.each([
   [["migrate", "--node"], /node/],
   [["migrate", "--node="], /node must not be empty/],
   [["migrate", "--sql", "--emit", "x"], /sql and emit/],
+  [["migrate", "--node", "a", "--node", "b"], /node is given more than once/],
   [["parked", "again"], /retry/],
   [["parked", "retry", "one"], /id must be a number/],
 ] as const)("wrong usage is one line with code usage: %j", async (args, words) => {
