@@ -5,7 +5,8 @@
 -- tandem.batch_query(p_table_id, p_from, p_to, p_peer_id, p_columns, p_unplaced, p_keys) -> text
 -- Per key with an entry in the batch, or named in p_keys ([["1"],["2"]], the key's columns as text): the newest version over the
 -- whole snapshot, and the row itself or nothing when it is gone. Left out: what was received from the target, and what was
--- received from a node that the target has a link of its own from. p_unplaced: columns that the target lacks.
+-- received from a node that the target has a link of its own from; but never where entry and row disagree (a deletion came in while
+-- the row's insert was not committed yet): that is unsettled, whoever sent the entry. p_unplaced: columns that the target lacks.
 -- p_vector: whether to send the versions of other nodes that this one knew, one per node.
 create or replace function tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer,
   p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector boolean default false) returns text
@@ -20,7 +21,7 @@ begin
   v_count := cardinality(t.key_columns);
   v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
   v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
-  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s)',
+  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is not null)',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when t.%I is not null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
       format('coalesce(n.origin, case when t.%I is not null then '''' end)', t.key_columns[1])),
@@ -33,7 +34,7 @@ begin
          from unnest(t.key_types) with ordinality u (type, i)), p_keys) end),
     v_keys,
     tandem.newest_and_row(t, 'k'),
-    v_skip);
+    v_skip, t.key_columns[1]);
 end $$;
 comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, boolean) is 'The COPY query of one table in a batch.';
 

@@ -159,6 +159,9 @@ begin
           v_plan := v_plan || '{"act": true}';
         end if;
       end loop;
+      if (v_plan ->> 'act')::boolean then
+        perform tandem.keep_deeper_images(v_plan, tandem.deletion_tree(v_plan, p_plans));
+      end if;
     end if;
     v_result := v_result || jsonb_build_array(v_plan);
   end loop;
@@ -206,6 +209,46 @@ begin
 end $$;
 comment on function tandem.keep_child_images(jsonb, jsonb, oid, integer, text, text) is 'Keeps the images of children that a foreign key''s action changes.';
 
+-- tandem.keep_deeper_images(p_plan, p_tree) -> bigint
+-- The same for what cascades reach below the first level; p_tree: the plan's deletion tree. Returns how many there are.
+create or replace function tandem.keep_deeper_images(p_plan jsonb, p_tree text) returns bigint
+language plpgsql as $$
+declare
+  k record;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  if p_tree not like 'with recursive %' then
+    return 0;
+  end if;
+  for k in execute format('select distinct g.child_id, g.name, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
+      array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
+    from (%s) g join tandem.tracked_table t on t.table_id = g.child_id where g.action not in (''a'', ''r'')', p_tree)
+  loop
+    execute format($sql$
+      insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
+        incoming_stamp, incoming_origin, local_columns, local_values)
+      select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
+      from (
+        select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
+          s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
+        from (%8$s) g join %9$s s on s.n = g.n join %10$s c on c.tableoid = g.rel and c.ctid = g.tid::tid
+        left join lateral (select l.stamp, l.origin from tandem_log.%11$I l where %12$s order by l.stamp desc, l.origin desc limit 1) l on true
+        where g.child_id = %13$s and g.name = %14$L) x
+      on conflict do nothing
+    $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
+      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
+      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+      p_tree, p_plan ->> 'stage', k.relation, k.log_name,
+      tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
+      k.child_id, k.name);
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
+end $$;
+comment on function tandem.keep_deeper_images(jsonb, text) is 'Keeps the images of rows that cascades reach below the first level.';
+
 -- tandem.carry_out_actions(p_plans) -> void
 -- In replica role PostgreSQL carries out no foreign-key action: this does, after the parents went, level by level, captured as
 -- changes of this node (the applier's mark is taken off meanwhile). In the ordinary-owner way PostgreSQL does it by itself.
@@ -237,6 +280,13 @@ begin
         get diagnostics v_count = row_count;
         if v_count > 0 and f.action in ('a', 'r') then
           raise exception 'a row of % refers to what a foreign-key action would delete (%)', f.child, f.name using errcode = '23503';
+        end if;
+        if v_count > 0 and f.action = 'd' then
+          execute format('select count(*) from %s c where %s and not exists (select from %s t where %s)', f.child,
+            (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t) into v_count;
+          if v_count > 0 then
+            raise exception 'the default of a row of % refers to nothing (%)', f.child, f.name using errcode = '23503';
+          end if;
         end if;
         if v_count > 0 and f.action = 'c' and f.child_id is not null then
           v_next := v_next || f.child_id;

@@ -5,30 +5,35 @@
 -- little-endian machines. Collations have no part: every text is hashed under "C" (under a nondeterministic collation a hash
 -- takes 'a' and 'A' for one).
 
--- tandem.verify_hash(p_relid, p_columns, p_typed, p_portable, p_prefix) -> (parts, chain)
--- parts: select list, from alias t, of what is hashed, named by p_prefix; chain: expression over it, from alias s, with $SEED for
--- the seed. p_typed: columns whose type is the same on every node: for types where equal binary values and equal texts are the
+-- tandem.verify_hash(p_relid, p_columns, p_typed, p_portable) -> (parts, chain, direct)
+-- parts: select list, from alias t, of what is hashed (c1, c2, …, m0, …); chain: expression over it, from alias s, with $SEED for the seed;
+-- direct: the same from alias t, where only one hash is wanted. p_typed: columns whose type is the same on every node: for types where equal binary values and equal texts are the
 -- same thing, their own hash function spares writing the text. The others are hashed as the text that their output function
 -- writes (concat: a cast to text may be somebody's own, and takes trailing blanks from char), under pinned settings.
 -- p_portable: the nodes' encodings differ, so texts are compared in UTF-8.
 -- Nulls are told from empty values by a mask, 60 columns in one bigint. More than 64 columns become one text: chains nest.
-create or replace function tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text,
-  out parts text, out chain text)
+create or replace function tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean,
+  out parts text, out chain text, out direct text)
 language plpgsql stable as $$
 declare
   c record;
   v_mask text[] := '{}';
   v_text text;
+  v_hash text;
+  v_collate text;
 begin
   chain := '$SEED';
+  direct := '$SEED';
   if cardinality(p_columns) > 64 then
-    v_text := format('row(%s)::text', array_to_string(tandem.columns('t', p_columns), ', '));
-    parts := tandem.verify_text(v_text, p_portable) || format(' as %s1', p_prefix);
-    chain := format('hashtextextended(s.%s1 collate "C", $SEED)', p_prefix);
+    v_text := tandem.verify_text(format('row(%s)::text', array_to_string(tandem.columns('t', p_columns), ', ')), p_portable);
+    parts := v_text || ' as c1';
+    chain := 'hashtextextended(s.c1 collate "C", $SEED)';
+    direct := format('hashtextextended(%s collate "C", $SEED)', v_text);
     return;
   end if;
   for c in
-    select u.i, u.name, case when u.name = any (p_typed) and not p_portable then k.as_type end as as_type, k.zero, k.hash
+    select u.i, u.name, case when u.name = any (p_typed) and not p_portable then k.as_type end as as_type, k.zero,
+      case when u.name = any (p_typed) and not p_portable then k.hash end as hash
     from unnest(p_columns) with ordinality u (name, i)
     join pg_attribute a on a.attrelid = p_relid and a.attname = u.name and not a.attisdropped
     left join (values ('int2'::regtype, 'int2', '0', 'hashint2extended'), ('int4', 'int4', '0', 'hashint4extended'),
@@ -40,21 +45,23 @@ begin
       on k.type = tandem.base_type(a.atttypid)::regtype
     order by u.i
   loop
-    if c.as_type is null then
-      parts := concat_ws(', ', parts, tandem.verify_text(format('concat(t.%I)', c.name), p_portable) || format(' as %s%s', p_prefix, c.i));
-      chain := format('hashtextextended(s.%s%s collate "C", %s)', p_prefix, c.i, chain);
-    else
-      parts := concat_ws(', ', parts, format('coalesce(t.%I::%s, %L) as %s%s', c.name, c.as_type, c.zero, p_prefix, c.i));
-      chain := format('%s(s.%s%s%s, %s)', c.hash, p_prefix, c.i, case c.as_type when 'text' then ' collate "C"' else '' end, chain);
-    end if;
+    v_text := case when c.as_type is null then tandem.verify_text(format('concat(t.%I)', c.name), p_portable)
+      else format('coalesce(t.%I::%s, %L)', c.name, c.as_type, c.zero) end;
+    v_hash := coalesce(c.hash, 'hashtextextended');
+    v_collate := case when v_hash = 'hashtextextended' then ' collate "C"' else '' end;
+    parts := concat_ws(', ', parts, format('%s as c%s', v_text, c.i));
+    chain := format('%s(s.c%s%s, %s)', v_hash, c.i, v_collate, chain);
+    direct := format('%s(%s%s, %s)', v_hash, v_text, v_collate, direct);
     v_mask := v_mask || format('case when t.%I is null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
   end loop;
   for i in 0..(cardinality(v_mask) - 1) / 60 loop
-    parts := parts || format(', %s as %sm%s', array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + '), p_prefix, i);
-    chain := format('hashint8extended(s.%sm%s, %s)', p_prefix, i, chain);
+    v_text := array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + ');
+    parts := parts || format(', %s as m%s', v_text, i);
+    chain := format('hashint8extended(s.m%s, %s)', i, chain);
+    direct := format('hashint8extended(%s, %s)', v_text, direct);
   end loop;
 end $$;
-comment on function tandem.verify_hash(oid, text[], text[], boolean, text) is 'How verify hashes a row.';
+comment on function tandem.verify_hash(oid, text[], text[], boolean) is 'How verify hashes a row.';
 
 -- tandem.verify_text(p_expression, p_portable) -> text: an expression as it is hashed, in UTF-8 where encodings differ.
 create or replace function tandem.verify_text(p_expression text, p_portable boolean) returns text
@@ -63,15 +70,15 @@ language sql immutable as $$
 $$;
 comment on function tandem.verify_text(text, boolean) is 'A text as verify hashes it.';
 
--- tandem.verify_rows(p_spec, p_table) -> (parts, bucket, hash_1, hash_2)
--- The hashes of a table's rows: expressions over (select parts from … t offset 0) s. p_spec: {"id" (of the table), "columns" (those
--- that all nodes have), "typed", "portable"}. bucket: hash of the key.
+-- tandem.verify_rows(p_spec, p_table) -> (bucket, parts, hash_1, hash_2)
+-- How a table's rows are hashed. bucket: hash of the key, from alias t; hash_1 and hash_2: of the row, over (select parts from … t
+-- offset 0) s. p_spec: {"id" (of the table), "columns" (those that all nodes have), "typed", "portable"}.
 create or replace function tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table,
-  out parts text, out bucket text, out hash_1 text, out hash_2 text)
+  out bucket text, out parts text, out hash_1 text, out hash_2 text)
 language sql stable as $$
-  select k.parts || ', ' || r.parts, replace(k.chain, '$SEED', '0'), replace(r.chain, '$SEED', '1'), replace(r.chain, '$SEED', '2')
+  select replace(k.direct, '$SEED', '0'), r.parts, replace(r.chain, '$SEED', '1'), replace(r.chain, '$SEED', '2')
   from (select array(select jsonb_array_elements_text(p_spec -> 'typed')) as typed, (p_spec ->> 'portable')::boolean as portable) s
-  cross join lateral tandem.verify_hash(p_table.relid, p_table.key_columns, s.typed, s.portable, 'k') k
-  cross join lateral tandem.verify_hash(p_table.relid, array(select jsonb_array_elements_text(p_spec -> 'columns')), s.typed, s.portable, 'c') r
+  cross join lateral tandem.verify_hash(p_table.relid, p_table.key_columns, s.typed, s.portable) k
+  cross join lateral tandem.verify_hash(p_table.relid, array(select jsonb_array_elements_text(p_spec -> 'columns')), s.typed, s.portable) r
 $$;
-comment on function tandem.verify_rows(jsonb, tandem.tracked_table) is 'Expressions for the hashes of a table''s rows.';
+comment on function tandem.verify_rows(jsonb, tandem.tracked_table) is 'How verify hashes a table''s rows.';

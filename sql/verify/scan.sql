@@ -36,14 +36,14 @@ $$;
 comment on function tandem.verify_extent(integer) is 'Where a table''s rows lie.';
 
 -- tandem.verify_piece(p_relation, p_from, p_to) -> text
--- The FROM clause of one piece: blocks p_from up to, not including, p_to; null: to the end, wherever that is by now.
+-- FROM and WHERE of one piece: blocks p_from up to, not including, p_to; null: to the end, wherever that is by now.
 create or replace function tandem.verify_piece(p_relation text, p_from bigint, p_to bigint) returns text
 language sql immutable as $$
-  select format('only %s t', p_relation) || coalesce(' where ' || nullif(concat_ws(' and ',
-    case when p_from > 0 then format('t.ctid >= ''(%s,0)''::tid', p_from) end,
-    case when p_to is not null then format('t.ctid < ''(%s,0)''::tid', p_to) end), ''), '')
+  select format('only %s t where ', p_relation) || concat_ws(' and ',
+    case when p_from > 0 then format('t.ctid >= ''(%s,0)''::tid', p_from) else 'true' end,
+    case when p_to is not null then format('t.ctid < ''(%s,0)''::tid', p_to) end)
 $$;
-comment on function tandem.verify_piece(text, bigint, bigint) is 'The FROM clause of one piece.';
+comment on function tandem.verify_piece(text, bigint, bigint) is 'FROM and WHERE of one piece.';
 
 -- tandem.verify_buckets(p_spec, p_relation, p_from, p_to, p_buckets) -> text
 -- Sums of one piece, "bucket,rows,sum 1,sum 2;…", for the buckets that have rows in it. p_buckets: how many there are, a power of
@@ -59,8 +59,8 @@ begin
   select * into v from tandem.verify_rows(p_spec, t);
   execute format('select string_agg(concat(g.b, '','', g.n, '','', g.x, '','', g.y), '';'')
     from (select r.b, count(*) as n, sum(r.h1) as x, sum(r.h2) as y
-      from (select %s & %s as b, %s as h1, %s as h2 from (select %s from %s offset 0) s) r group by r.b) g',
-    v.bucket, p_buckets - 1, v.hash_1, v.hash_2, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
+      from (select s.b, %s as h1, %s as h2 from (select %s & %s as b, %s from %s offset 0) s) r group by r.b) g',
+    v.hash_1, v.hash_2, v.bucket, p_buckets - 1, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
   into v_sums;
   return v_sums;
 end $$;
@@ -78,7 +78,7 @@ begin
   select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
   select * into v from tandem.verify_rows(p_spec, t);
   return query execute format('select s.key, concat(%s, '':'', %s)
-    from (select to_jsonb(array[%s])::text as key, %s from %s offset 0) s where get_bit($1, (%s & %s)::integer) = 1',
+    from (select to_jsonb(array[%s])::text as key, %s from %s and get_bit($1, (%s & %s)::integer) = 1 offset 0) s',
     v.hash_1, v.hash_2,
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), v.parts,
     tandem.verify_piece(p_relation, p_from, p_to), v.bucket, p_buckets - 1)

@@ -37,7 +37,7 @@ function look({ table, name, before, perRow, writes }: ApplicationTrigger): Obse
     found.push(
       warning(
         `trigger "${name}" fires during apply and may write: its writes come twice, here and with the source's own`,
-        "Choose: leave it, if its writes can be repeated, or guard it with a WHEN (`tandem migrate --guard-triggers`).",
+        "Choose: leave it, if its writes can be repeated, or let its function return early while current_setting('tandem.applying', true) is not empty.",
         place,
       ),
     );

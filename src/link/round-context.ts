@@ -1,7 +1,16 @@
-import type { ApplyRequest, ApplyResult, LinkState, OpenBatch, Position, Source, TableName, Target } from "../base/ends.ts";
+import type {
+  ApplyRequest,
+  ApplyResult,
+  LinkState,
+  OpenBatch,
+  Position,
+  Source,
+  TableName,
+  Target,
+} from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import type { Clock } from "../base/time.ts";
-import { carryBatch, NotOfItsType, tableKey, type Staged, type Wanted } from "./carry-batch.ts";
+import { carryBatch, NotOfItsType, type Staged, tableKey, type Wanted } from "./carry-batch.ts";
 import { addResult, type LinkEvent, type LinkReport } from "./report.ts";
 
 /** How a link works. */

@@ -213,6 +213,9 @@ export class VerifyNode implements AsyncDisposable {
       async () => {
         const connection = await this.#open();
         const lock = locks.length > 0 ? `lock table ${locks.join(", ")} in access share mode;` : "";
+        // A statement that waits or counts is not waited for: the server ends it by itself, soon.
+        const stop = () => connection.destroy();
+        signal?.addEventListener("abort", stop, { once: true });
         try {
           const answers = await connection.exec(
             `begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
@@ -220,8 +223,12 @@ export class VerifyNode implements AsyncDisposable {
           );
           return answers.at(-2)?.rows ?? [];
         } catch (error) {
+          if (signal?.aborted)
+            throw new TandemError("stopped", "verify was stopped before it was done", { cause: error });
           if (!connection.broken) await connection.exec("rollback").catch(() => connection.destroy());
           throw error;
+        } finally {
+          signal?.removeEventListener("abort", stop);
         }
       },
       { clock, signal, delays: retryDelays },

@@ -40,10 +40,18 @@ export class Buckets {
   }
 }
 
-/** So many that a bucket holds some dozens of rows: one that differs is cheap to look into, whatever the table's size allows. */
+/** Few at first, for the databases add up fast only while all sums fit into a processor's cache. */
 export function bucketsFor(rows: number): number {
-  const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, rows / 64)));
-  return Math.min(16_384, Math.max(16, wanted));
+  return clampedPower(rows / 64, 1_024);
+}
+
+/** So many that a bucket holds a dozen rows, for a table of which much differs; whatever the table's size, memory is bounded. */
+export function finerBuckets(rows: number): number {
+  return clampedPower(rows / 8, 65_536);
+}
+
+function clampedPower(wanted: number, most: number): number {
+  return Math.min(most, Math.max(16, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
 }
 
 /** The buckets that do not hold the same rows in all, in slices of about as many rows as are to be held in memory at once. */

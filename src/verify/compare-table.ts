@@ -1,4 +1,4 @@
-import { bucketsFor, differingSlices } from "./buckets.ts";
+import { bucketsFor, differingSlices, finerBuckets } from "./buckets.ts";
 import type { TableMatch } from "./match.ts";
 import type { DifferingKey, Reason, TableVerifyReport, VerifyEvent } from "./report.ts";
 import { estimate, hashesOf, type Side, sumTable } from "./scan.ts";
@@ -28,11 +28,19 @@ export async function compareTable(match: TableMatch, options: CompareOptions): 
   const found = new Findings(sides, options.keyLimit);
   const rows: Record<string, number> = {};
   if (sides.length > 0) {
-    const size = bucketsFor(Math.max(...(await Promise.all(sides.map(estimate)))));
+    const guess = Math.max(...(await Promise.all(sides.map(estimate))));
     const onRows = (node: string, read: number, total: number) =>
       options.onProgress({ kind: "read", node, schema, name, rows: read, total });
-    const sums = await Promise.all(sides.map((side) => sumTable(side, size, { rangeRows: options.rangeRows, onRows })));
+    const sum = (buckets: number) =>
+      Promise.all(sides.map((side) => sumTable(side, buckets, { rangeRows: options.rangeRows, onRows })));
+    let size = bucketsFor(guess);
+    let sums = await sum(size);
     for (const [i, { node }] of sides.entries()) rows[node.name] = sums[i]?.rows ?? 0;
+    // Every slice is a scan of its own: rather one more with finer buckets, of which fewer differ.
+    if (differingSlices(sums, sliceRows).length > 2 && finerBuckets(guess) > size) {
+      size = finerBuckets(guess);
+      sums = await sum(size);
+    }
     const aliases = new Set<string>();
     for (const buckets of differingSlices(sums, sliceRows)) {
       const hashes = await Promise.all(sides.map((side) => hashesOf(side, size, buckets, options.rangeRows)));

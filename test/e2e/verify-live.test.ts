@@ -1,10 +1,13 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type Clock, systemClock } from "../../src/base/time.ts";
 import type { TableVerifyReport, VerifyReport } from "../../src/verify/report.ts";
 import { verify } from "../../src/verify/verify.ts";
 import { cluster, openClient, sql, type TestNode } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
 import { behindTriggers, prepare, runLinks, sync } from "./verify-support.ts";
+
+// several databases each, and servers that are shared with other tests
+vi.setConfig({ testTimeout: 300_000 });
 
 /** A clock whose pauses take no time, for what would only be waited for. */
 function hastyClock(): Clock {
@@ -104,7 +107,7 @@ describe("verify while writes go on", () => {
     expect(candidates).toBeGreaterThan(0);
     await sync(config);
     expect(tableOf(await verify(config), "hot").equal).toBe(true);
-  }, 300_000);
+  });
 
   test("with no applier a change is pending, not diverged; a row changed behind the triggers is diverged beside it", async () => {
     await using nodes = await cluster(3);
@@ -134,7 +137,7 @@ describe("verify while writes go on", () => {
     expect(report.identical).toBe(false);
     await sync(config);
     expect(summary(tableOf(await verify(config), "item"))).toEqual(["7 diverged  local+n3 external"]);
-  }, 120_000);
+  });
 
   test("before the first copy is done what differs is pending", async () => {
     await using nodes = await cluster(2);
@@ -170,7 +173,7 @@ describe("verify while writes go on", () => {
     expect(hot.keys.map(({ reason, detail }) => `${reason}: ${detail}`)).toEqual([
       "held: local → external: as the test wants",
     ]);
-  }, 120_000);
+  });
 
   test("a table that ALTER TABLE rewrites, or whose columns change, while it is read: nothing false", async () => {
     await using nodes = await cluster(2);
@@ -205,7 +208,7 @@ describe("verify while writes go on", () => {
         true,
       ]);
     }
-  }, 120_000);
+  });
 
   test("a table that somebody locks is waited for, and a signal ends the wait", async () => {
     await using nodes = await cluster(2);

@@ -1,5 +1,5 @@
-import { type RandomSchema, type RandomTable, quote } from "../support/random-schema.ts";
 import { sql } from "../support/pg.ts";
+import { quote, type RandomSchema, type RandomTable } from "../support/random-schema.ts";
 import type { HistoryNode } from "./nodes.ts";
 
 /** A row as it can be compared: its key, its text, and a hash of its bytes. */
@@ -18,14 +18,21 @@ const own = new Set(["mood", "mood[]", "positive", '"Short Word"', '"Pair"', '"P
 export async function contentOf({ looking }: HistoryNode, { tables }: RandomSchema): Promise<Content> {
   const parts = tables.map((table, i) => {
     const columns = [...table.key, ...table.columns];
-    const image = columns.map(({ name, value }) => (own.has(value.type) ? `t.${quote(name)}::text` : `t.${quote(name)}`));
+    const image = columns.map(({ name, value }) =>
+      own.has(value.type) ? `t.${quote(name)}::text` : `t.${quote(name)}`,
+    );
     return `select ${i} as i, row(${keyOf(table)})::text as key, row(${columns.map(({ name }) => `t.${quote(name)}`).join(", ")})::text as text,
       md5(record_send(row(${image.join(", ")}))) as image from ${table.name} t`;
   });
-  const rows = await sql(looking, `select * from (${parts.join(" union all ")}) x order by i, text collate "C", image collate "C"`);
+  const rows = await sql(
+    looking,
+    `select * from (${parts.join(" union all ")}) x order by i, text collate "C", image collate "C"`,
+  );
   const content = new Map<string, SeenRow[]>(tables.map(({ name }) => [name, []]));
   for (const row of rows) {
-    content.get(tables[Number(row.i)]!.name)!.push({ key: row.key ?? "", text: row.text ?? "", image: row.image ?? "" });
+    content
+      .get(tables[Number(row.i)]!.name)!
+      .push({ key: row.key ?? "", text: row.text ?? "", image: row.image ?? "" });
   }
   return content;
 }
@@ -44,7 +51,8 @@ export function differences(one: Content, other: Content, names: readonly [strin
     const there = new Set(others.map(line));
     for (const row of rows) if (!there.has(line(row))) lines.push(`${table}: only ${names[0]} has ${line(row)}`);
     for (const row of others) if (!here.has(line(row))) lines.push(`${table}: only ${names[1]} has ${line(row)}`);
-    if (rows.length !== others.length) lines.push(`${table}: ${names[0]} has ${rows.length} rows, ${names[1]} ${others.length}`);
+    if (rows.length !== others.length)
+      lines.push(`${table}: ${names[0]} has ${rows.length} rows, ${names[1]} ${others.length}`);
   }
   return lines;
 }
@@ -53,7 +61,9 @@ export function differences(one: Content, other: Content, names: readonly [strin
 export async function brokenConstraints({ name, looking }: HistoryNode, { tables }: RandomSchema): Promise<string[]> {
   const queries = tables.flatMap((table) => [
     ...table.references.map((reference) => {
-      const pairs = reference.columns.map((column, i) => `p.${quote(reference.parentColumns[i]!)} = c.${quote(column)}`);
+      const pairs = reference.columns.map(
+        (column, i) => `p.${quote(reference.parentColumns[i]!)} = c.${quote(column)}`,
+      );
       const given = reference.columns.map((column) => `c.${quote(column)} is not null`);
       return [
         `foreign key ${reference.name} of ${table.name} (${reference.onDelete}/${reference.onUpdate})`,
@@ -63,13 +73,18 @@ export async function brokenConstraints({ name, looking }: HistoryNode, { tables
     ...table.uniques.map(({ columns, kind }) => {
       const u = columns.map((column) => (kind === "expression" ? `lower(${quote(column)})` : quote(column))).join(", ");
       const where = kind === "partial" ? `${u} <> 'a'` : `${u} is not null`;
-      return [`unique ${kind} of ${table.name}`, `select row(${u})::text as row from ${table.name} where ${where} group by ${u} having count(*) > 1`] as const;
+      return [
+        `unique ${kind} of ${table.name}`,
+        `select row(${u})::text as row from ${table.name} where ${where} group by ${u} having count(*) > 1`,
+      ] as const;
     }),
     [
       `key of ${table.name}`,
       `select row(${keyOf(table)})::text as row from ${table.name} t group by ${keyOf(table)} having count(*) > 1`,
     ] as const,
-    ...table.checks.map((check) => [`check of ${table.name}`, `select t::text as row from ${table.name} t where not (${check})`] as const),
+    ...table.checks.map(
+      (check) => [`check of ${table.name}`, `select t::text as row from ${table.name} t where not (${check})`] as const,
+    ),
   ]);
   const rows = await sql(
     looking,

@@ -11,6 +11,10 @@ export class Coverage {
     this.#add(group, kind, by);
   }
 
+  of(group: string, kind: string): number {
+    return this.#counts.get(group)?.get(kind) ?? 0;
+  }
+
   #add(group: string, kind: string, by: number): void {
     const counts = this.#counts.get(group) ?? new Map<string, number>();
     this.#counts.set(group, counts);

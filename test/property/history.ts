@@ -2,6 +2,7 @@ import type pg from "pg";
 import type { Link } from "../../src/link/link.ts";
 import { sql } from "../support/pg.ts";
 import type { Transaction } from "../support/random-writes.ts";
+import { logsOf } from "./checks.ts";
 import type { Coverage } from "./coverage.ts";
 import type { HistoryNode, HistoryNodes } from "./nodes.ts";
 import type { Plan } from "./plan.ts";
@@ -48,7 +49,8 @@ export class History {
     });
     const done = "select current_setting('prop.done', true) as done, current_setting('prop.failed', true) as failed";
     this.trace.push(`${node.name}: begin (${transaction.open === "no" ? "commit" : `open, ${transaction.open}`})`);
-    for (const { sql: text, rolledBack } of transaction.statements) this.trace.push(`    ${rolledBack ? "[rolled back] " : ""}${text}`);
+    for (const { sql: text, rolledBack } of transaction.statements)
+      this.trace.push(`    ${rolledBack ? "[rolled back] " : ""}${text}`);
     if (transaction.open !== "no") {
       const [row] = await sql(client, ["begin", ...statements, done].join(";\n"));
       this.trace.push(`    done ${row?.done}; failed ${row?.failed}`);
@@ -61,7 +63,8 @@ export class History {
       const [row] = await sql(client, ["begin", ...statements, done, "commit"].join(";\n"));
       this.trace.push(`    done ${row?.done}; failed ${row?.failed}`);
       this.#counted(row?.done);
-      if (transaction.statements.some(({ rolledBack }) => rolledBack)) this.#coverage.count("transaction", "savepoint rolled back");
+      if (transaction.statements.some(({ rolledBack }) => rolledBack))
+        this.#coverage.count("transaction", "savepoint rolled back");
       if (transaction.statements.length > 1) this.#coverage.count("transaction", "several statements");
     } catch (error) {
       await this.#refused(client, error);
@@ -95,7 +98,7 @@ export class History {
   async #round(link: Link): Promise<boolean> {
     const name = `${link.source.name} → ${link.target.name}`;
     try {
-      const t=Date.now();const result = await link.round();(this as any).roundMs=((this as any).roundMs??0)+Date.now()-t;
+      const result = await link.round();
       this.trace.push(`round ${name}: ${JSON.stringify(result)}`);
       if (!result.reached) this.#coverage.count("batch", "not reached in one round");
       return result.worked;
@@ -105,20 +108,48 @@ export class History {
     }
   }
 
-  /** Rounds over all links until nothing moves; parked rows are tried again at each pass. Returns the passes. */
-  async quiesce(): Promise<number> {
+  /**
+   * Rounds over all links until nothing moves; parked rows are tried again at each pass. Where they stay parked, rest
+   * is when two passes leave the same entries and the same rows parked: whether that may be is for the caller to say.
+   */
+  async quiesce(): Promise<Rest> {
+    let last = "";
     for (let pass = 1; pass <= mostPasses; pass++) {
       let moved = false;
-      for (const { looking } of this.#nodes) await looking.query("update tandem.parked_change set next_try_at = '-infinity'");
+      for (const { looking } of this.#nodes)
+        await looking.query("update tandem.parked_change set next_try_at = '-infinity'");
       for (const link of this.#links) {
         let rounds = 0;
         while (await this.#round(link)) {
           moved = true;
-          if (++rounds > mostRounds) throw new Error(`the link ${link.source.name} → ${link.target.name} does not come to rest`);
+          if (++rounds > mostRounds)
+            throw new Error(`the link ${link.source.name} → ${link.target.name} does not come to rest`);
         }
       }
-      if (!moved) return pass;
+      if (!moved) return { passes: pass, parked: [] };
+      const parked = (await Promise.all(this.#nodes.map(parkedAt))).flat();
+      const state = JSON.stringify([
+        parked,
+        await Promise.all(this.#nodes.map(async (node) => (await logsOf(node)).length)),
+      ]);
+      if (parked.length > 0 && state === last) return { passes: pass, parked };
+      last = state;
     }
     throw new Error(`the nodes do not come to rest within ${mostPasses} passes`);
   }
+}
+
+/** How a history came to rest. */
+export interface Rest {
+  readonly passes: number;
+  /** Why rows stay parked, one line each. */
+  readonly parked: readonly string[];
+}
+
+async function parkedAt({ name, looking }: HistoryNode): Promise<string[]> {
+  const rows = await sql(
+    looking,
+    `select format('%s: %s %s from %s: %s', kind, "table", key, peer, reason) as line from tandem.parked order by 1`,
+  );
+  return rows.map(({ line }) => `${name}: ${line}`);
 }

@@ -76,7 +76,8 @@ export class NodePool implements AsyncDisposable {
     const superuser = await cluster(count, { template: await preparedTemplate(false) });
     const owner = await cluster(count, { template: await preparedTemplate(true), settings: hostileSettings });
     // rights on a database are not cloned with it
-    for (const { database, admin } of owner) await admin.query(`grant create on database "${database}" to ${ownerRole}`);
+    for (const { database, admin } of owner)
+      await admin.query(`grant create on database "${database}" to ${ownerRole}`);
     return new NodePool({ superuser, owner });
   }
 
@@ -121,7 +122,11 @@ export class NodePool implements AsyncDisposable {
 
 async function openNode({ name, superUrl }: TestNode, owner: boolean): Promise<HistoryNode> {
   const url = owner ? asOwner(superUrl) : superUrl;
-  const [application, slow, looking] = await Promise.all([connectClient(url), connectClient(url), connectClient(superUrl)]);
+  const [application, slow, looking] = await Promise.all([
+    connectClient(url),
+    connectClient(url),
+    connectClient(superUrl),
+  ]);
   await looking.query(exactly);
   const applier = await connect({ name, url }, "property");
   return { name, superUrl, application, slow, looking, applier };

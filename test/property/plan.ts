@@ -22,10 +22,11 @@ export interface Plan {
   readonly batchRows: number;
   readonly schema: RandomSchema;
   readonly steps: readonly Step[];
+  readonly writes: number;
 }
 
-/** TOPOLOGY and TXNS override what the seed says. */
-export function makePlan(seed: number, nodes: number): Plan {
+/** TOPOLOGY and TXNS, and `writes`, override what the seed says. */
+export function makePlan(seed: number, nodes: number, writes?: number): Plan {
   const random = seeded(seed);
   const topology = chosenTopology(random, nodes);
   const owner = random.chance(0.5);
@@ -33,9 +34,21 @@ export function makePlan(seed: number, nodes: number): Plan {
   const warm = random.chance(0.8);
   const interleave = random.chance(0.3);
   const batchRows = random.pick([1, 2, 3, 5, 1000, 1000]);
-  const schema = randomSchema(random.fork(), { uniques: single });
-  const steps = randomSteps(random.fork(), schema, { nodes, single, links: linkCount(nodes, topology) });
-  return { seed, nodes, topology, owner, single, warm, interleave, batchRows, schema, steps };
+  const schema = randomSchema(random.fork());
+  const steps = randomSteps(random.fork(), schema, { nodes, single, links: linkCount(nodes, topology), writes });
+  return {
+    seed,
+    nodes,
+    topology,
+    owner,
+    single,
+    warm,
+    interleave,
+    batchRows,
+    schema,
+    steps,
+    writes: steps.filter(({ kind }) => kind === "write").length,
+  };
 }
 
 function chosenTopology(random: Random, nodes: number): "mesh" | "chain" {
@@ -49,9 +62,14 @@ function linkCount(nodes: number, topology: "mesh" | "chain"): number {
   return topology === "mesh" ? nodes * (nodes - 1) : 2 * (nodes - 1);
 }
 
-function randomSteps(random: Random, schema: RandomSchema, of: { nodes: number; single: boolean; links: number }): Step[] {
+function randomSteps(
+  random: Random,
+  schema: RandomSchema,
+  of: { nodes: number; single: boolean; links: number; writes: number | undefined },
+): Step[] {
   const steps: Step[] = [];
-  const writes = Number(process.env.TXNS ?? random.int(6, 18));
+  const drawn = random.int(4, of.nodes > 2 ? 11 : 14);
+  const writes = Number(process.env.TXNS ?? of.writes ?? drawn);
   for (let i = 0; i < writes; i++) {
     const node = of.single ? 0 : random.int(0, of.nodes - 1);
     steps.push({ kind: "write", node, transaction: randomTransaction(random, schema, { mayStayOpen: true }) });

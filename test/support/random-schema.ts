@@ -50,11 +50,6 @@ export interface RandomSchema {
   readonly tables: readonly RandomTable[];
 }
 
-/** What a schema may hold. */
-export interface SchemaOptions {
-  readonly uniques: boolean;
-}
-
 interface Draft extends RandomTable {
   columns: RandomColumn[];
   references: RandomReference[];
@@ -62,13 +57,24 @@ interface Draft extends RandomTable {
 }
 
 const names = ["orders", "Order Lines", "perfis", "select", "ünïcode", "x'y", "items"];
-const keyKinds = ["serial", "by default", "always", "plain", "plain", "plain", "composite", "mixed", "unique index", "numeric"];
+const keyKinds = [
+  "serial",
+  "by default",
+  "always",
+  "plain",
+  "plain",
+  "plain",
+  "composite",
+  "mixed",
+  "unique index",
+  "numeric",
+];
 
 /** One to four tables whose keys, types, foreign keys and partitions the seed chooses; the same on every node. */
-export function randomSchema(random: Random, options: SchemaOptions): RandomSchema {
+export function randomSchema(random: Random): RandomSchema {
   const count = random.pick([1, 2, 2, 3, 3, 4]);
   const tableNames = random.shuffle(names).slice(0, count);
-  const tables = tableNames.map((name) => randomTable(random, name, options));
+  const tables = tableNames.map((name) => randomTable(random, name));
   const late: string[] = [];
   for (const child of tables) {
     for (let i = random.pick([0, 1, 1, 2]); i > 0; i--) addReference(random, child, random.pick(tables), late);
@@ -80,7 +86,7 @@ export function randomSchema(random: Random, options: SchemaOptions): RandomSche
   return { ddl: [typesDdl, ...tables.map(tableDdl), ...late].join("\n"), tables };
 }
 
-function randomTable(random: Random, bare: string, options: SchemaOptions): Draft {
+function randomTable(random: Random, bare: string): Draft {
   const keyKind = random.pick(keyKinds);
   const numbered = keyKind === "serial" || keyKind === "by default" || keyKind === "always" ? keyKind : null;
   const keyType = (): ValueType => {
@@ -98,25 +104,44 @@ function randomTable(random: Random, bare: string, options: SchemaOptions): Draf
   }
   if (random.chance(0.3)) {
     columns.push(plain("n", columnTypes.find((each) => each.kind === "integer")!, false));
-    columns.push({ ...plain("twice", { kind: "generated", type: "bigint", values: [] }, false), generated: '"n"::bigint * 2' });
+    columns.push({
+      ...plain("twice", { kind: "generated", type: "bigint", values: [] }, false),
+      generated: '"n"::bigint * 2',
+    });
   }
   const partitioned = !numbered && random.chance(0.2);
   const uniques: RandomUnique[] = [];
-  if (options.uniques && !partitioned && random.chance(0.6)) {
+  if (!partitioned && random.chance(0.4)) {
     columns.push(plain("u", { kind: "text", type: "text", values: ["a", "b", "c", "B"] }, false));
     const kind = random.pick(["constraint", "constraint", "deferrable", "partial", "expression"] as const);
     uniques.push({ name: `${bare}_u`, columns: ["u"], kind });
   }
   const checks = random.chance(0.2) ? [`length("${columns[0]!.name}"::text) < 500`] : [];
   const schema = random.chance(0.2) ? "Other" : "public";
-  return { name: `${quote(schema)}.${quote(bare)}`, keyKind, key, numbered, columns, references: [], uniques, checks, partitioned };
+  return {
+    name: `${quote(schema)}.${quote(bare)}`,
+    keyKind,
+    key,
+    numbered,
+    columns,
+    references: [],
+    uniques,
+    checks,
+    partitioned,
+  };
 }
 
 function plain(name: string, value: ValueType, notNull: boolean): RandomColumn {
   return { name, value, notNull, generated: null, defaultValue: null };
 }
 
-function addReference(random: Random, child: Draft, parent: Draft, late: string[], deferrable = random.chance(0.25)): void {
+function addReference(
+  random: Random,
+  child: Draft,
+  parent: Draft,
+  late: string[],
+  deferrable = random.chance(0.25),
+): void {
   const onDelete = random.pick(actions);
   const drawn = random.pick(actions);
   // 1 and 1.00 are one key: where children forbid a parent's key to change, PostgreSQL forbids an owner this change too
@@ -178,7 +203,9 @@ function tableDdl(table: RandomTable): string {
     const list = on.map(quote).join(", ");
     if (kind === "constraint") lines.push(`alter table ${table.name} add constraint ${quote(name)} unique (${list});`);
     if (kind === "deferrable") {
-      lines.push(`alter table ${table.name} add constraint ${quote(name)} unique (${list}) deferrable initially deferred;`);
+      lines.push(
+        `alter table ${table.name} add constraint ${quote(name)} unique (${list}) deferrable initially deferred;`,
+      );
     }
     if (kind === "partial") lines.push(`create unique index on ${table.name} (${list}) where ${list} <> 'a';`);
     if (kind === "expression") lines.push(`create unique index on ${table.name} (lower(${list}));`);

@@ -1,5 +1,11 @@
+import {
+  quote,
+  type RandomColumn,
+  type RandomReference,
+  type RandomSchema,
+  type RandomTable,
+} from "./random-schema.ts";
 import { literal } from "./random-values.ts";
-import { quote, type RandomColumn, type RandomReference, type RandomSchema, type RandomTable } from "./random-schema.ts";
 import type { Random } from "./seed.ts";
 
 /** One transaction of an application. */
@@ -17,17 +23,40 @@ export interface Write {
 }
 
 const kinds = [
-  "insert", "insert", "insert", "insert", "update", "update", "update", "delete", "delete", "key update", "upsert", "upsert", "multi-row", "multi-row",
+  "insert",
+  "insert",
+  "insert",
+  "insert",
+  "update",
+  "update",
+  "update",
+  "delete",
+  "delete",
+  "key update",
+  "upsert",
+  "upsert",
+  "multi-row",
+  "multi-row",
 ] as const satisfies readonly Write["kind"][];
 
-export function randomTransaction(random: Random, schema: RandomSchema, options: { mayStayOpen: boolean }): Transaction {
+export function randomTransaction(
+  random: Random,
+  schema: RandomSchema,
+  options: { mayStayOpen: boolean },
+): Transaction {
   const count = random.pick([1, 1, 2, 2, 3, 5]);
-  const open = options.mayStayOpen && random.chance(0.15) ? random.pick(["commit", "commit", "rollback"] as const) : "no";
+  const open =
+    options.mayStayOpen && random.chance(0.15) ? random.pick(["commit", "commit", "rollback"] as const) : "no";
   const statements: Write[] = [];
   for (let i = 0; i < count; i++) {
     const table = random.pick(schema.tables);
     // TRUNCATE keeps everybody out: in a transaction that stays open it would stop the test, not the product
-    const kind = open === "no" && random.chance(0.015) ? "truncate" : table.uniques.length > 0 && random.chance(0.1) ? "swap" : random.pick(kinds);
+    const kind =
+      open === "no" && random.chance(0.015)
+        ? "truncate"
+        : table.uniques.length > 0 && random.chance(0.1)
+          ? "swap"
+          : random.pick(kinds);
     const text = statement(random, schema, table, kind);
     if (text !== null) statements.push({ kind, sql: text, rolledBack: random.chance(0.07) });
   }
@@ -111,7 +140,9 @@ function upsert(random: Random, schema: RandomSchema, table: RandomTable): strin
 function assignment(random: Random, schema: RandomSchema, table: RandomTable): string {
   const refs = referenceValues(random, schema, table);
   const chosen = random.shuffle(writable(table)).slice(0, random.int(1, 2));
-  return chosen.map((column) => `${quote(column.name)} = ${refs.get(column.name) ?? columnValue(random, column)}`).join(", ");
+  return chosen
+    .map((column) => `${quote(column.name)} = ${refs.get(column.name) ?? columnValue(random, column)}`)
+    .join(", ");
 }
 
 function writable(table: RandomTable): RandomColumn[] {
