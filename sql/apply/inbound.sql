@@ -71,7 +71,7 @@ begin
       values (p_peer_id, r.schema, r.name, 'copy', '1:1:');
       v_changed := v_changed + 1;
     elsif r.reason is null and r.state = 'held' then
-      update tandem.inbound_table set state = case when position = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
+      update tandem.inbound_table set state = case when position::text = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
       where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
       v_changed := v_changed + 1;
     end if;

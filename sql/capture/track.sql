@@ -11,6 +11,7 @@ declare
   t tandem.tracked_table;
   k record;
   v_done boolean := false;
+  v_tracked boolean := false;
   v_recreated boolean := false;
 begin
   if not exists (select from tandem.local_node) then
@@ -46,7 +47,10 @@ begin
     returning * into t;
     perform tandem.make_log(t.table_id);
     v_done := true;
-  elsif (t.relid, t.conflict_policy, t.updated_at_column) is distinct from (c.relid, p_policy, p_updated_at) then
+  elsif t.relid = c.relid then
+    v_tracked := true;
+  end if;
+  if (t.relid, t.conflict_policy, t.updated_at_column) is distinct from (c.relid, p_policy, p_updated_at) then
     v_recreated := t.relid <> c.relid;
     update tandem.tracked_table set relid = c.relid, conflict_policy = p_policy, updated_at_column = p_updated_at
     where table_id = t.table_id;
@@ -54,8 +58,10 @@ begin
   end if;
   perform tandem.make_capture_function(t.table_id);
   perform tandem.make_changelog_view(t.table_id);
-  if tandem.arm_table(t.table_id) then
-    v_done := true;
+  if v_tracked then
+    v_done := tandem.watch_table(t.table_id) or v_done;
+  else
+    v_done := tandem.arm_table(t.table_id) or v_done;
   end if;
   if v_recreated then
     perform tandem.log_again(t.table_id, c.relid::regclass::text, 'I');

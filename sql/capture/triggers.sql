@@ -89,13 +89,17 @@ $$;
 comment on function tandem.leaves(oid) is 'Leaf partitions of a table.';
 
 -- tandem.table_shape(p_relid) -> text
--- What tandem.watch() compares, as jsonb's text: columns (number: name and type) and, for a partitioned table, the leaves, each with
--- the id of its capture trigger, which is another one when it was detached and attached again in between.
+-- What tandem.watch() compares, as jsonb's text: columns (number: name and type); capture triggers of the table and its partitions
+-- (relation and name: id, whether enabled, function); for a partitioned table the leaves, each with the id of its capture trigger,
+-- which is another one when it was detached and attached again in between.
 create or replace function tandem.table_shape(p_relid oid) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select jsonb_build_object(
     'columns', (select jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)))
       from pg_attribute a where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped),
+    'triggers', (select jsonb_object_agg(g.tgrelid || ' ' || g.tgname, jsonb_build_array(g.oid, g.tgenabled, g.tgfoid))
+      from pg_trigger g
+      where (g.tgrelid = p_relid or g.tgrelid in (select h.relid from pg_partition_tree(p_relid) h)) and g.tgname like 'tandem\_%'),
     'leaves', (select jsonb_object_agg(format('%I.%I', n.nspname, c.relname), g.oid)
       from pg_partition_tree(p_relid) h
       join pg_class c on c.oid = h.relid
@@ -103,4 +107,4 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
       left join pg_trigger g on g.tgrelid = h.relid and g.tgname = 'tandem_row'
       where h.isleaf and h.relid <> p_relid))::text
 $$;
-comment on function tandem.table_shape(oid) is 'Fingerprint of a table''s columns and leaves.';
+comment on function tandem.table_shape(oid) is 'Fingerprint of a table''s columns, capture triggers and leaves.';

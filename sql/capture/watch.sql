@@ -3,56 +3,75 @@
 -- migrate, in a READ COMMITTED transaction; cheap when nothing has changed.
 -- A key column that was renamed: the capture follows. Partitions that came, or were away: their triggers are completed and their
 -- rows enter the log as inserts. Partitions that went: the rows of a detached one that still exists enter it as deletions, and so do
--- the keys that the log knows and the table has no more. A capture trigger that is not ALWAYS any more, or missing (somebody disabled,
--- enabled or dropped it), or a column added with a default that differs from row to row or from node to node: the table is armed
+-- the keys that the log knows and the table has no more. A capture trigger that is not ALWAYS any more, missing or another one (somebody
+-- disabled, enabled, dropped or made it), or a column added with a default that differs from row to row or from node to node: the table is armed
 -- again and all its keys enter the log, those that are gone as deletions, so that its peers compare it before it flows on.
 create or replace function tandem.watch() returns integer
 language plpgsql as $$
 declare
-  r record;
+  v_id integer;
   v_changed integer := 0;
-  v_leaf text;
-  v_gone boolean;
 begin
-  for r in
-    select t.*, s.shape as now_shape, tandem.capture_intact(t.table_id) as intact
-    from tandem.tracked_table t
-    cross join lateral tandem.table_shape(t.relid) s (shape)
-    where exists (select from pg_class c where c.oid = t.relid)
+  for v_id in
+    select t.table_id from tandem.tracked_table t join pg_class c on c.oid = t.relid
+    where t.shape is distinct from tandem.table_shape(t.relid)
     order by t.table_id
   loop
-    continue when r.intact and r.shape is not distinct from r.now_shape;
+    perform tandem.watch_table(v_id);
     v_changed := v_changed + 1;
-    perform tandem.follow_key(r.table_id);
-    perform tandem.arm_table(r.table_id);
-    if not r.intact or tandem.added_with_default(r.relid, r.shape) then
-      perform tandem.log_again(r.table_id, r.relid::regclass::text, 'U');
-      perform tandem.log_gone(r.table_id);
-      continue;
-    end if;
-    v_gone := false;
-    for v_leaf in
-      select k from jsonb_each_text(nullif(r.now_shape::jsonb -> 'leaves', 'null')) n (k, v)
-      where n.v is distinct from r.shape::jsonb -> 'leaves' ->> k
-    loop
-      perform tandem.log_again(r.table_id, v_leaf, 'I');
-      v_gone := true;
-    end loop;
-    foreach v_leaf in array r.leaves loop
-      continue when r.now_shape::jsonb -> 'leaves' ? v_leaf;
-      if to_regclass(v_leaf) is not null then
-        execute format('drop trigger if exists tandem_truncate on %s', v_leaf);
-        perform tandem.log_gone(r.table_id, v_leaf);
-      end if;
-      v_gone := true;
-    end loop;
-    if v_gone then
-      perform tandem.log_gone(r.table_id);
-    end if;
   end loop;
   return v_changed;
 end $$;
 comment on function tandem.watch() is 'Finds and closes ways around capture.';
+
+-- tandem.watch_table(p_table_id) -> boolean
+-- The same for one table; returns whether anything had to be done. Takes SHARE ROW EXCLUSIVE where a trigger is to be mended.
+create or replace function tandem.watch_table(p_table_id integer) returns boolean
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_was jsonb;
+  v_is jsonb;
+  v_leaf text;
+  v_again boolean;
+  v_gone boolean := false;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_was := t.shape;
+  v_is := tandem.table_shape(t.relid);
+  if v_was = v_is then
+    return false;
+  end if;
+  v_again := not tandem.capture_intact(p_table_id) or tandem.added_with_default(t.relid, t.shape)
+    or exists (select from jsonb_each(v_is -> 'triggers') n (k, v)
+      where split_part(n.k, ' ', 1) = t.relid::text and n.v is distinct from v_was -> 'triggers' -> n.k);
+  perform tandem.follow_key(p_table_id);
+  perform tandem.arm_table(p_table_id);
+  if v_again then
+    perform tandem.log_again(p_table_id, t.relid::regclass::text, 'U');
+    perform tandem.log_gone(p_table_id);
+    return true;
+  end if;
+  for v_leaf in
+    select n.k from jsonb_each(nullif(v_is -> 'leaves', 'null')) n (k, v) where n.v is distinct from v_was -> 'leaves' -> n.k
+  loop
+    perform tandem.log_again(p_table_id, v_leaf, 'I');
+    v_gone := true;
+  end loop;
+  foreach v_leaf in array t.leaves loop
+    continue when v_is -> 'leaves' ? v_leaf;
+    if to_regclass(v_leaf) is not null then
+      execute format('drop trigger if exists tandem_truncate on %s', v_leaf);
+      perform tandem.log_gone(p_table_id, v_leaf);
+    end if;
+    v_gone := true;
+  end loop;
+  if v_gone then
+    perform tandem.log_gone(p_table_id);
+  end if;
+  return true;
+end $$;
+comment on function tandem.watch_table(integer) is 'Finds and closes ways around the capture of one table.';
 
 -- tandem.capture_intact(p_table_id) -> boolean
 -- Whether every capture trigger is there, calls the table's function and fires always. Partitions that have come since the table was

@@ -6,7 +6,7 @@
 -- takes 'a' and 'A' for one).
 
 -- tandem.verify_hash(p_relid, p_columns, p_typed, p_portable) -> (parts, chain, direct)
--- parts: select list, from alias t, of what is hashed (c1, c2, …, m0, …); chain: expression over it, from alias s, with $SEED for the seed;
+-- parts: select list, from alias t, of what is hashed (c1, c2, ..., m0, ...); chain: expression over it, from alias s, with $SEED for the seed;
 -- direct: the same from alias t, where only one hash is wanted. p_typed: columns whose type is the same on every node: for types where equal binary values and equal texts are the
 -- same thing, their own hash function spares writing the text. The others are hashed as the text that their output function
 -- writes (concat: a cast to text may be somebody's own, and takes trailing blanks from char), under pinned settings.
@@ -71,7 +71,7 @@ $$;
 comment on function tandem.verify_text(text, boolean) is 'A text as verify hashes it.';
 
 -- tandem.verify_rows(p_spec, p_table) -> (bucket, parts, hash_1, hash_2)
--- How a table's rows are hashed. bucket: hash of the key, from alias t; hash_1 and hash_2: of the row, over (select parts from … t
+-- How a table's rows are hashed. bucket: hash of the key, from alias t; hash_1 and hash_2: of the row, over (select parts from ... t
 -- offset 0) s. p_spec: {"id" (of the table), "columns" (those that all nodes have), "typed", "portable"}.
 create or replace function tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table,
   out bucket text, out parts text, out hash_1 text, out hash_2 text)

@@ -46,7 +46,7 @@ $$;
 comment on function tandem.verify_piece(text, bigint, bigint) is 'FROM and WHERE of one piece.';
 
 -- tandem.verify_buckets(p_spec, p_relation, p_from, p_to, p_buckets) -> text
--- Sums of one piece, "bucket,rows,sum 1,sum 2;…", for the buckets that have rows in it. p_buckets: how many there are, a power of
+-- Sums of one piece, "bucket,rows,sum 1,sum 2;...", for the buckets that have rows in it. p_buckets: how many there are, a power of
 -- two. To be called after the table is locked, in the transaction's first snapshot.
 create or replace function tandem.verify_buckets(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer) returns text
 language plpgsql stable as $$

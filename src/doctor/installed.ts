@@ -7,7 +7,7 @@ import type { DoctorNode } from "./node.ts";
 
 /**
  * Sees nodes where Tandem is missing, of another version, or where the database is not the one that was configured.
- * Remedy: `tandem migrate`, an upgrade, or `tandem rejoin`.
+ * Remedy: `tandem migrate`, an upgrade, or installing anew.
  */
 export const installed: Check = {
   id: "installed",

@@ -1,7 +1,7 @@
 import type { LinkState, TableName, TableState } from "../base/ends.ts";
 import { tableKey } from "./carry-batch.ts";
-import type { RoundContext } from "./round-context.ts";
 import { tableLabel } from "./report.ts";
+import type { RoundContext } from "./round-context.ts";
 
 // A range is one transaction on either side: short enough for a provider's limits, long enough to be fast.
 const rangeRows = 50_000;
@@ -22,7 +22,11 @@ export async function copyTables(
   return true;
 }
 
-async function parentsFirst(context: RoundContext, waiting: readonly TableState[], next: TableState): Promise<TableState> {
+async function parentsFirst(
+  context: RoundContext,
+  waiting: readonly TableState[],
+  next: TableState,
+): Promise<TableState> {
   if (next.copiedTo !== null) return next;
   const order = await context.ends.target.copyOrder(waiting);
   return waiting.find((table) => order[0] !== undefined && tableKey(table) === tableKey(order[0])) ?? next;
@@ -36,7 +40,14 @@ async function copyRange(context: RoundContext, state: TableState, undecided: Ma
     const table = batch.tables.find((shape) => tableKey(shape) === tableKey(name));
     if (!table) {
       done = true;
-      return { wanted: [], mode: "copy", to: context.position, cut: false, copy: { ...name, upto: null, done }, released: [] };
+      return {
+        wanted: [],
+        mode: "copy",
+        to: context.position,
+        cut: false,
+        copy: { ...name, upto: null, done },
+        released: [],
+      };
     }
     const upto = await batch.bound(table, state.copiedTo, rangeRows);
     done = upto === null;

@@ -101,7 +101,8 @@ export class Link {
 
   async #reconcile(state: LinkState): Promise<boolean> {
     const now = this.#options.clock.now();
-    if (state.position !== null && this.#metAt !== null && now - this.#metAt < reconcileEveryMs && now >= this.#metAt) return false;
+    if (state.position !== null && this.#metAt !== null && now - this.#metAt < reconcileEveryMs && now >= this.#metAt)
+      return false;
     await this.source.watch();
     const changed = await this.target.reconcile(await this.source.shapes());
     this.#metAt = now;

@@ -15,21 +15,33 @@ export async function previewLink(context: RoundContext, state: LinkState): Prom
   const sum = new Map<string, TablePreview>();
   const copied = state.tables.filter((table) => table.state === "copy");
   for (const table of copied) {
-    for await (const previews of ranges(context, table)) for (const preview of previews) add(sum, preview, false);
+    // What the closure adds of other tables is counted with those.
+    for await (const previews of ranges(context, table)) {
+      for (const preview of previews) if (tableKey(preview) === tableKey(table)) add(sum, preview, false);
+    }
   }
   const resting = new Set(state.tables.filter((table) => table.state === "held").map(tableKey));
   const own = state.tables.filter((table) => table.state !== "held");
   const previews = await again(() =>
-    context.preview({ from: context.position, own, tables: state.parked }, (batch) => changesPlan(batch, context, own, resting)),
+    context.preview({ from: context.position, own, tables: state.parked }, (batch) =>
+      changesPlan(batch, context, own, resting),
+    ),
   );
   const fresh = new Set(copied.map(tableKey));
   for (const preview of previews) add(sum, preview, fresh.has(tableKey(preview)));
   return sum;
 }
 
-function changesPlan(batch: OpenBatch, context: RoundContext, own: readonly TableState[], resting: ReadonlySet<string>): BatchPlan {
+function changesPlan(
+  batch: OpenBatch,
+  context: RoundContext,
+  own: readonly TableState[],
+  resting: ReadonlySet<string>,
+): BatchPlan {
   const wanted: Wanted[] = batch.tables
-    .filter((table) => !resting.has(tableKey(table)) && batch.changed.some((other) => tableKey(other) === tableKey(table)))
+    .filter(
+      (table) => !resting.has(tableKey(table)) && batch.changed.some((other) => tableKey(other) === tableKey(table)),
+    )
     .map((table) => ({
       table,
       what: {
@@ -69,7 +81,8 @@ async function again(preview: () => Promise<readonly TablePreview[] | null>): Pr
 function add(sum: Map<string, TablePreview>, preview: TablePreview, deletionsOnly: boolean): void {
   const label = tableLabel(preview);
   const so = sum.get(label);
-  const part = (name: "insert" | "update" | "conflict" | "refuse") => (so?.[name] ?? 0) + (deletionsOnly ? 0 : preview[name]);
+  const part = (name: "insert" | "update" | "conflict" | "refuse") =>
+    (so?.[name] ?? 0) + (deletionsOnly ? 0 : preview[name]);
   sum.set(label, {
     schema: preview.schema,
     name: preview.name,

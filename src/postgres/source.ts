@@ -140,7 +140,11 @@ export class PostgresSource implements Source {
     return await callJson<Locked>(this.#connection, "probe", sql);
   }
 
-  #readLocked<T>(request: BatchRequest, { ids, statement }: Locked, body: (batch: OpenBatch) => Promise<T>): Promise<T> {
+  #readLocked<T>(
+    request: BatchRequest,
+    { ids, statement }: Locked,
+    body: (batch: OpenBatch) => Promise<T>,
+  ): Promise<T> {
     const connection = this.#connection;
     const begin = `begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
       set local lock_timeout = ${this.#lockTimeout}; /* tandem:read-begin */ select 1`;

@@ -25,7 +25,9 @@ interface InboundState extends Omit<LinkState, "clock"> {
   readonly clock: string;
 }
 
-type AppliedDocument = Omit<ApplyResult, "tables"> & { readonly tables: Readonly<Record<string, ApplyResult["tables"][number]>> };
+type AppliedDocument = Omit<ApplyResult, "tables"> & {
+  readonly tables: Readonly<Record<string, ApplyResult["tables"][number]>>;
+};
 
 const readWrite = "begin isolation level read committed read write;";
 
@@ -144,7 +146,9 @@ export class PostgresTarget implements Target {
 
   async #closure(tables: readonly StagedTable[]): Promise<readonly TableKeys[]> {
     const plans = `tandem.make_plans(${this.#peer}, ${jsonLiteral(tables.map(planned))}, false)`;
-    const [row] = await this.#connection.query(step("closure", `select tandem.closure(${this.#peer}, ${plans})::text as keys`));
+    const [row] = await this.#connection.query(
+      step("closure", `select tandem.closure(${this.#peer}, ${plans})::text as keys`),
+    );
     return JSON.parse(row?.keys ?? "[]") as TableKeys[];
   }
 }

@@ -24,7 +24,12 @@ export async function dryRun(config: Config, options: SyncOptions = {}): Promise
     try {
       await using open = await withRetry(
         () => openLink(config, pair, { clock, batchRows: Number.MAX_SAFE_INTEGER, signal: options.signal }),
-        { clock, signal: options.signal, backoff: new Backoff({ min: 200, max: 2_000 }), deadline: clock.now() + (options.patienceMs ?? 20_000) },
+        {
+          clock,
+          signal: options.signal,
+          backoff: new Backoff({ min: 200, max: 2_000 }),
+          deadline: clock.now() + (options.patienceMs ?? 20_000),
+        },
       );
       const tables = await open.link.preview();
       previews.push({ ...pair, tables: [...tables.values()], error: null });

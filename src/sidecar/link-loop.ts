@@ -1,6 +1,6 @@
 import { errorLine, TandemError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { Backoff } from "../base/retry.ts";
+import { Backoff, mendsItself } from "../base/retry.ts";
 import type { Clock } from "../base/time.ts";
 import type { Config, LinkConfig } from "../config/config.ts";
 import type { LinkEvent } from "../link/report.ts";
@@ -39,6 +39,7 @@ export class LinkLoop {
   readonly #idle: Backoff;
   readonly #failing = new Backoff({ min: 250, max: 60_000 });
   #open: OpenLink | null = null;
+  #worked = false;
 
   constructor(config: Config, pair: LinkConfig, options: LinkLoopOptions) {
     this.#config = config;
@@ -48,15 +49,18 @@ export class LinkLoop {
     this.activity = { ...pair, state: "connecting", caughtUpAt: null, error: null, skewMs: 0, rows: 0 };
   }
 
-  /** Ends when the signal is aborted, after the batch in hand. */
+  /** Ends when the signal is aborted, after the batch in hand; throws what only a person can mend before the first round. */
   async run(): Promise<void> {
     const { signal, clock } = this.#options;
-    while (!signal.aborted) {
-      const pause = await this.#turn();
-      if (pause > 0 && !signal.aborted) await clock.sleep(pause, signal).catch(() => {});
+    try {
+      while (!signal.aborted) {
+        const pause = await this.#turn();
+        if (pause > 0 && !signal.aborted) await clock.sleep(pause, signal).catch(() => {});
+      }
+    } finally {
+      await this.#close();
+      this.#set({ state: "stopped" });
     }
-    await this.#close();
-    this.#set({ state: "stopped" });
   }
 
   /** One round; returns how long to wait before the next, in milliseconds. */
@@ -66,6 +70,8 @@ export class LinkLoop {
       this.#set({ state: "working" });
       const { worked, reached } = await link.round();
       this.#failing.reset();
+      this.#worked = true;
+      if (this.activity.error !== null) await link.target.noteError(null);
       this.#set({ error: null, skewMs: link.skewMs });
       if (reached) this.#set({ caughtUpAt: this.#options.clock.now() });
       if (worked) {
@@ -103,6 +109,8 @@ export class LinkLoop {
     const { logger, signal } = this.#options;
     if (signal.aborted) return 0;
     if (error instanceof TandemError && error.code === "position_mismatch") return 20;
+    // What only a person can mend is said at once when the sidecar starts; later it is waited out like the rest.
+    if (!this.#worked && !mendsItself(error)) throw error;
     const line = errorLine(error);
     const pause = this.#failing.next();
     logger.warn({ source: this.#pair.source, target: this.#pair.target, retryInMs: pause }, line);

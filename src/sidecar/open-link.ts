@@ -22,7 +22,11 @@ export function nodeOf(config: Config, name: string): NodeConfig {
 }
 
 /** Connects both ends of a link and sees that Tandem is installed in both, in this version. */
-export async function openLink(config: Config, { source, target }: LinkConfig, options: LinkOptions): Promise<OpenLink> {
+export async function openLink(
+  config: Config,
+  { source, target }: LinkConfig,
+  options: LinkOptions,
+): Promise<OpenLink> {
   const connections: Connection[] = [];
   const dispose = async () => {
     await Promise.all(connections.map((connection) => connection.close()));
@@ -35,7 +39,13 @@ export async function openLink(config: Config, { source, target }: LinkConfig, o
     }
     const [from, to] = connections as [Connection, Connection];
     const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), options);
-    return { link, [Symbol.asyncDispose]: dispose, get broken() { return from.broken || to.broken; } };
+    return {
+      link,
+      [Symbol.asyncDispose]: dispose,
+      get broken() {
+        return from.broken || to.broken;
+      },
+    };
   } catch (error) {
     await dispose();
     throw error;

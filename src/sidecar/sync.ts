@@ -45,7 +45,8 @@ export interface SyncReport {
 export async function sync(config: Config, options: SyncOptions = {}): Promise<SyncReport> {
   const clock = options.clock ?? systemClock;
   await using links = new LinkSet();
-  for (const pair of config.links) await links.open(config, pair, { ...options, clock });
+  const deadline = clock.now() + (options.patienceMs ?? 20_000);
+  for (const pair of config.links) await links.open(config, pair, { ...options, clock, deadline });
   const passes = config.nodes.length + 1;
   for (let pass = 0; pass < passes; pass++) {
     let moved = false;
@@ -60,6 +61,9 @@ export async function sync(config: Config, options: SyncOptions = {}): Promise<S
   };
 }
 
+/** All links share one deadline for servers that sleep. */
+type OpenOptions = SyncOptions & { readonly clock: Clock; readonly deadline: number };
+
 class LinkSet implements AsyncDisposable {
   readonly all: WorkingLink[] = [];
 
@@ -67,7 +71,7 @@ class LinkSet implements AsyncDisposable {
     return this.all.filter((link) => link.error === null);
   }
 
-  async open(config: Config, pair: LinkConfig, options: SyncOptions & { clock: Clock }): Promise<void> {
+  async open(config: Config, pair: LinkConfig, options: OpenOptions): Promise<void> {
     const link = new WorkingLink(pair);
     this.all.push(link);
     await link.open(config, options);
@@ -89,13 +93,20 @@ class WorkingLink {
     this.pair = pair;
   }
 
-  async open(config: Config, options: SyncOptions & { clock: Clock }): Promise<void> {
-    const { clock, signal, onEvent } = options;
+  async open(config: Config, options: OpenOptions): Promise<void> {
+    const { clock, signal, onEvent, deadline } = options;
+    const patience = options.patienceMs ?? 20_000;
     this.#reconnect = async () => {
+      const again = this.#open !== null;
       await this.close();
       this.#open = await withRetry(
         () => openLink(config, this.pair, { clock, batchRows: config.sync.batchRows, onEvent, signal }),
-        { clock, signal, backoff: new Backoff({ min: 200, max: 2_000 }), deadline: clock.now() + (options.patienceMs ?? 20_000) },
+        {
+          clock,
+          signal,
+          backoff: new Backoff({ min: 200, max: 2_000 }),
+          deadline: again ? clock.now() + patience : deadline,
+        },
       );
     };
     await this.#guard(this.#reconnect);

@@ -130,6 +130,21 @@ test("C1 C11 one capture trigger dropped, of an ordinary table and of a partitio
   await p.expectAgreement();
 });
 
+test("C1 C11 a capture trigger that was dropped and made again, and one that migrate finds missing", async () => {
+  const { run, track, value, watched, logged, expectAgreement } = await ordinary();
+  const all = ["U 1", "U 2", "U 3"];
+  const definition = await value("select pg_get_triggerdef(oid) from pg_trigger where tgrelid = 't'::regclass and tgname = 'tandem_update'");
+  await run(`drop trigger tandem_update on t; update t set v = 'unseen'; ${definition}; alter table t enable always trigger tandem_update`);
+  expect((await watched()).sort()).toEqual(all);
+  await run("drop trigger tandem_update on t; update t set v = 'unseen again'");
+  expect((await logged("t", "select tandem.track_table('public', 't')")).sort()).toEqual(all);
+  await run("alter table t disable trigger all");
+  expect((await logged("t", "select tandem.track_table('public', 't')")).sort()).toEqual(all);
+  await track("t");
+  expect(await watched()).toEqual([]);
+  await expectAgreement();
+});
+
 for (const columns of ["id int primary key, v text", "id serial primary key, v text, made timestamptz default now()", "id int primary key generated always as identity, v text"]) {
   test(`C3 a column added to (${columns}): logged again only where the default may differ`, async () => {
     const { watched, run, value } = await ordinary(columns);

@@ -58,6 +58,39 @@ COMMENT ON SCHEMA tandem_log IS 'Tandem: change logs, staging tables, clock floo
 
 
 --
+-- Name: action_blocked(oid, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.action_blocked(p_child oid, p_name text, p_action text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select case
+    when p_action in ('a', 'r') then 'true'
+    when p_action = 'c' then 'false'
+    when p_action = 'n' or bool_or(d.adbin is null) then (bool_or(a.attnotnull and d.adbin is null) or (p_action = 'n' and bool_or(a.attnotnull)))::text
+    else format('not exists (select from %s q where %s and (q.tableoid, q.ctid) <> (t.tableoid, t.ctid))', c.confrelid::regclass,
+      string_agg(format('q.%I operator(%I.%s) (%s)', pa.attname, n.nspname, o.oprname, pg_get_expr(d.adbin, d.adrelid)), ' and '))
+  end
+  from pg_constraint c
+  cross join lateral unnest(c.conkey, c.confkey, c.conppeqop) k (child, parent, op)
+  join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.child
+  join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
+  left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  join pg_operator o on o.oid = k.op
+  join pg_namespace n on n.oid = o.oprnamespace
+  where c.conrelid = p_child and c.conname = p_name and c.contype = 'f'
+  group by c.oid, c.confrelid
+$$;
+
+
+--
+-- Name: FUNCTION action_blocked(p_child oid, p_name text, p_action text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.action_blocked(p_child oid, p_name text, p_action text) IS 'Condition that a foreign-key action cannot be carried out.';
+
+
+--
 -- Name: added_with_default(oid, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -305,8 +338,7 @@ begin
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
   perform set_config('lock_timeout', case when v_alone then '700ms' else '10ms' end, true);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
-    perform set_config('tandem.stage_of_' || (v_plan ->> 'id'), split_part(v_plan ->> 'stage', '.', 2), true);
-    perform set_config('tandem.columns_of_' || (v_plan ->> 'id'), array(select jsonb_array_elements_text(v_plan -> 'columns'))::text, true);
+    perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
 
   for v_try in 1..5 loop
@@ -348,17 +380,22 @@ begin
       perform tandem.write_anew(v_plan);
     end if;
     perform tandem.reassert_holders(v_plan);
-    perform tandem.park_verdicts(v_plan);
+    perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
   end loop;
   perform tandem.advance_sequences(v_plans);
-  v_tables := tandem.batch_counts(v_plans);
+  v_tables := tandem.batch_counts(v_plans, v_result -> 'left');
   if v_complete then
     perform tandem.advance_link(p_batch, v_from, v_to, v_tables);
+  else
+    perform tandem.note_piece(p_batch, v_tables);
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      execute format('delete from %s s where %s', v_plan ->> 'stage', tandem.over(v_plan, v_result -> 'left'));
+    end loop;
   end if;
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   return jsonb_build_object('complete', v_complete, 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
-    'undecided', (select count(*) from tandem.verdict v where v.peer_id = v_peer and v.verdict = 'undecided'),
+    'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
       from tandem.parked_change c where c.peer_id = v_peer));
@@ -378,7 +415,7 @@ COMMENT ON FUNCTION tandem.apply_batch(p_batch jsonb) IS 'Applies a staged batch
 
 CREATE FUNCTION tandem.apply_plan(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_replica boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    AS $$
+    AS $_$
 declare
   t tandem.tracked_table;
   v_count integer;
@@ -402,8 +439,10 @@ begin
     'image_is_row', coalesce((select case when count(*) > 0 then format('record_image_eq(row(%s), row(%s))',
         string_agg(format('t.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i)) end
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c), 'true'),
-    'set', (select string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i)
-      from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity <> 'a'),
+    -- A GENERATED ALWAYS identity is put in by "~tandem_last".
+    'set', (select coalesce(string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i) filter (where c.identity <> 'a'),
+        case when count(*) > 0 then format('%1$I = t.%1$I', t.key_columns[1]) end)
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c),
     'insert_columns', array_to_string(tandem.quoted(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns), ', '),
     'insert_values', concat_ws(', ',
       (select string_agg('s.k' || u.i, ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
@@ -421,12 +460,12 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
-    'rewritable', exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)
+    'rewritable', exists (select from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity = 'a') or exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)
       and g.tgname not like 'tandem\_%' and g.tgname <> '~tandem_last' and g.tgtype & 1 = 1 and g.tgtype & 2 = 2
       and case when p_replica then g.tgenabled in ('A', 'R') else g.tgenabled in ('O', 'A') end))
   into v_plan;
   return v_plan;
-end $$;
+end $_$;
 
 
 --
@@ -533,6 +572,7 @@ declare
   v_high bigint;
   v_middle bigint;
   v_rows bigint := 0;
+  v_tried bigint := 0;   -- ranges that are over, written or parked
 begin
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     execute format('select min(n), max(n) from %s', v_plan ->> 'stage') into v_low, v_high;
@@ -542,8 +582,9 @@ begin
     end if;
   end loop;
   while jsonb_array_length(v_ranges) > 0 loop
-    if clock_timestamp() > p_deadline and v_rows > 0 then
-      return jsonb_build_object('complete', false, 'rows', v_rows);
+    if clock_timestamp() > p_deadline and v_tried > 0 then
+      return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
+        (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
     end if;
     v_range := v_ranges -> -1;
     v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
@@ -552,9 +593,10 @@ begin
     v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
       format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_high), p_replica);
     if (v_result ->> 'ok')::boolean then
+      v_tried := v_tried + 1;
       v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
     elsif v_low = v_high then
-      v_rows := v_rows + 1;
+      v_tried := v_tried + 1;
       insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
       values ((v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
         case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
@@ -626,12 +668,15 @@ declare
   v_name text;
   v_body text;
   v_wanted boolean;
+  v_always boolean;
   v_there boolean;
   v_done boolean := false;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.object_name('last ', t.schema_name, t.table_name);
-  v_wanted := exists (select from pg_trigger g where g.tgrelid = t.relid and not g.tgisinternal
+  v_always := exists (select from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
+    and a.attidentity = 'a' and a.attname <> all (t.key_columns));
+  v_wanted := v_always or exists (select from pg_trigger g where g.tgrelid = t.relid and not g.tgisinternal
     and g.tgtype & 1 = 1 and g.tgtype & 2 = 2 and g.tgtype & (4 | 16) <> 0 and g.tgname <> '~tandem_last');
   v_there := exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = '~tandem_last');
   if not v_wanted then
@@ -642,13 +687,17 @@ begin
     return v_there;
   end if;
   v_body := format($body$
+declare
+  v_image text := current_setting('tandem.image_of_%1$s', true);
 begin
-  if current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
+  if v_image <> '' and current_setting('tandem.applying', true) = pg_current_xact_id_if_assigned()::text
     and pg_trigger_depth() = 1
     and exists (select from tandem.inbound i
       where i.applying = pg_current_xact_id_if_assigned() and %1$s = any (i.applying_tables))
   then
-    new := tandem.staged_image(%1$s, new);
+    -- Made by the applier (tandem.image_query): the row being written, with every staged column as it was staged. A row whose key is
+    -- not staged stays as it is: a trigger of the application's changed the key, and the applier finds and parks it.
+    execute v_image into new using new;
   end if;
   return new;
 end
@@ -664,6 +713,10 @@ $body$, t.table_id);
   if not v_there then
     execute format('create trigger "~tandem_last" before insert or update on %s for each row execute function tandem_log.%I()',
       t.relid::regclass, v_name);
+    v_done := true;
+  end if;
+  if (select g.tgenabled = 'A' from pg_trigger g where g.tgrelid = t.relid and g.tgname = '~tandem_last') <> v_always then
+    execute format('alter table %s enable %s trigger "~tandem_last"', t.relid::regclass, case when v_always then 'always' else '' end);
     v_done := true;
   end if;
   return v_done;
@@ -760,10 +813,10 @@ COMMENT ON FUNCTION tandem.base_type(p_type oid) IS 'The type under a domain.';
 
 
 --
--- Name: batch_counts(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: batch_counts(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.batch_counts(p_plans jsonb) RETURNS jsonb
+CREATE FUNCTION tandem.batch_counts(p_plans jsonb, p_left jsonb DEFAULT NULL::jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     AS $_$
 declare
@@ -775,12 +828,12 @@ begin
     execute format($sql$
       select jsonb_build_object('schema', %4$L::text, 'name', %5$L::text, 'staged', s.n, 'applied', s.n - v.all_verdicts, 'deleted', s.deleted, 'adopted', v.adopted,
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
-      from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s) s
+      from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s s where %6$s) s
       cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
           count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
           count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
-        from tandem.verdict where peer_id = %2$s and table_id = %3$s) v
-    $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_one;
+        from tandem.verdict b join %1$s s on s.n = b.n where b.peer_id = %2$s and b.table_id = %3$s and %6$s) v
+    $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table', tandem.over(v_plan, p_left)) into v_one;
     v_counts := v_counts || jsonb_build_object(v_plan ->> 'id', v_one);
   end loop;
   return v_counts;
@@ -788,10 +841,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION batch_counts(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_counts(p_plans jsonb, p_left jsonb); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.batch_counts(p_plans jsonb) IS 'What became of staged rows.';
+COMMENT ON FUNCTION tandem.batch_counts(p_plans jsonb, p_left jsonb) IS 'What became of staged rows.';
 
 
 --
@@ -887,7 +940,7 @@ begin
   v_count := cardinality(t.key_columns);
   v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
   v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
-  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s)',
+  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is not null)',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when t.%I is not null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
       format('coalesce(n.origin, case when t.%I is not null then '''' end)', t.key_columns[1])),
@@ -900,7 +953,7 @@ begin
          from unnest(t.key_types) with ordinality u (type, i)), p_keys) end),
     v_keys,
     tandem.newest_and_row(t, 'k'),
-    v_skip);
+    v_skip, t.key_columns[1]);
 end $$;
 
 
@@ -1109,6 +1162,13 @@ begin
         get diagnostics v_count = row_count;
         if v_count > 0 and f.action in ('a', 'r') then
           raise exception 'a row of % refers to what a foreign-key action would delete (%)', f.child, f.name using errcode = '23503';
+        end if;
+        if v_count > 0 and f.action = 'd' then
+          execute format('select count(*) from %s c where %s and not exists (select from %s t where %s)', f.child,
+            (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t) into v_count;
+          if v_count > 0 then
+            raise exception 'the default of a row of % refers to nothing (%)', f.child, f.name using errcode = '23503';
+          end if;
         end if;
         if v_count > 0 and f.action = 'c' and f.child_id is not null then
           v_next := v_next || f.child_id;
@@ -1719,6 +1779,59 @@ COMMENT ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) IS 
 
 
 --
+-- Name: deletion_tree(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.deletion_tree(p_plan jsonb, p_plans jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  f record;
+  v_first text[] := '{}';
+  v_deeper text[] := '{}';
+  v_todo integer[] := '{}';
+  v_seen integer[] := '{}';
+  v_id integer;
+  v_row text := 'select %s, %s::integer as child_id, c.tableoid as rel, c.ctid::text as tid, %L::text as action, %L::text as name, %s as blocked from ';
+begin
+  for f in select * from tandem.plan_references(p_plan) loop
+    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action))
+      || format('%s s join %s t on %s join %s c on %s where not s.present and %s and %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row',
+        f.child, f.child_is_t, tandem.applies(p_plan), tandem.child_not_written(p_plans, f.child_id)));
+    if f.action = 'c' and f.child_id is not null then
+      v_todo := v_todo || f.child_id;
+    end if;
+  end loop;
+  while cardinality(v_todo) > 0 loop
+    v_id := v_todo[1];
+    v_todo := v_todo[2:];
+    continue when v_id = any (v_seen);
+    v_seen := v_seen || v_id;
+    for f in select r.*, p.relid::regclass::text as parent from tandem.references_to(v_id) r join tandem.tracked_table p on p.table_id = v_id loop
+      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action::text))
+        || format('%s t join %s c on %s where g.child_id = %s and g.action = ''c'' and t.tableoid = g.rel and t.ctid = g.tid::tid and (c.tableoid, c.ctid) <> (t.tableoid, t.ctid) and %s',
+          f.parent, f.child, f.child_is_t, v_id, tandem.child_not_written(p_plans, f.child_id)));
+      if f.action = 'c' and f.child_id is not null then
+        v_todo := v_todo || f.child_id;
+      end if;
+    end loop;
+  end loop;
+  if cardinality(v_deeper) = 0 then
+    return array_to_string(v_first, ' union all ');
+  end if;
+  return format('with recursive reached as (select * from (%s) b union select x.* from reached g cross join lateral (%s) x) select * from reached',
+    array_to_string(v_first, ' union all '), array_to_string(v_deeper, ' union all '));
+end $$;
+
+
+--
+-- Name: FUNCTION deletion_tree(p_plan jsonb, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.deletion_tree(p_plan jsonb, p_plans jsonb) IS 'Query for the rows that deletions would touch by foreign keys.';
+
+
+--
 -- Name: describe_tables(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1999,10 +2112,10 @@ begin
     where x.schema_name || '.' || x.table_name = p_table or (x.schema_name = 'public' and x.table_name = p_table)
     order by x.table_id
   loop
-    return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
-      from tandem_log.%I l left join tandem.peer p on p.peer_id = l.received_from
+    return query execute format('select l.stamp, l.op::text, l.origin, s.name, %s
+      from tandem_log.%I l left join tandem.peer s on s.peer_id = l.received_from
       where tandem.key_text(array[%s]) = $1 order by l.stamp desc, l.origin desc',
-      t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
+      tandem.synced_condition(), t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
     using p_key;
   end loop;
 end $_$;
@@ -2032,6 +2145,32 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.image(p_columns text[], p_values text[]) IS 'An image for people to read.';
+
+
+--
+-- Name: image_query(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.image_query(p_plan jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format('select %s from (select ($1).*) o left join lateral (select true as staged, s.* from %s s where %s limit 1) s on true',
+    (select string_agg(case when c.i is null then format('o.%I', a.attname)
+        else format('case when s.staged then %s::%s else o.%I end as %I', c.value, format_type(a.atttypid, a.atttypmod), a.attname, a.attname) end, ', ' order by a.attnum)
+     from pg_attribute a
+     left join tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) c on c.name = a.attname
+     where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
+    p_plan ->> 'stage',
+    tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(t.key_columns)), array(select format('($1).%I', u) from unnest(t.key_columns) u)))
+  from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
+$_$;
+
+
+--
+-- Name: FUNCTION image_query(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.image_query(p_plan jsonb) IS 'The row being written as it was staged.';
 
 
 --
@@ -2159,6 +2298,56 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) IS 'Keeps the images of children that a foreign key''s action changes.';
+
+
+--
+-- Name: keep_deeper_images(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keep_deeper_images(p_plan jsonb, p_tree text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  k record;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  if p_tree not like 'with recursive %' then
+    return 0;
+  end if;
+  for k in execute format('select distinct g.child_id, g.name, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
+      array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
+    from (%s) g join tandem.tracked_table t on t.table_id = g.child_id where g.action not in (''a'', ''r'')', p_tree)
+  loop
+    execute format($sql$
+      insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
+        incoming_stamp, incoming_origin, local_columns, local_values)
+      select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
+      from (
+        select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
+          s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
+        from (%8$s) g join %9$s s on s.n = g.n join %10$s c on c.tableoid = g.rel and c.ctid = g.tid::tid
+        left join lateral (select l.stamp, l.origin from tandem_log.%11$I l where %12$s order by l.stamp desc, l.origin desc limit 1) l on true
+        where g.child_id = %13$s and g.name = %14$L) x
+      on conflict do nothing
+    $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
+      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
+      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+      p_tree, p_plan ->> 'stage', k.relation, k.log_name,
+      tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
+      k.child_id, k.name);
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION keep_deeper_images(p_plan jsonb, p_tree text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keep_deeper_images(p_plan jsonb, p_tree text) IS 'Keeps the images of rows that cascades reach below the first level.';
 
 
 --
@@ -2490,11 +2679,11 @@ begin
     end loop;
   end loop;
   execute format('create view tandem.%I as select l.op::text as op, %s, l.stamp as changed_at, l.origin,'
-    ' tandem.synced(l.xid, l.received_from) and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
+    ' %s and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
     ' where p.configured and k.schema_name = %L and k.table_name = %L and k.key = array[%s]) as synced from tandem_log.%I l',
     t.changelog_view,
     (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
-    t.schema_name, t.table_name,
+    tandem.synced_condition(), t.schema_name, t.table_name,
     (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(v_names))) u),
     t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
@@ -2641,6 +2830,9 @@ begin
           v_plan := v_plan || '{"act": true}';
         end if;
       end loop;
+      if (v_plan ->> 'act')::boolean then
+        perform tandem.keep_deeper_images(v_plan, tandem.deletion_tree(v_plan, p_plans));
+      end if;
     end if;
     v_result := v_result || jsonb_build_array(v_plan);
   end loop;
@@ -2827,6 +3019,36 @@ COMMENT ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) IS 'Keeps
 
 
 --
+-- Name: note_piece(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+begin
+  update tandem.inbound set
+    batches_cut = batches_cut + 1,
+    rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
+    rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t)
+  where peer_id = v_peer;
+  update tandem.inbound_table b set
+    rows_copied = b.rows_copied + (select coalesce(sum((t.value ->> 'staged')::bigint), 0) from jsonb_each(p_tables) t),
+    rows_undecided = b.rows_undecided + (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(p_tables) t)
+  where b.peer_id = v_peer and p_batch ->> 'mode' = 'copy' and b.state = 'copy'
+    and (b.schema_name, b.table_name) = (p_batch #>> '{copy,schema}', p_batch #>> '{copy,name}');
+end $$;
+
+
+--
+-- Name: FUNCTION note_piece(p_batch jsonb, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) IS 'Counts what a piece of a batch has done.';
+
+
+--
 -- Name: object_name(text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2911,6 +3133,25 @@ COMMENT ON FUNCTION tandem.orphans(p_plan jsonb, p_where text) IS 'Staged rows w
 
 
 --
+-- Name: over(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.over(p_plan jsonb, p_left jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select coalesce((select 'not (' || string_agg(format('%s and s.n >= %s', x.phase, x.low), ' or ') || ')'
+    from (select e ->> 'phase' as phase, min((e ->> 'low')::bigint) as low from jsonb_array_elements(p_left) e where e -> 'id' = p_plan -> 'id' group by 1) x), 'true')
+$$;
+
+
+--
+-- Name: FUNCTION over(p_plan jsonb, p_left jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.over(p_plan jsonb, p_left jsonb) IS 'Condition that a staged row is done with.';
+
+
+--
 -- Name: parents_first(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2941,36 +3182,36 @@ COMMENT ON FUNCTION tandem.parents_first(p_plans jsonb) IS 'Plans in foreign-key
 
 
 --
--- Name: park_verdicts(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: park_verdicts(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.park_verdicts(p_plan jsonb) RETURNS void
+CREATE FUNCTION tandem.park_verdicts(p_plan jsonb, p_where text DEFAULT 'true'::text) RETURNS void
     LANGUAGE plpgsql
     AS $_$
 begin
-  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s
+  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s and (%7$s)
       and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
-    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id');
+    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id', p_where);
   execute format($sql$
     insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)
     select %1$s, %2$L, %3$L, %4$s, v.kind, v.reason, v.sqlstate, s.stamp, s.origin
     from tandem.verdict v join %5$s s on s.n = v.n
-    where v.peer_id = %1$s and v.table_id = %6$s and v.verdict = 'park'
+    where v.peer_id = %1$s and v.table_id = %6$s and v.verdict = 'park' and (%7$s)
     on conflict (peer_id, schema_name, table_name, key) do update set
       kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
       attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
       tried_at = clock_timestamp(),
       next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds'
         else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
-  $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id');
+  $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id', p_where);
 end $_$;
 
 
 --
--- Name: FUNCTION park_verdicts(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION park_verdicts(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.park_verdicts(p_plan jsonb) IS 'Enters what could not be applied, and forgets what waits no longer.';
+COMMENT ON FUNCTION tandem.park_verdicts(p_plan jsonb, p_where text) IS 'Enters what could not be applied, and forgets what waits no longer.';
 
 
 --
@@ -3004,6 +3245,7 @@ CREATE FUNCTION tandem.plan_catalog(p_plan jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     AS $$
   select jsonb_build_object(
+    'image_query', tandem.image_query(p_plan),
     'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
     'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
     'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),
@@ -3396,7 +3638,7 @@ begin
       values (p_peer_id, r.schema, r.name, 'copy', '1:1:');
       v_changed := v_changed + 1;
     elsif r.reason is null and r.state = 'held' then
-      update tandem.inbound_table set state = case when position = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
+      update tandem.inbound_table set state = case when position::text = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
       where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
       v_changed := v_changed + 1;
     end if;
@@ -3603,7 +3845,7 @@ CREATE FUNCTION tandem.reject_deletions(p_plans jsonb) RETURNS bigint
     AS $_$
 declare
   v_plan jsonb;
-  f record;
+  v_tree text;
   v_count bigint;
   v_kept bigint;
   v_total bigint := 0;
@@ -3612,20 +3854,20 @@ begin
     v_kept := 0;
     for v_plan in select e from jsonb_array_elements(p_plans) e loop
       continue when (v_plan ->> 'existing')::bigint = 0;
-      for f in select * from tandem.plan_references(v_plan) r where r.action in ('a', 'r') loop
-        execute format($sql$
-          insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-          select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', %3$L, coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
-          from %4$s s join %5$s t on %6$s join %7$s c on %8$s
-          left join lateral (select l.stamp, l.origin from %9$s l where %10$s order by %11$s limit 1) l on true
-          where not s.present and %12$s and %13$s
-          on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
-        $sql$, v_plan ->> 'peer', v_plan ->> 'id', format('a row here refers to it (%s)', f.name), v_plan ->> 'stage', v_plan ->> 'relation',
-          v_plan ->> 'key_is_row', f.child, f.child_is_t, v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
-          tandem.applies(v_plan), tandem.child_not_written(p_plans, f.child_id));
-        get diagnostics v_count = row_count;
-        v_kept := v_kept + v_count;
-      end loop;
+      v_tree := tandem.deletion_tree(v_plan, p_plans);
+      continue when v_tree = '';
+      execute format($sql$
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+        select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', format('a row here refers to it (%%s)', g.name),
+          coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
+        from (%3$s) g join %4$s s on s.n = g.n
+        left join lateral (select l.stamp, l.origin from %5$s l where %6$s order by %7$s limit 1) l on true
+        where g.blocked
+        order by s.n, g.name
+        on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
+      $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
+      get diagnostics v_count = row_count;
+      v_kept := v_kept + v_count;
     end loop;
     v_total := v_total + v_kept;
     exit when v_kept = 0;
@@ -3734,9 +3976,13 @@ begin
   select string_agg(distinct quote_ident(g.tgname), ', ') into v_triggers
   from pg_trigger g join tandem.tracked_table t on g.tgrelid = t.relid
   where t.table_id = (p_plan ->> 'id')::integer and not g.tgisinternal and g.tgtype & 3 = 3 and g.tgname !~ '^(tandem_|~tandem_last$)';
-  return query execute format('select s.n, case when %s is null then %L else %L end from %s s left join %s t on %s where (%s) and s.present and %s and (%s is null or not %s)',
-    p_plan ->> 'first_key', 'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
-    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row');
+  v_triggers := coalesce(v_triggers, 'none of the application''s');
+  return query execute format('select s.n, case when not s.present then %L when %s is null then %L else %L end from %s s left join %s t on %s
+      where (%s) and %s and case when s.present then %s is null or not %s else %s is not null end',
+    'a BEFORE trigger let the row stay: ' || v_triggers, p_plan ->> 'first_key',
+    'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row',
+    p_plan ->> 'first_key');
 end $_$;
 
 
@@ -3923,45 +4169,6 @@ COMMENT ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table 
 
 
 --
--- Name: staged_image(integer, anyelement); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.staged_image(p_table_id integer, p_new anyelement) RETURNS anyelement
-    LANGUAGE plpgsql
-    AS $_$
-declare
-  t tandem.tracked_table;
-  v_stage text := current_setting('tandem.stage_of_' || p_table_id, true);
-  v_columns text[] := current_setting('tandem.columns_of_' || p_table_id, true)::text[];
-  v_result p_new%type;
-begin
-  if coalesce(v_stage, '') = '' then
-    return p_new;
-  end if;
-  select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  execute format('select %s from (select ($1).*) o left join lateral (select true as staged, s.* from tandem_log.%I s where %s limit 1) s on true',
-    (select string_agg(
-       case when c.i is null then format('o.%I', a.attname)
-         else format('case when s.staged then s.c%s::%s else o.%I end as %I', c.i, format_type(a.atttypid, a.atttypmod), a.attname, a.attname) end,
-       ', ' order by a.attnum)
-     from pg_attribute a
-     left join unnest(v_columns) with ordinality c (name, i) on c.name = a.attname
-     where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
-    v_stage, tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(t.key_columns)),
-      array(select format('($1).%I', u) from unnest(t.key_columns) u)))
-  into v_result using p_new;
-  return v_result;
-end $_$;
-
-
---
--- Name: FUNCTION staged_image(p_table_id integer, p_new anyelement); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.staged_image(p_table_id integer, p_new anyelement) IS 'The row being written as it was staged.';
-
-
---
 -- Name: staged_parents(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4065,24 +4272,23 @@ COMMENT ON FUNCTION tandem.swaps(p_plan jsonb, p_where text) IS 'Rows that stand
 
 
 --
--- Name: synced(xid8, integer); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: synced_condition(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.synced(p_xid xid8, p_received_from integer) RETURNS boolean
-    LANGUAGE sql STABLE
+CREATE FUNCTION tandem.synced_condition() RETURNS text
+    LANGUAGE sql IMMUTABLE
     AS $$
-  select not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
-    where p.configured and o.peer_id is distinct from p_received_from
-      and not coalesce(pg_visible_in_snapshot(p_xid, o.acknowledged), false)
-      and not tandem.forwarded_by_other(p_received_from, o.peer_id))
+  select 'not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
+    where p.configured and o.peer_id is distinct from l.received_from and not coalesce(pg_visible_in_snapshot(l.xid, o.acknowledged), false)
+      and (l.received_from is null or not tandem.forwarded_by_other(l.received_from, o.peer_id)))'
 $$;
 
 
 --
--- Name: FUNCTION synced(p_xid xid8, p_received_from integer); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION synced_condition(); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.synced(p_xid xid8, p_received_from integer) IS 'Whether all peers have acknowledged a transaction.';
+COMMENT ON FUNCTION tandem.synced_condition() IS 'Condition that all peers have acknowledged an entry.';
 
 
 --
@@ -4161,6 +4367,9 @@ CREATE FUNCTION tandem.table_shape(p_relid oid) RETURNS text
   select jsonb_build_object(
     'columns', (select jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)))
       from pg_attribute a where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped),
+    'triggers', (select jsonb_object_agg(g.tgrelid || ' ' || g.tgname, jsonb_build_array(g.oid, g.tgenabled, g.tgfoid))
+      from pg_trigger g
+      where (g.tgrelid = p_relid or g.tgrelid in (select h.relid from pg_partition_tree(p_relid) h)) and g.tgname like 'tandem\_%'),
     'leaves', (select jsonb_object_agg(format('%I.%I', n.nspname, c.relname), g.oid)
       from pg_partition_tree(p_relid) h
       join pg_class c on c.oid = h.relid
@@ -4174,7 +4383,7 @@ $$;
 -- Name: FUNCTION table_shape(p_relid oid); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.table_shape(p_relid oid) IS 'Fingerprint of a table''s columns and leaves.';
+COMMENT ON FUNCTION tandem.table_shape(p_relid oid) IS 'Fingerprint of a table''s columns, capture triggers and leaves.';
 
 
 --
@@ -4258,6 +4467,7 @@ declare
   t tandem.tracked_table;
   k record;
   v_done boolean := false;
+  v_tracked boolean := false;
   v_recreated boolean := false;
 begin
   if not exists (select from tandem.local_node) then
@@ -4293,7 +4503,10 @@ begin
     returning * into t;
     perform tandem.make_log(t.table_id);
     v_done := true;
-  elsif (t.relid, t.conflict_policy, t.updated_at_column) is distinct from (c.relid, p_policy, p_updated_at) then
+  elsif t.relid = c.relid then
+    v_tracked := true;
+  end if;
+  if (t.relid, t.conflict_policy, t.updated_at_column) is distinct from (c.relid, p_policy, p_updated_at) then
     v_recreated := t.relid <> c.relid;
     update tandem.tracked_table set relid = c.relid, conflict_policy = p_policy, updated_at_column = p_updated_at
     where table_id = t.table_id;
@@ -4301,8 +4514,10 @@ begin
   end if;
   perform tandem.make_capture_function(t.table_id);
   perform tandem.make_changelog_view(t.table_id);
-  if tandem.arm_table(t.table_id) then
-    v_done := true;
+  if v_tracked then
+    v_done := tandem.watch_table(t.table_id) or v_done;
+  else
+    v_done := tandem.arm_table(t.table_id) or v_done;
   end if;
   if v_recreated then
     perform tandem.log_again(t.table_id, c.relid::regclass::text, 'I');
@@ -4515,13 +4730,12 @@ declare
   w record;
   v_count bigint;
   v_total bigint := 0;
-  v_stage text := current_setting('tandem.stage_of_' || (p_plan ->> 'id'), true);
 begin
   if not coalesce((p_plan ->> 'swaps')::boolean, false) then
     return 0;
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), '', true);
+  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), '', true);
   for w in select * from tandem.swaps(p_plan, p_where) loop
     continue when w.vacant is null;
     execute format('with h as materialized (%s) update %s t set %I = %s from h where %s',
@@ -4530,7 +4744,7 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
-  perform set_config('tandem.stage_of_' || (p_plan ->> 'id'), v_stage, true);
+  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), p_plan ->> 'image_query', true);
   return v_total;
 end $$;
 
@@ -4558,8 +4772,8 @@ begin
   select * into v from tandem.verify_rows(p_spec, t);
   execute format('select string_agg(concat(g.b, '','', g.n, '','', g.x, '','', g.y), '';'')
     from (select r.b, count(*) as n, sum(r.h1) as x, sum(r.h2) as y
-      from (select %s & %s as b, %s as h1, %s as h2 from (select %s from %s offset 0) s) r group by r.b) g',
-    v.bucket, p_buckets - 1, v.hash_1, v.hash_2, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
+      from (select s.b, %s as h1, %s as h2 from (select %s & %s as b, %s from %s offset 0) s) r group by r.b) g',
+    v.hash_1, v.hash_2, v.bucket, p_buckets - 1, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
   into v_sums;
   return v_sums;
 end $$;
@@ -4601,26 +4815,31 @@ COMMENT ON FUNCTION tandem.verify_extent(p_table_id integer) IS 'Where a table''
 
 
 --
--- Name: verify_hash(oid, text[], text[], boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: verify_hash(oid, text[], text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text) RETURNS record
+CREATE FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, OUT parts text, OUT chain text, OUT direct text) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $_$
 declare
   c record;
   v_mask text[] := '{}';
   v_text text;
+  v_hash text;
+  v_collate text;
 begin
   chain := '$SEED';
+  direct := '$SEED';
   if cardinality(p_columns) > 64 then
-    v_text := format('row(%s)::text', array_to_string(tandem.columns('t', p_columns), ', '));
-    parts := tandem.verify_text(v_text, p_portable) || format(' as %s1', p_prefix);
-    chain := format('hashtextextended(s.%s1 collate "C", $SEED)', p_prefix);
+    v_text := tandem.verify_text(format('row(%s)::text', array_to_string(tandem.columns('t', p_columns), ', ')), p_portable);
+    parts := v_text || ' as c1';
+    chain := 'hashtextextended(s.c1 collate "C", $SEED)';
+    direct := format('hashtextextended(%s collate "C", $SEED)', v_text);
     return;
   end if;
   for c in
-    select u.i, u.name, case when u.name = any (p_typed) and not p_portable then k.as_type end as as_type, k.zero, k.hash
+    select u.i, u.name, case when u.name = any (p_typed) and not p_portable then k.as_type end as as_type, k.zero,
+      case when u.name = any (p_typed) and not p_portable then k.hash end as hash
     from unnest(p_columns) with ordinality u (name, i)
     join pg_attribute a on a.attrelid = p_relid and a.attname = u.name and not a.attisdropped
     left join (values ('int2'::regtype, 'int2', '0', 'hashint2extended'), ('int4', 'int4', '0', 'hashint4extended'),
@@ -4632,27 +4851,29 @@ begin
       on k.type = tandem.base_type(a.atttypid)::regtype
     order by u.i
   loop
-    if c.as_type is null then
-      parts := concat_ws(', ', parts, tandem.verify_text(format('concat(t.%I)', c.name), p_portable) || format(' as %s%s', p_prefix, c.i));
-      chain := format('hashtextextended(s.%s%s collate "C", %s)', p_prefix, c.i, chain);
-    else
-      parts := concat_ws(', ', parts, format('coalesce(t.%I::%s, %L) as %s%s', c.name, c.as_type, c.zero, p_prefix, c.i));
-      chain := format('%s(s.%s%s%s, %s)', c.hash, p_prefix, c.i, case c.as_type when 'text' then ' collate "C"' else '' end, chain);
-    end if;
+    v_text := case when c.as_type is null then tandem.verify_text(format('concat(t.%I)', c.name), p_portable)
+      else format('coalesce(t.%I::%s, %L)', c.name, c.as_type, c.zero) end;
+    v_hash := coalesce(c.hash, 'hashtextextended');
+    v_collate := case when v_hash = 'hashtextextended' then ' collate "C"' else '' end;
+    parts := concat_ws(', ', parts, format('%s as c%s', v_text, c.i));
+    chain := format('%s(s.c%s%s, %s)', v_hash, c.i, v_collate, chain);
+    direct := format('%s(%s%s, %s)', v_hash, v_text, v_collate, direct);
     v_mask := v_mask || format('case when t.%I is null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
   end loop;
   for i in 0..(cardinality(v_mask) - 1) / 60 loop
-    parts := parts || format(', %s as %sm%s', array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + '), p_prefix, i);
-    chain := format('hashint8extended(s.%sm%s, %s)', p_prefix, i, chain);
+    v_text := array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + ');
+    parts := parts || format(', %s as m%s', v_text, i);
+    chain := format('hashint8extended(s.m%s, %s)', i, chain);
+    direct := format('hashint8extended(%s, %s)', v_text, direct);
   end loop;
 end $_$;
 
 
 --
--- Name: FUNCTION verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, OUT parts text, OUT chain text, OUT direct text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text) IS 'How verify hashes a row.';
+COMMENT ON FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, OUT parts text, OUT chain text, OUT direct text) IS 'How verify hashes a row.';
 
 
 --
@@ -4669,7 +4890,7 @@ begin
   select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
   select * into v from tandem.verify_rows(p_spec, t);
   return query execute format('select s.key, concat(%s, '':'', %s)
-    from (select to_jsonb(array[%s])::text as key, %s from %s offset 0) s where get_bit($1, (%s & %s)::integer) = 1',
+    from (select to_jsonb(array[%s])::text as key, %s from %s and get_bit($1, (%s & %s)::integer) = 1 offset 0) s',
     v.hash_1, v.hash_2,
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), v.parts,
     tandem.verify_piece(p_relation, p_from, p_to), v.bucket, p_buckets - 1)
@@ -4734,7 +4955,7 @@ begin
   join tandem.outbound o on o.peer_id = p.peer_id;
   return query execute format($sql$
     select k.n::integer, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end,
-      concat(e.stamp, ' ', e.origin), e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
+      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
     from (select x.n, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
     left join lateral (select to_jsonb(array[%5$s])::text as key, %6$s from %7$I.%8$I t where %9$s offset 0) s on true
     left join lateral (select l.stamp, l.origin, l.xid, l.received_from from tandem_log.%10$I l where %11$s
@@ -4794,9 +5015,9 @@ COMMENT ON FUNCTION tandem.verify_overview() IS 'What verify must know of a node
 CREATE FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to bigint) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
-  select format('only %s t', p_relation) || coalesce(' where ' || nullif(concat_ws(' and ',
-    case when p_from > 0 then format('t.ctid >= ''(%s,0)''::tid', p_from) end,
-    case when p_to is not null then format('t.ctid < ''(%s,0)''::tid', p_to) end), ''), '')
+  select format('only %s t where ', p_relation) || concat_ws(' and ',
+    case when p_from > 0 then format('t.ctid >= ''(%s,0)''::tid', p_from) else 'true' end,
+    case when p_to is not null then format('t.ctid < ''(%s,0)''::tid', p_to) end)
 $$;
 
 
@@ -4804,28 +5025,28 @@ $$;
 -- Name: FUNCTION verify_piece(p_relation text, p_from bigint, p_to bigint); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to bigint) IS 'The FROM clause of one piece.';
+COMMENT ON FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to bigint) IS 'FROM and WHERE of one piece.';
 
 
 --
 -- Name: verify_rows(jsonb, tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text) RETURNS record
+CREATE FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text) RETURNS record
     LANGUAGE sql STABLE
     AS $_$
-  select k.parts || ', ' || r.parts, replace(k.chain, '$SEED', '0'), replace(r.chain, '$SEED', '1'), replace(r.chain, '$SEED', '2')
+  select replace(k.direct, '$SEED', '0'), r.parts, replace(r.chain, '$SEED', '1'), replace(r.chain, '$SEED', '2')
   from (select array(select jsonb_array_elements_text(p_spec -> 'typed')) as typed, (p_spec ->> 'portable')::boolean as portable) s
-  cross join lateral tandem.verify_hash(p_table.relid, p_table.key_columns, s.typed, s.portable, 'k') k
-  cross join lateral tandem.verify_hash(p_table.relid, array(select jsonb_array_elements_text(p_spec -> 'columns')), s.typed, s.portable, 'c') r
+  cross join lateral tandem.verify_hash(p_table.relid, p_table.key_columns, s.typed, s.portable) k
+  cross join lateral tandem.verify_hash(p_table.relid, array(select jsonb_array_elements_text(p_spec -> 'columns')), s.typed, s.portable) r
 $_$;
 
 
 --
--- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text) IS 'Expressions for the hashes of a table''s rows.';
+COMMENT ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text) IS 'How verify hashes a table''s rows.';
 
 
 --
@@ -4905,46 +5126,16 @@ CREATE FUNCTION tandem.watch() RETURNS integer
     LANGUAGE plpgsql
     AS $$
 declare
-  r record;
+  v_id integer;
   v_changed integer := 0;
-  v_leaf text;
-  v_gone boolean;
 begin
-  for r in
-    select t.*, s.shape as now_shape, tandem.capture_intact(t.table_id) as intact
-    from tandem.tracked_table t
-    cross join lateral tandem.table_shape(t.relid) s (shape)
-    where exists (select from pg_class c where c.oid = t.relid)
+  for v_id in
+    select t.table_id from tandem.tracked_table t join pg_class c on c.oid = t.relid
+    where t.shape is distinct from tandem.table_shape(t.relid)
     order by t.table_id
   loop
-    continue when r.intact and r.shape is not distinct from r.now_shape;
+    perform tandem.watch_table(v_id);
     v_changed := v_changed + 1;
-    perform tandem.follow_key(r.table_id);
-    perform tandem.arm_table(r.table_id);
-    if not r.intact or tandem.added_with_default(r.relid, r.shape) then
-      perform tandem.log_again(r.table_id, r.relid::regclass::text, 'U');
-      perform tandem.log_gone(r.table_id);
-      continue;
-    end if;
-    v_gone := false;
-    for v_leaf in
-      select k from jsonb_each_text(nullif(r.now_shape::jsonb -> 'leaves', 'null')) n (k, v)
-      where n.v is distinct from r.shape::jsonb -> 'leaves' ->> k
-    loop
-      perform tandem.log_again(r.table_id, v_leaf, 'I');
-      v_gone := true;
-    end loop;
-    foreach v_leaf in array r.leaves loop
-      continue when r.now_shape::jsonb -> 'leaves' ? v_leaf;
-      if to_regclass(v_leaf) is not null then
-        execute format('drop trigger if exists tandem_truncate on %s', v_leaf);
-        perform tandem.log_gone(r.table_id, v_leaf);
-      end if;
-      v_gone := true;
-    end loop;
-    if v_gone then
-      perform tandem.log_gone(r.table_id);
-    end if;
   end loop;
   return v_changed;
 end $$;
@@ -4955,6 +5146,65 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.watch() IS 'Finds and closes ways around capture.';
+
+
+--
+-- Name: watch_table(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.watch_table(p_table_id integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_was jsonb;
+  v_is jsonb;
+  v_leaf text;
+  v_again boolean;
+  v_gone boolean := false;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_was := t.shape;
+  v_is := tandem.table_shape(t.relid);
+  if v_was = v_is then
+    return false;
+  end if;
+  v_again := not tandem.capture_intact(p_table_id) or tandem.added_with_default(t.relid, t.shape)
+    or exists (select from jsonb_each(v_is -> 'triggers') n (k, v)
+      where split_part(n.k, ' ', 1) = t.relid::text and n.v is distinct from v_was -> 'triggers' -> n.k);
+  perform tandem.follow_key(p_table_id);
+  perform tandem.arm_table(p_table_id);
+  if v_again then
+    perform tandem.log_again(p_table_id, t.relid::regclass::text, 'U');
+    perform tandem.log_gone(p_table_id);
+    return true;
+  end if;
+  for v_leaf in
+    select n.k from jsonb_each(nullif(v_is -> 'leaves', 'null')) n (k, v) where n.v is distinct from v_was -> 'leaves' -> n.k
+  loop
+    perform tandem.log_again(p_table_id, v_leaf, 'I');
+    v_gone := true;
+  end loop;
+  foreach v_leaf in array t.leaves loop
+    continue when v_is -> 'leaves' ? v_leaf;
+    if to_regclass(v_leaf) is not null then
+      execute format('drop trigger if exists tandem_truncate on %s', v_leaf);
+      perform tandem.log_gone(p_table_id, v_leaf);
+    end if;
+    v_gone := true;
+  end loop;
+  if v_gone then
+    perform tandem.log_gone(p_table_id);
+  end if;
+  return true;
+end $$;
+
+
+--
+-- Name: FUNCTION watch_table(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.watch_table(p_table_id integer) IS 'Finds and closes ways around the capture of one table.';
 
 
 --
@@ -5628,7 +5878,10 @@ CREATE VIEW tandem.perfis_changelog AS
     l.k1 AS id,
     l.stamp AS changed_at,
     l.origin,
-    (tandem.synced(l.xid, l.received_from) AND (NOT (EXISTS ( SELECT
+    ((NOT (EXISTS ( SELECT
+           FROM (tandem.outbound o
+             JOIN tandem.peer p USING (peer_id))
+          WHERE (p.configured AND (o.peer_id IS DISTINCT FROM l.received_from) AND (NOT COALESCE(pg_visible_in_snapshot(l.xid, o.acknowledged), false)) AND ((l.received_from IS NULL) OR (NOT tandem.forwarded_by_other(l.received_from, o.peer_id))))))) AND (NOT (EXISTS ( SELECT
            FROM (tandem.outbound_parked k
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text])))))) AS synced
@@ -6209,6 +6462,13 @@ ALTER TABLE ONLY tandem.verdict
 
 
 --
+-- Name: FUNCTION action_blocked(p_child oid, p_name text, p_action text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.action_blocked(p_child oid, p_name text, p_action text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION added_with_default(p_relid oid, p_shape text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -6314,10 +6574,10 @@ REVOKE ALL ON FUNCTION tandem.base_type(p_type oid) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION batch_counts(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_counts(p_plans jsonb, p_left jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.batch_counts(p_plans jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.batch_counts(p_plans jsonb, p_left jsonb) FROM PUBLIC;
 
 
 --
@@ -6503,6 +6763,13 @@ REVOKE ALL ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) 
 
 
 --
+-- Name: FUNCTION deletion_tree(p_plan jsonb, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.deletion_tree(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION describe_tables(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -6587,6 +6854,13 @@ REVOKE ALL ON FUNCTION tandem.image(p_columns text[], p_values text[]) FROM PUBL
 
 
 --
+-- Name: FUNCTION image_query(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.image_query(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION inbound_state(p_source text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -6605,6 +6879,13 @@ REVOKE ALL ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus b
 --
 
 REVOKE ALL ON FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION keep_deeper_images(p_plan jsonb, p_tree text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keep_deeper_images(p_plan jsonb, p_tree text) FROM PUBLIC;
 
 
 --
@@ -6755,6 +7036,13 @@ REVOKE ALL ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) FROM P
 
 
 --
+-- Name: FUNCTION note_piece(p_batch jsonb, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION object_name(p_prefix text, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -6776,6 +7064,13 @@ REVOKE ALL ON FUNCTION tandem.orphans(p_plan jsonb, p_where text) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION over(p_plan jsonb, p_left jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.over(p_plan jsonb, p_left jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION parents_first(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -6783,10 +7078,10 @@ REVOKE ALL ON FUNCTION tandem.parents_first(p_plans jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION park_verdicts(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION park_verdicts(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.park_verdicts(p_plan jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.park_verdicts(p_plan jsonb, p_where text) FROM PUBLIC;
 
 
 --
@@ -7007,13 +7302,6 @@ REVOKE ALL ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_tab
 
 
 --
--- Name: FUNCTION staged_image(p_table_id integer, p_new anyelement); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.staged_image(p_table_id integer, p_new anyelement) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION staged_parents(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -7035,10 +7323,10 @@ REVOKE ALL ON FUNCTION tandem.swaps(p_plan jsonb, p_where text) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION synced(p_xid xid8, p_received_from integer); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION synced_condition(); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.synced(p_xid xid8, p_received_from integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.synced_condition() FROM PUBLIC;
 
 
 --
@@ -7154,10 +7442,10 @@ REVOKE ALL ON FUNCTION tandem.verify_extent(p_table_id integer) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, OUT parts text, OUT chain text, OUT direct text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, p_prefix text, OUT parts text, OUT chain text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, OUT parts text, OUT chain text, OUT direct text) FROM PUBLIC;
 
 
 --
@@ -7196,10 +7484,10 @@ REVOKE ALL ON FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to 
 
 
 --
--- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT parts text, OUT bucket text, OUT hash_1 text, OUT hash_2 text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text) FROM PUBLIC;
 
 
 --
@@ -7228,6 +7516,13 @@ REVOKE ALL ON FUNCTION tandem.wanted_triggers(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.watch() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION watch_table(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.watch_table(p_table_id integer) FROM PUBLIC;
 
 
 --

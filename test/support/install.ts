@@ -42,8 +42,12 @@ async function inlined(path: string): Promise<string> {
 /** Makes the database a node; without peers it has nobody to send to. */
 export async function configure(url: string, name = "local", peers: (string | PeerOptions)[] = []): Promise<void> {
   const given = peers.map((peer) => {
-    const { name: peerName, sends = true, receives = true, receivesFrom = [name] }: PeerOptions =
-      typeof peer === "string" ? { name: peer } : peer;
+    const {
+      name: peerName,
+      sends = true,
+      receives = true,
+      receivesFrom = [name],
+    }: PeerOptions = typeof peer === "string" ? { name: peer } : peer;
     return { name: peerName, sends, receives, receives_from: receivesFrom };
   });
   await sql(url, `select tandem.configure_node($1, $2)`, [name, JSON.stringify(given)]);

@@ -7,7 +7,10 @@ const rows = readFileSync(join(projectRoot, "docs", "spec.md"), "utf8")
   .split("\n")
   .filter((line) => /^\| [CB]\d+ \|/.test(line))
   .map((line) => line.split("|").map((cell) => cell.trim()))
-  .map(([, id = "", , tests = ""]) => ({ id, tests: [...tests.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? "") }));
+  .map(([, id = "", , tests = ""]) => ({
+    id,
+    tests: [...tests.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ""),
+  }));
 
 test("docs/spec.md names every invariant of the design, C1 to C11", () => {
   expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: 11 }, (_, i) => `C${i + 1}`));
