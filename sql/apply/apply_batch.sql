@@ -89,10 +89,13 @@ begin
     end loop;
     perform tandem.raise_floor(v_peer, v_newest);
     v_result := '{"ok": true}';
-    if jsonb_array_length(v_plans) > 0 then
+    if jsonb_array_length(v_plans) > 0 and coalesce((p_batch ->> 'again')::boolean, false) then
+      -- The set is known to fail as a whole: to try that once more would hold the locks for as long again.
+      v_result := '{"ok": false}';
+    elsif jsonb_array_length(v_plans) > 0 then
       v_result := tandem.apply_set(v_plans, 'true', v_replica);
     end if;
-    exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' <> 'TD007' or v_try = 5;
+    exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' is distinct from 'TD007' or v_try = 5;
   end loop;
   if not (v_result ->> 'ok')::boolean then
     v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + interval '200 milliseconds');

@@ -11,7 +11,8 @@ $$;
 comment on function tandem.contact_fits(integer, uuid) is 'Whether a target''s contact token fits.';
 
 -- tandem.offer_contact(p_peer_id, p_token) -> uuid
--- A new token for the next batch; a pending one that the target has is confirmed first. Errors: TD002 the target's does not fit.
+-- A new token for the next batch; a pending one that the target has is confirmed first, one that it has not got yet is offered
+-- again: with two appliers at once the one that commits may be either. Errors: TD002 the target's does not fit.
 create or replace function tandem.offer_contact(p_peer_id integer, p_token uuid) returns uuid
 language plpgsql as $$
 declare
@@ -22,7 +23,9 @@ begin
     raise exception 'the contact token of peer "%" does not fit: one of the two databases was restored, cloned or branched',
       (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
-  update tandem.outbound set token = p_token, pending_token = v_token where peer_id = p_peer_id;
+  update tandem.outbound set token = p_token,
+    pending_token = case when pending_token is not null and token is not distinct from p_token then pending_token else v_token end
+  where peer_id = p_peer_id returning pending_token into v_token;
   return v_token;
 end $$;
 comment on function tandem.offer_contact(integer, uuid) is 'Offers the token of the next contact.';

@@ -1,5 +1,5 @@
 import { TandemError } from "../base/errors.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, ExecResult } from "./connection.ts";
 
 /**
  * Runs `body` in one transaction that `begin` opens (isolation level and access mode in so many words, since a role
@@ -22,6 +22,16 @@ export async function inTransaction<T>(
       });
     }
     return result;
+  } catch (error) {
+    await rollBack(connection);
+    throw error;
+  }
+}
+
+/** Runs statements that begin and end a transaction themselves, in one message; after an error none stays open. */
+export async function execWhole(connection: Connection, sql: string): Promise<ExecResult[]> {
+  try {
+    return await connection.exec(sql);
   } catch (error) {
     await rollBack(connection);
     throw error;

@@ -5,7 +5,7 @@ import { copyTables } from "./first-copy.ts";
 import { retryBusy } from "./parked.ts";
 import { previewLink } from "./preview.ts";
 import { type LinkReport, newReport } from "./report.ts";
-import { type LinkOptions, RoundContext } from "./round-context.ts";
+import { type LinkOptions, movedOn, RoundContext } from "./round-context.ts";
 
 /** What a round did. */
 export interface RoundResult {
@@ -54,7 +54,9 @@ export class Link {
     await this.#meet(here.incarnation);
     const state = await this.target.state();
     this.#skewMs = state.clock - here.clock;
-    if (!(await this.source.contactFits(state.token))) throw this.#identityMismatch();
+    if (!(await this.source.contactFits(state.token))) {
+      throw (await movedOn(this, state.token)) ?? this.#identityMismatch();
+    }
     if (await this.#reconcile(state)) return { worked: true, reached: false };
     const context = new RoundContext(this, this.#options, state, this.#asText, this.#skewMs);
     if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
@@ -71,7 +73,9 @@ export class Link {
     const here = await this.source.state();
     await this.#meet(here.incarnation);
     let state = await this.target.state();
-    if (!(await this.source.contactFits(state.token))) throw this.#identityMismatch();
+    if (!(await this.source.contactFits(state.token))) {
+      throw (await movedOn(this, state.token)) ?? this.#identityMismatch();
+    }
     if (await this.#reconcile(state)) state = await this.target.state();
     return await previewLink(new RoundContext(this, this.#options, state, this.#asText, this.#skewMs), state);
   }

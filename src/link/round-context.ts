@@ -46,6 +46,13 @@ export interface CarryRequest {
   readonly tables: readonly TableName[];
 }
 
+/** The error to end a round with when another applier has carried this link on since the target had `token`; else null. */
+export async function movedOn({ source, target }: Ends, token: string | null): Promise<TandemError | null> {
+  if ((await target.state()).token === token) return null;
+  const link = `${source.name} → ${target.name}`;
+  return new TandemError("position_mismatch", `link ${link}: another applier has moved this link on`, { link });
+}
+
 /** What the parts of a round share: reading, staging, applying and telling the source, for whatever is wanted. */
 export class RoundContext {
   readonly ends: Ends;
@@ -82,7 +89,7 @@ export class RoundContext {
     if (read === null) return null;
     this.options.signal?.throwIfAborted();
     const { source } = this.ends;
-    const token = await source.offerContact(this.#token);
+    const token = await this.#unlessMovedOn(this.#token, () => source.offerContact(this.#token));
     const { wanted: _, ...planned } = read.plan;
     const result = await this.#apply({
       ...planned,
@@ -99,8 +106,21 @@ export class RoundContext {
     }
     this.#token = token;
     this.#position = planned.to;
-    await source.confirm(planned.to, token, result.seen, result.parked);
+    await this.#unlessMovedOn(token, () => source.confirm(planned.to, token, result.seen, result.parked));
     return result;
+  }
+
+  /**
+   * A contact token that does not fit any more may mean that another applier of this link was faster: then the target
+   * has got another one meanwhile, and nothing is wrong with the databases.
+   */
+  async #unlessMovedOn<T>(token: string | null, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof TandemError) || error.code !== "identity_mismatch") throw error;
+      throw (await movedOn(this.ends, token)) ?? error;
+    }
   }
 
   /** What applying the batch would do; nothing is applied. */

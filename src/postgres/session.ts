@@ -1,6 +1,7 @@
 import type { Connection, Row } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
+import { execWhole } from "../db/transaction.ts";
 
 /** The steps of a round, as the statements name them: a stopped or cut session says where it stood. */
 export type Step =
@@ -41,7 +42,8 @@ export function jsonLiteral(value: unknown): string {
  * pooler nothing that was set before holds. Returns the statement's rows.
  */
 export async function call(connection: Connection, name: Step, statement: string): Promise<readonly Row[]> {
-  const answers = await connection.exec(
+  const answers = await execWhole(
+    connection,
     `begin isolation level read committed read write;\n${pinnedSettings(connection.serverVersion)}\n${step(name, statement)};\ncommit`,
   );
   return answers.at(-2)?.rows ?? [];

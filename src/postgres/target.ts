@@ -15,7 +15,7 @@ import type {
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
-import { inTransaction } from "../db/transaction.ts";
+import { execWhole, inTransaction } from "../db/transaction.ts";
 import { carry } from "./copy.ts";
 import { call, callJson, jsonLiteral, step } from "./session.ts";
 
@@ -100,7 +100,8 @@ export class PostgresTarget implements Target {
    * the network.
    */
   async apply(request: ApplyRequest): Promise<ApplyResult> {
-    const answers = await this.#connection.exec(
+    const answers = await execWhole(
+      this.#connection,
       `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
       ${step("apply", `select tandem.apply_batch(${jsonLiteral(this.#document(request))})::text as answer`)};\ncommit`,
     );
@@ -109,7 +110,8 @@ export class PostgresTarget implements Target {
   }
 
   async preview(request: ApplyRequest): Promise<readonly TablePreview[]> {
-    const answers = await this.#connection.exec(
+    const answers = await execWhole(
+      this.#connection,
       `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
       ${step("preview", `select tandem.preview_batch(${jsonLiteral(this.#document(request))})::text as answer`)};\nrollback`,
     );

@@ -48,7 +48,7 @@ async function expectOnce(nodes: { local: TestNode; external: TestNode }, links:
   expect(await links.conflicts("external")).toEqual([]);
   expect(await links.conflicts("local")).toEqual([]);
   // every version stands in the target's log once
-  const twice = await nodes.external.admin.query(`select key, stamp from tandem.entries('public', 't') group by 1, 2 having count(*) > 1`);
+  const twice = await nodes.external.admin.query(`select k1, stamp, origin from tandem_log."public.t" group by 1, 2, 3 having count(*) > 1`);
   expect(twice).toEqual([]);
 }
 

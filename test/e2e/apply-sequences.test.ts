@@ -25,14 +25,12 @@ for (const { way, options } of ways) {
         await app(node, insert);
         await links.sync();
       }
-      for (let i = 0; i < 5; i++) {
-        for (const node of nodes) {
-          await app(node, insert);
-          await links.sync();
-        }
+      for (const node of nodes) {
+        await app(node, insert);
+        await links.sync();
       }
       expect(await links.conflicts("local")).toEqual([]);
-      expect(await links.expectRest()).toBe(tables.length * (20 + 3 + 15));
+      expect(await links.expectRest()).toBe(tables.length * (20 + 3 + 3));
     });
 
     test("C3: a sequence never goes backwards, nor out of its bounds", async () => {
@@ -48,7 +46,7 @@ for (const { way, options } of ways) {
       await links.expectRest();
       await app(nodes.local, "insert into public.b values (77, 'by hand')");
       await links.sync();
-      for (const node of nodes) expect(Number(await node.admin.value("select nextval('public.b_id_seq')"))).toBeGreaterThan(77);
+      expect(await nodes.external.admin.value("select nextval('public.b_id_seq')")).toBe("78");
     });
 
     test("C3: with interleaved residue classes the nodes draw different numbers without syncing", async () => {

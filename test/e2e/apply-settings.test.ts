@@ -88,7 +88,7 @@ for (const { way, options } of ways) {
       const { nodes, links } = linked;
       await app(nodes.local, "insert into public.t select i, 'v' from generate_series(1, 10) i");
       await links.sync();
-      await app(nodes.local, "alter table public.t enable row level security; alter table public.t force row level security; create policy some on public.t using (id < 5)");
+      await app(nodes.local, "alter table public.t enable row level security; alter table public.t force row level security; create policy few on public.t using (id < 5)");
       await app(nodes.local, "update public.t set v = 'w' where id < 5");
       await expect(links.catchUp("local", "external")).rejects.toMatchObject({ code: "rls_hides_rows" });
       expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("10");

@@ -2,7 +2,7 @@ import { systemClock } from "../../src/base/time.ts";
 import type { Config } from "../../src/config/config.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { openLink } from "../../src/sidecar/open-link.ts";
-import type { Cluster } from "../support/pg.ts";
+import { type Cluster, sql } from "../support/pg.ts";
 
 /** A configuration of a cluster: all pairs linked, all tables, as a file without more would give. */
 export function configOf(nodes: Cluster, changes: Partial<Config> = {}): Config {
@@ -30,10 +30,7 @@ export function configOf(nodes: Cluster, changes: Partial<Config> = {}): Config 
 
 /** Makes the tables on every node, and Tandem. */
 export async function prepare(nodes: Cluster, schema: string, changes: Partial<Config> = {}): Promise<Config> {
-  for (const { url } of nodes) {
-    const { sql } = await import("../support/pg.ts");
-    await sql(url, schema);
-  }
+  for (const { url } of nodes) await sql(url, schema);
   const config = configOf(nodes, changes);
   await migrate(config);
   return config;

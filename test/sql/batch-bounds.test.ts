@@ -1,5 +1,5 @@
-import type pg from "pg";
 import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
 import { describe, expect, test } from "vitest";
 import { openClient, sql } from "../support/pg.ts";
 import { type Random, seeded, seeds } from "../support/seed.ts";
@@ -37,9 +37,11 @@ const cells: Cell[] = [];
 for (const [b, begins] of moments.entries())
   for (const [t, takesId] of moments.entries())
     for (const [e, ends] of moments.entries())
-      for (const how of ["commit", "abort", "with savepoints"] as const) if (b <= t && t <= e) cells.push({ begins, takesId, ends, how });
+      for (const how of ["commit", "abort", "with savepoints"] as const)
+        if (b <= t && t <= e) cells.push({ begins, takesId, ends, how });
 
-const words = ({ begins, takesId, ends, how }: Cell) => `begins ${begins}, takes its id ${takesId}, ends ${ends}: ${how}`;
+const words = ({ begins, takesId, ends, how }: Cell) =>
+  `begins ${begins}, takes its id ${takesId}, ends ${ends}: ${how}`;
 
 describe("C1 H1 every order of begin, id and commit around two snapshots", () => {
   /** All cells go through the same three batches at once, each in its own connection, in an order of its own. */
@@ -50,14 +52,24 @@ describe("C1 H1 every order of begin, id and commit around two snapshots", () =>
       const clients = new Map<Cell, pg.Client>();
       for (const cell of cells) clients.set(cell, await openClient(node.superUrl));
       const step = async (moment: Moment) => {
-        const todo = (["begins", "takesId", "ends"] as const).flatMap((what) => random.shuffle(cells.filter((cell) => cell[what] === moment)).map((cell) => ({ what, cell })));
+        const todo = (["begins", "takesId", "ends"] as const).flatMap((what) =>
+          random.shuffle(cells.filter((cell) => cell[what] === moment)).map((cell) => ({ what, cell })),
+        );
         for (const { what, cell } of todo) {
           const client = clients.get(cell)!;
           const id = cells.indexOf(cell) * 10;
           if (what === "begins") await client.query("begin isolation level repeatable read; select 1 from t");
-          else if (what === "takesId") await client.query(cell.how === "with savepoints" ? `savepoint a; insert into t values (${id}); savepoint b; insert into u values (${id}); rollback to b` : `insert into t values (${id})`);
+          else if (what === "takesId")
+            await client.query(
+              cell.how === "with savepoints"
+                ? `savepoint a; insert into t values (${id}); savepoint b; insert into u values (${id}); rollback to b`
+                : `insert into t values (${id})`,
+            );
           else {
-            if (cell.how === "with savepoints") await client.query(`savepoint c; insert into t values (${id + 1}); release c; rollback to a; insert into u values (${id + 2}); savepoint d; insert into t values (${id + 3}); insert into u values (${id + 4}); rollback to d; insert into t values (${id + 5})`);
+            if (cell.how === "with savepoints")
+              await client.query(
+                `savepoint c; insert into t values (${id + 1}); release c; rollback to a; insert into u values (${id + 2}); savepoint d; insert into t values (${id + 3}); insert into u values (${id + 4}); rollback to d; insert into t values (${id + 5})`,
+              );
             else await client.query(`insert into u values (${id + 1})`);
             await client.query(cell.how === "abort" ? "rollback" : "commit");
           }
@@ -69,13 +81,22 @@ describe("C1 H1 every order of begin, id and commit around two snapshots", () =>
         delivered.push((await reader.next()).entries.map((entry) => entry.replace(/^(\w) \d+ (\d+) .*/, "$1$2")));
       }
       for (const [i, cell] of cells.entries()) {
-        const expected = cell.how === "abort" ? [] : cell.how === "commit" ? [`t${i * 10}`, `u${i * 10 + 1}`] : [`t${i * 10 + 5}`, `u${i * 10 + 2}`];
-        const found = delivered.map((batch) => batch.filter((entry) => Math.floor(Number(entry.slice(1)) / 10) === i).sort());
+        const expected =
+          cell.how === "abort"
+            ? []
+            : cell.how === "commit"
+              ? [`t${i * 10}`, `u${i * 10 + 1}`]
+              : [`t${i * 10 + 5}`, `u${i * 10 + 2}`];
+        const found = delivered.map((batch) =>
+          batch.filter((entry) => Math.floor(Number(entry.slice(1)) / 10) === i).sort(),
+        );
         const at = moments.indexOf(cell.ends);
         expect(found, words(cell)).toEqual(moments.map((_, m) => (m === at ? expected : [])));
       }
       expect((await reader.next()).entries).toEqual([]);
-      expect(await run("select count(*) from tandem.tables_with_entries(pg_current_snapshot())")).toEqual([{ count: "0" }]);
+      expect(await run("select count(*) from tandem.tables_with_entries(pg_current_snapshot())")).toEqual([
+        { count: "0" },
+      ]);
     });
   }
 
@@ -89,28 +110,43 @@ describe("C1 H1 every order of begin, id and commit around two snapshots", () =>
     }
     expect(await value(`select count(*) from tandem.tables_with_entries('${reader.position}')`)).toBe("0");
     await slow.query("commit");
-    expect(await value(`select string_agg(table_name, ',') from tandem.tables_with_entries('${reader.position}') x join tandem.tracked_table on table_id = x`)).toBe("u");
+    expect(
+      await value(
+        `select string_agg(table_name, ',') from tandem.tables_with_entries('${reader.position}') x join tandem.tracked_table on table_id = x`,
+      ),
+    ).toBe("u");
     expect((await reader.next()).entries.map((e) => e.replace(/\d{3,}/, "xid"))).toEqual(["u xid 1 I"]);
   });
 });
 
 describe("C1 a backlog is cut between transactions, never within one", () => {
-  const sizes = async (reader: BatchReader, limit: number) => (await reader.drain(limit)).map(({ entries }) => entries.length);
+  const sizes = async (reader: BatchReader, limit: number) =>
+    (await reader.drain(limit)).map(({ entries }) => entries.length);
 
   test("C1 C4 behind xmax(from): as many whole transactions as fit, one larger than the limit alone", async () => {
     const { run, reader } = await prepared();
     await reader.next();
-    for (const n of [2, 3, 1, 9, 1, 1, 4]) await run(`begin; insert into t select g from generate_series((select coalesce(max(id), 0) + 1 from t), (select coalesce(max(id), 0) from t) + ${n}) g; commit`);
+    for (const n of [2, 3, 1, 9, 1, 1, 4])
+      await run(
+        `begin; insert into t select g from generate_series((select coalesce(max(id), 0) + 1 from t), (select coalesce(max(id), 0) from t) + ${n}) g; commit`,
+      );
     expect(await sizes(reader, 5)).toEqual([5, 1, 9, 2, 4]);
   });
 
   test("C1 C4 one transaction over several tables counts as a whole and is not cut between them", async () => {
     const { each, reader } = await prepared();
     await reader.next();
-    await each("insert into t select generate_series(1, 3); insert into u select generate_series(1, 3)", "insert into t values (100)");
+    await each(
+      "insert into t select generate_series(1, 3); insert into u select generate_series(1, 3)",
+      "insert into t values (100)",
+    );
     await each("insert into u values (100); insert into t values (101)", "insert into u values (102)");
     expect(await sizes(reader, 4)).toEqual([6, 4]);
-    const updates = ["update t set v = 'x' where id = 100", "update u set v = 'x' where id = 100", "update t set v = 'y' where id = 100"];
+    const updates = [
+      "update t set v = 'x' where id = 100",
+      "update u set v = 'x' where id = 100",
+      "update t set v = 'y' where id = 100",
+    ];
     await each(...updates);
     expect(await sizes(reader, 1)).toEqual([1, 1, 1]);
     await each(...updates);
@@ -128,7 +164,10 @@ describe("C1 a backlog is cut between transactions, never within one", () => {
     await reader.next();
     expect(reader.position.split(":")[2]!.split(",").length).toBeGreaterThanOrEqual(6);
     // the later the id the sooner the rows; 3 has many more than the limit, 5 stays open
-    for (const [i, client] of [...writers.entries()].reverse()) await client.query(`insert into ${i % 2 ? "t" : "u"} select generate_series(${i * 1000 + 1}, ${i * 1000 + (i === 3 ? 50 : i)})`);
+    for (const [i, client] of [...writers.entries()].reverse())
+      await client.query(
+        `insert into ${i % 2 ? "t" : "u"} select generate_series(${i * 1000 + 1}, ${i * 1000 + (i === 3 ? 50 : i)})`,
+      );
     for (const client of writers.slice(0, 5)) await client.query("commit");
     await each("insert into t values (9001)", "insert into t values (9002)");
     // 0 (1 + 1, for 0 to 1 gives one row less), 1 and 2; 3 alone; 4 with the first of those behind; the last
@@ -153,7 +192,13 @@ describe("C1 a backlog is cut between transactions, never within one", () => {
     await run("insert into t select generate_series(1, 100); insert into u values (1)");
     const [u] = await run("select table_id from tandem.tracked_table where table_name = 'u'");
     expect(await value(`select cut from tandem.batch_end('1:1:', '{${u!.table_id}}', 10)`)).toBe("f");
-    expect(await run(`begin; select position_to::text = pg_current_snapshot()::text as now, cut from tandem.batch_end('1:1:', '{}', 10); rollback`).then(() => value(`select position_to::text = pg_current_snapshot()::text from tandem.batch_end('1:1:', '{}', 10)`))).toBe("t");
+    expect(
+      await run(
+        `begin; select position_to::text = pg_current_snapshot()::text as now, cut from tandem.batch_end('1:1:', '{}', 10); rollback`,
+      ).then(() =>
+        value(`select position_to::text = pg_current_snapshot()::text from tandem.batch_end('1:1:', '{}', 10)`),
+      ),
+    ).toBe("t");
   });
 
   test("C9 the bounds are found by index, not by reading the log", async () => {
@@ -163,7 +208,9 @@ describe("C1 a backlog is cut between transactions, never within one", () => {
     const from = await value("select pg_current_snapshot()");
     await run("update t set v = 'x' where id = 9");
     const condition = await value(`select tandem.between('${from}', pg_current_snapshot())`);
-    const plan = (await run(`explain select from tandem_log."public.t" l where ${condition}`)).map((row) => Object.values(row)[0]).join("\n");
+    const plan = (await run(`explain select from tandem_log."public.t" l where ${condition}`))
+      .map((row) => Object.values(row)[0])
+      .join("\n");
     expect(plan).not.toMatch(/Seq Scan/);
   });
 });
@@ -176,10 +223,12 @@ for (const seed of seeds(3)) {
     const write = async (client: pg.Client, own: Random, w: number) => {
       for (let n = 0; n < 15; n++) {
         const id = () => w * 1_000_000 + n * 1000 + own.int(0, 999);
-        const insert = () => `insert into ${own.pick(["t", "u"])} select generate_series(${id()}, ${id()} + ${own.pick([0, 0, 1, 2, 3, own.int(0, 30)])}) on conflict (id) do update set v = 'again';`;
+        const insert = () =>
+          `insert into ${own.pick(["t", "u"])} select generate_series(${id()}, ${id()} + ${own.pick([0, 0, 1, 2, 3, own.int(0, 30)])}) on conflict (id) do update set v = 'again';`;
         await client.query("begin");
         for (let i = own.int(1, 4); i > 0; i--) {
-          if (own.chance(0.3)) await client.query(`savepoint a; ${insert()} rollback to a; savepoint b; ${insert()} release b`);
+          if (own.chance(0.3))
+            await client.query(`savepoint a; ${insert()} rollback to a; savepoint b; ${insert()} release b`);
           await client.query(insert());
           if (own.chance(0.2)) await sleep(own.int(0, own.chance(0.2) ? 120 : 15));
         }
@@ -215,6 +264,6 @@ for (const seed of seeds(3)) {
         batchOf.set(xid, i);
       }
     expect(cuts).toBeGreaterThan(0);
-    expect(await run("select count(*) > 0 as some from tandem_log.\"public.t\"")).toEqual([{ some: "t" }]);
+    expect(await run('select count(*) > 0 as some from tandem_log."public.t"')).toEqual([{ some: "t" }]);
   });
 }

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { serverUser } from "../../src/demo/embedded-user.ts";
 import { startServer } from "../../src/demo/embedded-server.ts";
+import { serverUser } from "../../src/demo/embedded-user.ts";
 import { configure, installSql } from "../support/install.ts";
 import { openClient, sql, testMajor } from "../support/pg.ts";
 import { BatchReader } from "./batch-reader.ts";
@@ -35,7 +35,10 @@ test("C1 H2 batches go on when the transaction counter passes 2^32", async ({ sk
 
   const user = serverUser();
   await server.stop("fast", { keep: true });
-  await promisify(execFile)(program, ["-e", "1", server.dataDir], { timeout: 60_000, ...(user ? { uid: user.uid, gid: user.gid } : {}) });
+  await promisify(execFile)(program, ["-e", "1", server.dataDir], {
+    timeout: 60_000,
+    ...(user ? { uid: user.uid, gid: user.gid } : {}),
+  });
   await server.restart();
 
   const client = await openClient(server.url());

@@ -24,16 +24,30 @@ export class BatchReader {
     await this.#client.query("begin isolation level repeatable read read only");
     try {
       const from = this.position;
-      const tables = await sql(this.#client, `select t.table_id, t.table_name, t.log_name from tandem.tables_with_entries($1) x join tandem.tracked_table t on t.table_id = x`, [from]);
+      const tables = await sql(
+        this.#client,
+        `select t.table_id, t.table_name, t.log_name from tandem.tables_with_entries($1) x join tandem.tracked_table t on t.table_id = x`,
+        [from],
+      );
       const ids = `{${tables.map(({ table_id }) => table_id).join(",")}}`;
-      const [end] = await sql(this.#client, `select position_to::text as to, cut, tandem.between($1, position_to) as condition from tandem.batch_end($1, $2, $3)`, [from, ids, limit]);
+      const [end] = await sql(
+        this.#client,
+        `select position_to::text as to, cut, tandem.between($1, position_to) as condition from tandem.batch_end($1, $2, $3)`,
+        [from, ids, limit],
+      );
       const entries: string[] = [];
       for (const { table_name, log_name } of tables) {
-        const rows = await sql(this.#client, `select concat_ws(' ', l.xid, l.k1, l.op) as e from tandem_log."${log_name}" l where ${end!.condition}`);
+        const rows = await sql(
+          this.#client,
+          `select concat_ws(' ', l.xid, l.k1, l.op) as e from tandem_log."${log_name}" l where ${end!.condition}`,
+        );
         entries.push(...rows.map(({ e }) => `${table_name} ${e}`));
       }
       const batch = { from, to: end!.to!, cut: end!.cut === "t", entries };
-      await this.#check(batch, tables.map(({ log_name }) => log_name!));
+      await this.#check(
+        batch,
+        tables.map(({ log_name }) => log_name!),
+      );
       this.position = batch.to;
       return batch;
     } finally {
@@ -65,10 +79,15 @@ export class BatchReader {
     if (wrong.length) throw new Error(`from ${from} to ${to}: not ${wrong.map(([name]) => name).join(", ")}`);
     let expected = 0;
     for (const log of logs) {
-      const [{ n } = { n: "0" }] = await sql(this.#client, `select count(*) as n from tandem_log."${log}" l where pg_visible_in_snapshot(l.xid, $2) and not pg_visible_in_snapshot(l.xid, $1)`, [from, to]);
+      const [{ n } = { n: "0" }] = await sql(
+        this.#client,
+        `select count(*) as n from tandem_log."${log}" l where pg_visible_in_snapshot(l.xid, $2) and not pg_visible_in_snapshot(l.xid, $1)`,
+        [from, to],
+      );
       expected += Number(n);
     }
-    if (expected !== entries.length) throw new Error(`from ${from} to ${to}: ${entries.length} entries, ${expected} by the snapshots`);
+    if (expected !== entries.length)
+      throw new Error(`from ${from} to ${to}: ${entries.length} entries, ${expected} by the snapshots`);
     if (cut && entries.length === 0) throw new Error(`from ${from} to ${to}: cut, and nothing delivered`);
   }
 }

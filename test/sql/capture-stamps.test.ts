@@ -107,8 +107,13 @@ for (const table of ["t", "p"]) {
     await node.run(`vacuum analyze tandem_log."public.${table}"`);
     for (let i = 0; i < 10; i++) await node.run(`update ${table} set v = 'b' where id = 1`);
     await node.run(`begin; insert into ${table} select g, 'a' from generate_series(2, 2000) g`);
-    for (let i = 0; i < 50; i++) await node.run(`update ${table} set v = 'c' where id = ${i * 7 + 1}; delete from ${table} where id = ${i * 7 + 2}; insert into ${table} values (${i * 7 + 2}, 'again')`);
-    const read = await node.value(`select coalesce(sum(seq_tup_read), 0) from pg_stat_xact_user_tables where schemaname = 'tandem_log' and relname = 'public.${table}'`);
+    for (let i = 0; i < 50; i++)
+      await node.run(
+        `update ${table} set v = 'c' where id = ${i * 7 + 1}; delete from ${table} where id = ${i * 7 + 2}; insert into ${table} values (${i * 7 + 2}, 'again')`,
+      );
+    const read = await node.value(
+      `select coalesce(sum(seq_tup_read), 0) from pg_stat_xact_user_tables where schemaname = 'tandem_log' and relname = 'public.${table}'`,
+    );
     await node.run("commit");
     expect(read).toBe("0");
     await node.expectAgreement();

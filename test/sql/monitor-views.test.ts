@@ -7,12 +7,18 @@ const twoPeers = [
   { name: "third", receivesFrom: ["local", "external"] },
 ];
 
-async function prepared(peers: Parameters<typeof capturedNode>[0] = ["external"]): Promise<Captured & { acknowledge(peer: string): Promise<void>; receive(peer: string, key: string): Promise<void> }> {
+async function prepared(
+  peers: Parameters<typeof capturedNode>[0] = ["external"],
+): Promise<Captured & { acknowledge(peer: string): Promise<void>; receive(peer: string, key: string): Promise<void> }> {
   const node = await capturedNode(peers);
-  await node.run(`create schema crm; create table perfis (id int primary key, nome text); create table crm.perfis (a int, "B b" text, primary key (a, "B b"))`);
+  await node.run(
+    `create schema crm; create table perfis (id int primary key, nome text); create table crm.perfis (a int, "B b" text, primary key (a, "B b"))`,
+  );
   await node.track("perfis", "crm.perfis");
   const acknowledge = async (peer: string) => {
-    await node.run(`update tandem.outbound o set acknowledged = pg_current_snapshot(), acknowledged_at = now() from tandem.peer p where p.peer_id = o.peer_id and p.name = '${peer}'`);
+    await node.run(
+      `update tandem.outbound o set acknowledged = pg_current_snapshot(), acknowledged_at = now() from tandem.peer p where p.peer_id = o.peer_id and p.name = '${peer}'`,
+    );
   };
   const receive = async (peer: string, key: string) => {
     await node.run(`insert into tandem_log."public.perfis" (xid, stamp, k1, received_from, op, origin)
@@ -21,12 +27,15 @@ async function prepared(peers: Parameters<typeof capturedNode>[0] = ["external"]
   return { ...node, acknowledge, receive };
 }
 
-const columnsOf = (view: string) => `select string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' order by attnum) from pg_attribute where attrelid = '${view}'::regclass and attnum > 0 and not attisdropped`;
+const columnsOf = (view: string) =>
+  `select string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' order by attnum) from pg_attribute where attrelid = '${view}'::regclass and attnum > 0 and not attisdropped`;
 
 describe("tandem.pending", () => {
   test("C11 its columns are peer, table, op, key, changed_at", async () => {
     const { value } = await prepared();
-    expect(await value(columnsOf("tandem.pending"))).toBe(`peer text, "table" text, op text, key text, changed_at timestamp with time zone`.replaceAll('"', ""));
+    expect(await value(columnsOf("tandem.pending"))).toBe(
+      `peer text, "table" text, op text, key text, changed_at timestamp with time zone`.replaceAll('"', ""),
+    );
   });
 
   test("C11 one row per change and peer, until that peer has acknowledged it", async () => {
@@ -86,19 +95,27 @@ describe("tandem.pending", () => {
 describe("tandem.<table>_changelog", () => {
   test("C11 op, the key by its own names and types, changed_at, origin, synced", async () => {
     const { value, run } = await prepared();
-    expect(await value(columnsOf("tandem.perfis_changelog"))).toBe("op text, id integer, changed_at timestamp with time zone, origin text, synced boolean");
-    expect(await value(columnsOf("tandem.crm_perfis_changelog"))).toBe("op text, a integer, B b text, changed_at timestamp with time zone, origin text, synced boolean");
-    await run("insert into perfis values (1, 'a'); update perfis set nome = 'b'; delete from perfis");
-    expect(await run("select op, id, origin, synced, changed_at between now() - interval '1 minute' and clock_timestamp() as now from tandem.perfis_changelog order by changed_at")).toEqual(
-      ["I", "U", "D"].map((op) => ({ op, id: "1", origin: "local", synced: "f", now: "t" })),
+    expect(await value(columnsOf("tandem.perfis_changelog"))).toBe(
+      "op text, id integer, changed_at timestamp with time zone, origin text, synced boolean",
     );
+    expect(await value(columnsOf("tandem.crm_perfis_changelog"))).toBe(
+      "op text, a integer, B b text, changed_at timestamp with time zone, origin text, synced boolean",
+    );
+    await run("insert into perfis values (1, 'a'); update perfis set nome = 'b'; delete from perfis");
+    expect(
+      await run(
+        "select op, id, origin, synced, changed_at between now() - interval '1 minute' and clock_timestamp() as now from tandem.perfis_changelog order by changed_at",
+      ),
+    ).toEqual(["I", "U", "D"].map((op) => ({ op, id: "1", origin: "local", synced: "f", now: "t" })));
   });
 
   test("C11 a key that a peer has parked is not synced, though its position was acknowledged", async () => {
     const { run, acknowledge, value } = await prepared();
     await run("insert into perfis values (1, 'a'), (2, 'b'); insert into crm.perfis values (1, 'x')");
     await acknowledge("external");
-    await run(`insert into tandem.outbound_parked select peer_id, 'public', 'perfis', '{1}' from tandem.peer; insert into tandem.outbound_parked select peer_id, 'crm', 'perfis', '{1,x}' from tandem.peer`);
+    await run(
+      `insert into tandem.outbound_parked select peer_id, 'public', 'perfis', '{1}' from tandem.peer; insert into tandem.outbound_parked select peer_id, 'crm', 'perfis', '{1,x}' from tandem.peer`,
+    );
     expect(await run("select id from tandem.perfis_changelog where not synced")).toEqual([{ id: "1" }]);
     expect(await run("select a from tandem.crm_perfis_changelog where not synced")).toEqual([{ a: "1" }]);
     expect(await value("select parked_there from tandem.status")).toBe("2");
@@ -122,10 +139,16 @@ describe("tandem.<table>_changelog", () => {
   test("C11 key columns that are named as the view's own, and long names", async () => {
     const { run, track, value } = await prepared();
     const long = "t".repeat(60);
-    await run(`create table o (op int, key_op int, synced int, origin int, changed_at int, primary key (op, key_op, synced, origin, changed_at)); create schema "${long}"; create table "${long}"."${long}" (id int primary key)`);
+    await run(
+      `create table o (op int, key_op int, synced int, origin int, changed_at int, primary key (op, key_op, synced, origin, changed_at)); create schema "${long}"; create table "${long}"."${long}" (id int primary key)`,
+    );
     await track("o", `"${long}"."${long}"`);
     await run(`insert into o values (1, 2, 3, 4, 5); insert into "${long}"."${long}" values (9)`);
-    expect(await run("select op, key_key_op, key_op, key_synced, key_origin, key_changed_at, origin from tandem.o_changelog")).toEqual([
+    expect(
+      await run(
+        "select op, key_key_op, key_op, key_synced, key_origin, key_changed_at, origin from tandem.o_changelog",
+      ),
+    ).toEqual([
       { op: "I", key_key_op: "1", key_op: "2", key_synced: "3", key_origin: "4", key_changed_at: "5", origin: "local" },
     ]);
     const name = await value(`select changelog_view from tandem.tracked_table where table_name = '${long}'`);
@@ -160,28 +183,94 @@ describe("tandem.status, nodes, parked, conflicts", () => {
     await run(`insert into tandem.parked_change (peer_id, schema_name, table_name, key, kind, reason) select peer_id, 'public', 'perfis', '{9}', 'refused', 'no' from tandem.peer where name = 'third';
       insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason) select peer_id, 'public', 'perfis', 'held', '1:1:', 'columns differ' from tandem.peer where name = 'external';
       update tandem.inbound i set last_error = 'oh', last_error_at = now() from tandem.peer p where p.peer_id = i.peer_id and name = 'external'`);
-    expect(await run("select peer, pending, oldest_pending is not null as oldest, parked, conflicts_24h, tables_copying, tables_held, met, last_error, parked_there from tandem.status order by peer")).toEqual([
-      { peer: "external", pending: "2", oldest: "t", parked: "0", conflicts_24h: "0", tables_copying: "0", tables_held: "1", met: "f", last_error: "oh", parked_there: "0" },
-      { peer: "third", pending: "0", oldest: "f", parked: "1", conflicts_24h: "0", tables_copying: "0", tables_held: "0", met: "f", last_error: null, parked_there: "0" },
+    expect(
+      await run(
+        "select peer, pending, oldest_pending is not null as oldest, parked, conflicts_24h, tables_copying, tables_held, met, last_error, parked_there from tandem.status order by peer",
+      ),
+    ).toEqual([
+      {
+        peer: "external",
+        pending: "2",
+        oldest: "t",
+        parked: "0",
+        conflicts_24h: "0",
+        tables_copying: "0",
+        tables_held: "1",
+        met: "f",
+        last_error: "oh",
+        parked_there: "0",
+      },
+      {
+        peer: "third",
+        pending: "0",
+        oldest: "f",
+        parked: "1",
+        conflicts_24h: "0",
+        tables_copying: "0",
+        tables_held: "0",
+        met: "f",
+        last_error: null,
+        parked_there: "0",
+      },
     ]);
-    expect(await value("select oldest_pending = (select min(changed_at) from tandem.perfis_changelog) from tandem.status where peer = 'external'")).toBe("t");
-    expect(await run("select name, here, incarnation is not null as known, acknowledged_at is not null as acknowledged from tandem.nodes order by name")).toEqual([
+    expect(
+      await value(
+        "select oldest_pending = (select min(changed_at) from tandem.perfis_changelog) from tandem.status where peer = 'external'",
+      ),
+    ).toBe("t");
+    expect(
+      await run(
+        "select name, here, incarnation is not null as known, acknowledged_at is not null as acknowledged from tandem.nodes order by name",
+      ),
+    ).toEqual([
       { name: "external", here: "f", known: "f", acknowledged: "f" },
       { name: "local", here: "t", known: "t", acknowledged: "f" },
       { name: "third", here: "f", known: "f", acknowledged: "t" },
     ]);
-    expect(await run(`select peer, "table", key, kind, reason, sqlstate, attempts from tandem.parked`)).toEqual([{ peer: "third", table: "perfis", key: "9", kind: "refused", reason: "no", sqlstate: null, attempts: "1" }]);
+    expect(await run(`select peer, "table", key, kind, reason, sqlstate, attempts from tandem.parked`)).toEqual([
+      { peer: "third", table: "perfis", key: "9", kind: "refused", reason: "no", sqlstate: null, attempts: "1" },
+    ]);
   });
 
   test("C5 conflicts show who won and who lost, both images, and a row that was gone", async () => {
     const { run } = await prepared();
-    const conflict = (winner: string, localValues: string, incomingValues: string) => `insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
+    const conflict = (
+      winner: string,
+      localValues: string,
+      incomingValues: string,
+    ) => `insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
       select peer_id, 'crm', 'perfis', '{1,x}', 'update/update', 'newest', '${winner}', '2026-01-01 00:00:0${winner.length % 7}Z', 'local', '2026-01-02 00:00Z', 'external', ${localValues}, ${incomingValues} from tandem.peer`;
     await run(conflict("incoming", `'{id,"A b"}', '{1,"it''s"}'`, `'{id,"A b"}', '{1,NULL}'`));
     await run(conflict("local", `'{id}', '{1}'`, "null, null"));
-    expect(await run(`select peer, "table", key, kind, rule, winner, winner_origin, loser_origin, local_image, incoming_image from tandem.conflicts order by id`)).toEqual([
-      { peer: "external", table: "crm.perfis", key: "{1,x}", kind: "update/update", rule: "newest", winner: "incoming", winner_origin: "external", loser_origin: "local", local_image: `id = '1', "A b" = 'it''s'`, incoming_image: `id = '1', "A b" = null` },
-      { peer: "external", table: "crm.perfis", key: "{1,x}", kind: "update/update", rule: "newest", winner: "local", winner_origin: "local", loser_origin: "external", local_image: "id = '1'", incoming_image: null },
+    expect(
+      await run(
+        `select peer, "table", key, kind, rule, winner, winner_origin, loser_origin, local_image, incoming_image from tandem.conflicts order by id`,
+      ),
+    ).toEqual([
+      {
+        peer: "external",
+        table: "crm.perfis",
+        key: "{1,x}",
+        kind: "update/update",
+        rule: "newest",
+        winner: "incoming",
+        winner_origin: "external",
+        loser_origin: "local",
+        local_image: `id = '1', "A b" = 'it''s'`,
+        incoming_image: `id = '1', "A b" = null`,
+      },
+      {
+        peer: "external",
+        table: "crm.perfis",
+        key: "{1,x}",
+        kind: "update/update",
+        rule: "newest",
+        winner: "local",
+        winner_origin: "local",
+        loser_origin: "external",
+        local_image: "id = '1'",
+        incoming_image: null,
+      },
     ]);
     expect(await run("select conflicts_24h from tandem.status")).toEqual([{ conflicts_24h: "2" }]);
   });

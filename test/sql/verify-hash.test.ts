@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { projectRoot } from "../support/child.ts";
 import { configure, installSql } from "../support/install.ts";
 import { cluster, sql, type TestNode } from "../support/pg.ts";
-import { projectRoot } from "../support/root.ts";
 
 /** The schema and the functions that verify stands on, their texts in ASCII: all that a database of another encoding needs. */
 async function installForHashes(url: string): Promise<void> {
