@@ -1,6 +1,6 @@
 -- tandem.configure_node(p_name, p_peers, p_settings) -> boolean
 -- Makes this database the node p_name and brings its peers up to date; returns whether anything changed. p_peers:
--- [{"name": "external", "sends": true, "receives": true, "receives_from": ["local"]}, …]: sends = it has a link into this
+-- [{"name": "external", "sends": true, "receives": true, "receives_from": ["local"]}, ...]: sends = it has a link into this
 -- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "seed": null}.
 -- Identity is written here and not by a migration, so that a template database holds none.
 -- Errors: TD002 this database is another node already, or no longer the database it was.

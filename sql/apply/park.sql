@@ -24,7 +24,7 @@ end $$;
 comment on function tandem.park_verdicts(jsonb, text) is 'Enters what could not be applied, and forgets what waits no longer.';
 
 -- tandem.parked_keys(p_peer_id, p_due_only) -> jsonb
--- What is parked from a peer: [{"schema", "name", "keys": [[…]], "busy": [[…]]}]; p_due_only: whose next try has come.
+-- What is parked from a peer: [{"schema", "name", "keys": [[...]], "busy": [[...]]}]; p_due_only: whose next try has come.
 create or replace function tandem.parked_keys(p_peer_id integer, p_due_only boolean) returns jsonb
 language sql stable as $$
   select coalesce(jsonb_agg(jsonb_build_object('schema', x.schema_name, 'name', x.table_name, 'keys', x.keys, 'busy', x.busy)), '[]')

@@ -64,7 +64,7 @@ begin
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
       when others then
         get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
-        return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' – ', v_message, nullif(v_detail, '')));
+        return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
     end;
   end loop;
   return jsonb_build_object('ok', false, 'sqlstate', 'TD008', 'reason', 'rows at fault did not come to an end');
@@ -72,9 +72,11 @@ end $$;
 comment on function tandem.apply_set(jsonb, text, boolean) is 'Writes one set of staged rows, or nothing of it.';
 
 -- tandem.apply_split(p_plans, p_replica, p_deadline) -> jsonb
--- After the whole set failed: tables parents first for what is written, children first for what is deleted, each range of rows in
--- a savepoint, halved where it fails; a single row that fails gets the verdict "park" with the reason. Returns {"complete", "rows",
--- "left"}: not complete where p_deadline passed first; then the caller commits what there is and comes again, so that locks are not
+-- After the whole set failed: tables parents first for what is written, children first for what is deleted, from the lowest number
+-- on, range by range, each in a savepoint. A range that fails is searched by halves for its first row at fault, which gets the
+-- verdict "park" with the reason; a range that succeeds is followed by one twice as long, and a row at fault by one as long as the
+-- way to it was: so few bad rows cost a search each, and many do not make every range fail. Returns {"complete", "rows", "left"}: not
+-- complete where p_deadline passed first; then the caller commits what there is and comes again, so that locks are not
 -- held for long, and left says what is still to be written: [{"id", "phase", "low"}], staged rows of that phase from n = low on.
 create or replace function tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamptz) returns jsonb
 language plpgsql as $$
@@ -85,7 +87,10 @@ declare
   v_result jsonb;
   v_low bigint;
   v_high bigint;
-  v_middle bigint;
+  v_upto bigint;
+  v_bad bigint;    -- a row at fault is known between v_low and here
+  v_step bigint;
+  v_run bigint;    -- rows gone through since the last row at fault
   v_rows bigint := 0;
   v_tried bigint := 0;   -- ranges that are over, written or parked
 begin
@@ -97,36 +102,46 @@ begin
     end if;
   end loop;
   while jsonb_array_length(v_ranges) > 0 loop
-    if clock_timestamp() > p_deadline and v_tried > 0 then
-      return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
-        (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
-    end if;
     v_range := v_ranges -> -1;
-    v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
     v_low := (v_range ->> 'low')::bigint;
     v_high := (v_range ->> 'high')::bigint;
-    v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
-      format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_high), p_replica);
-    if (v_result ->> 'ok')::boolean then
-      v_tried := v_tried + 1;
-      v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
-    elsif v_low = v_high then
-      v_tried := v_tried + 1;
-      insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
-      values ((v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
-        case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
-        v_result ->> 'reason', v_result ->> 'sqlstate')
-      on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
-    else
-      -- Halve by rows, not by numbers: staged numbers may have gaps.
-      execute format('select n from (select s.n from %1$s s where s.n between %2$s and %3$s) x order by n offset (select count(*) / 2 from %1$s s where s.n between %2$s and %3$s) limit 1',
-        v_range #>> '{plan,stage}', v_low, v_high) into v_middle;
-      if v_middle = v_low then
-        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('high', v_low));
-      else
-        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('low', v_middle), v_range || jsonb_build_object('high', v_middle - 1));
+    v_step := v_high - v_low + 1;
+    v_bad := null;
+    v_run := 0;
+    while v_low <= v_high loop
+      if clock_timestamp() > p_deadline and v_tried > 0 then
+        v_ranges := jsonb_set(v_ranges, '{-1,low}', to_jsonb(v_low));
+        return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
+          (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
       end if;
-    end if;
+      v_upto := least(v_low + greatest(v_step, 1) - 1, v_high);
+      v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
+        format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_upto), p_replica);
+      if (v_result ->> 'ok')::boolean then
+        v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+        v_tried := v_tried + 1;
+        v_run := v_run + v_upto - v_low + 1;
+        -- What was at fault may be so no more: its parent has come in between.
+        v_bad := case when v_bad > v_upto then v_bad end;
+        v_step := case when v_bad is null then 2 * greatest(v_step, 1) else (v_bad - v_upto) / 2 end;
+        v_low := v_upto + 1;
+      elsif v_low < v_upto then
+        v_bad := v_upto;
+        v_step := (v_upto - v_low + 1) / 2;
+      else
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+        select (v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
+          case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
+          v_result ->> 'reason', v_result ->> 'sqlstate'
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
+        v_tried := v_tried + 1;
+        v_low := v_low + 1;
+        v_bad := null;
+        v_step := v_run;
+        v_run := 0;
+      end if;
+    end loop;
+    v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
   end loop;
   return jsonb_build_object('complete', true, 'rows', v_rows);
 end $$;

@@ -32,7 +32,7 @@ comment on function tandem.base_type(oid) is 'The type under a domain.';
 
 -- tandem.prepare_stage(p_peer_id, p_table_id, p_columns, p_as_text, p_append) -> text
 -- Makes the staging table empty and fit for these columns; returns the COPY command that fills it. Columns: n counts the rows,
--- k1… the key, then what the source says of each row, then c1…, the given columns by their types without length limits and
+-- k1... the key, then what the source says of each row, then c1..., the given columns by their types without length limits and
 -- domains (a value the table refuses is met later, row by row). p_as_text: all as text, after a value was not even of its
 -- type. p_append: the rows staged so far stay. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog more.
 create or replace function tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean default false,
@@ -62,6 +62,8 @@ begin
     execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000)', v_name);
     execute format('create index on tandem_log.%I (%s)', v_name,
       array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
+    -- For the search for rows at fault: else each of its many small steps would read the whole batch.
+    execute format('create index on tandem_log.%I (n)', v_name);
   elsif p_append then
     null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then

@@ -34,7 +34,7 @@ $$;
 comment on function tandem.related_tables(integer[]) is 'Tables connected by foreign keys.';
 
 -- tandem.lock_statement(p_tables) -> text
--- LOCK TABLE … IN ACCESS SHARE MODE on the tables and their logs; null for none. To be run before the first snapshot of the
+-- LOCK TABLE ... IN ACCESS SHARE MODE on the tables and their logs; null for none. To be run before the first snapshot of the
 -- reading transaction: a table that is rewritten in between reads as empty.
 create or replace function tandem.lock_statement(p_tables integer[]) returns text
 language sql stable as $$

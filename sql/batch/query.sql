@@ -60,7 +60,7 @@ language sql stable as $$
 $$;
 comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins of a key with its newest entry and its row.';
 
--- tandem.sent_columns(…) -> text
+-- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, or two transactions share the newest version.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
   p_vector boolean, p_stamp text, p_origin text) returns text

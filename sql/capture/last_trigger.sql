@@ -1,6 +1,6 @@
 -- tandem.arm_last_trigger(p_table_id) -> boolean
 -- Tables with BEFORE ROW triggers of the application's get one more, "~tandem_last", which fires last by its name and puts
--- the staged image back while the applier writes as an ordinary owner: "BEFORE UPDATE … SET updated_at = now()" would else
+-- the staged image back while the applier writes as an ordinary owner: "BEFORE UPDATE ... SET updated_at = now()" would else
 -- rewrite every applied row. So do tables with a GENERATED ALWAYS identity beside the key, which UPDATE can set to its default only,
 -- and a trigger to anything: there it fires always. Where it is not needed, the trigger is taken away. Returns whether anything had
 -- to be done; then SHARE ROW EXCLUSIVE on the table.

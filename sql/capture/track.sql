@@ -72,7 +72,7 @@ end $$;
 comment on function tandem.track_table(text, text, text, text) is 'Starts to capture a table.';
 
 -- tandem.make_log(p_table_id) -> void
--- Creates the log table. Key columns are k1, k2, …, so that a user's column may bear any name. No row image: the applier reads
+-- Creates the log table. Key columns are k1, k2, ..., so that a user's column may bear any name. No row image: the applier reads
 -- the row itself, later.
 create or replace function tandem.make_log(p_table_id integer) returns void
 language plpgsql as $$

@@ -2,7 +2,7 @@
 -- What the source must be asked before a local row is blocked, displaced, cascaded, set null or written anew because of what is
 -- staged: local children of rows to be deleted, parents that are not here, holders of a unique value. Of these the source sends
 -- what it has; what is newer there joins the batch. Without it a cut or parked batch would undo changes of a single writer.
--- Computed before any lock. Returns [{"schema", "name", "keys": [["1"], …]}] for keys not staged yet; the caller asks again
+-- Computed before any lock. Returns [{"schema", "name", "keys": [["1"], ...]}] for keys not staged yet; the caller asks again
 -- until it is empty.
 create or replace function tandem.closure(p_peer_id integer, p_plans jsonb) returns jsonb
 language plpgsql as $$
@@ -94,8 +94,8 @@ language sql stable as $$
 $$;
 comment on function tandem.staged_parents(jsonb) is 'Parents that staged rows refer to.';
 
--- tandem.unique_matches(…): per unique index beside the key: the staged rows under the table's own column names (alias r) and the
--- local rows (alias t), each with the index's values as tandem_1, tandem_2, … and its predicate as tandem_where; the condition
+-- tandem.unique_matches(...): per unique index beside the key: the staged rows under the table's own column names (alias r) and the
+-- local rows (alias t), each with the index's values as tandem_1, tandem_2, ... and its predicate as tandem_where; the condition
 -- that both hold the same value, by the index's own operators, and that both have the same key.
 create or replace function tandem.unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text)
 returns table (index_name text, key_columns text[], staged text, local text, same_value text, same_key text)

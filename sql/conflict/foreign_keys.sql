@@ -169,7 +169,7 @@ begin
 end $$;
 comment on function tandem.mark_actions(jsonb) is 'Marks plans whose deletions have foreign-key actions.';
 
--- tandem.keep_child_images(…) -> bigint
+-- tandem.keep_child_images(...) -> bigint
 -- Puts children that a foreign key's action is about to change into tandem.conflict; returns how many there are.
 create or replace function tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text)
 returns bigint

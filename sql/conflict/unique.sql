@@ -212,7 +212,7 @@ comment on function tandem.reassert_holders(jsonb) is 'Writes referred-to holder
 
 -- tandem.displace(p_plan, p_plans, p_where) -> bigint
 -- Removes the holders that newer incoming rows displace, keeps their images, and enters them into the log as gone with their own
--- version plus 1 µs (the odd stamp; with "now", two nodes that decide at different moments would remove both rows), received from
+-- version plus 1 us (the odd stamp; with "now", two nodes that decide at different moments would remove both rows), received from
 -- nobody: it goes to everybody, its origin too. The row locks are taken without waiting.
 create or replace function tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) returns bigint
 language plpgsql as $$

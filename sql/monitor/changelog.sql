@@ -18,15 +18,26 @@ $$;
 comment on function tandem.free_changelog_name(text, text) is 'Name of the view of a table''s change log that no other table has.';
 
 -- tandem.synced_condition() -> text
--- Condition on a log's entry l: every peer that this node sends it to has acknowledged it. A text and no function of its own, for a
--- function that reads tables costs ten times as much for each row of a view.
+-- Condition on a log's entry l: every peer that this node sends it to has acknowledged it. A text and no function of its own: a
+-- function that reads tables costs many times as much for each row of a view, and who reads the view would need a right on it.
 create or replace function tandem.synced_condition() returns text
 language sql immutable as $$
   select 'not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
     where p.configured and o.peer_id is distinct from l.received_from and not coalesce(pg_visible_in_snapshot(l.xid, o.acknowledged), false)
-      and (l.received_from is null or not tandem.forwarded_by_other(l.received_from, o.peer_id)))'
+      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.name = any (p.receives_from)))'
 $$;
 comment on function tandem.synced_condition() is 'Condition that all peers have acknowledged an entry.';
+
+-- tandem.synced(p_xid, p_received_from) -> boolean: the same for one entry.
+create or replace function tandem.synced(p_xid xid8, p_received_from integer) returns boolean
+language plpgsql stable as $$
+declare
+  v_synced boolean;
+begin
+  execute format('select %s from (select $1 as xid, $2 as received_from) l', tandem.synced_condition()) into v_synced using p_xid, p_received_from;
+  return v_synced;
+end $$;
+comment on function tandem.synced(xid8, integer) is 'Whether all peers have acknowledged an entry.';
 
 -- tandem.forwarded_by_other(p_received_from, p_peer_id) -> boolean
 -- Whether what was received from one peer reaches the other by a link of its own, so that this node does not forward it.
@@ -65,7 +76,7 @@ begin
     (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(v_names))) u),
     t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
-    format('Captured changes of %I.%I; what waits: … where not synced.', t.schema_name, t.table_name));
+    format('Captured changes of %I.%I; what waits: ... where not synced.', t.schema_name, t.table_name));
 end $$;
 comment on function tandem.make_changelog_view(integer) is 'Makes the view of a table''s change log.';
 
@@ -82,10 +93,10 @@ begin
     where x.schema_name || '.' || x.table_name = p_table or (x.schema_name = 'public' and x.table_name = p_table)
     order by x.table_id
   loop
-    return query execute format('select l.stamp, l.op::text, l.origin, s.name, %s
-      from tandem_log.%I l left join tandem.peer s on s.peer_id = l.received_from
+    return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
+      from tandem_log.%I l left join tandem.peer p on p.peer_id = l.received_from
       where tandem.key_text(array[%s]) = $1 order by l.stamp desc, l.origin desc',
-      tandem.synced_condition(), t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
+      t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
     using p_key;
   end loop;
 end $$;

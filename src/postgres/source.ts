@@ -146,8 +146,9 @@ export class PostgresSource implements Source {
     body: (batch: OpenBatch) => Promise<T>,
   ): Promise<T> {
     const connection = this.#connection;
-    const begin = `begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
-      set local lock_timeout = ${this.#lockTimeout}; /* tandem:read-begin */ select 1`;
+    // No statement that takes a snapshot may come before the locks: not even `select 1`.
+    const begin = `/* tandem:read-begin */ begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
+      set local lock_timeout = ${this.#lockTimeout}`;
     return inTransaction(connection, begin, async () => {
       if (statement) await connection.exec(step("read-lock", statement));
       const [row] = await connection.query(

@@ -70,11 +70,17 @@ for (const { way, options } of ways) {
          insert into public.note select i, i from generate_series(1, 20) i; insert into public.fall select i, i from generate_series(1, 20) i;`,
       );
       await links.sync();
-      await app(nodes.local, "delete from public.parent where id in (5, 6, 7); update public.parent set id = id + 100 where id in (10, 11)");
+      await app(
+        nodes.local,
+        "delete from public.parent where id in (5, 6, 7); update public.parent set id = id + 100 where id in (10, 11)",
+      );
       await links.sync();
       expect(await links.conflicts("external")).toEqual([]);
       await links.expectRest();
-      await app(nodes.external, "update public.parent set id = 300 where id = 12; update public.child set id = 400 where id = 13; delete from public.parent where id = 110");
+      await app(
+        nodes.external,
+        "update public.parent set id = 300 where id = 12; update public.child set id = 400 where id = 13; delete from public.parent where id = 110",
+      );
       await links.sync();
       expect(await links.conflicts("local")).toEqual([]);
       await links.expectRest();
@@ -112,7 +118,9 @@ for (const { way, options } of ways) {
           });
           // C5: the image of a child that went or was changed is kept
           if (action === "cascade" || action === "set null") {
-            const images = await nodes.external.admin.query("select local_image from tandem.conflicts where \"table\" = 'child'");
+            const images = await nodes.external.admin.query(
+              "select local_image from tandem.conflicts where \"table\" = 'child'",
+            );
             const there = await nodes.local.admin.query("select incoming_image from tandem.conflicts");
             expect(JSON.stringify([images, there])).toContain("new");
           }
@@ -123,10 +131,16 @@ for (const { way, options } of ways) {
     test("C7: a row there that refers to a row whose key was changed here follows or keeps it", async () => {
       await using linked = await linkedCluster(2, { ...options, schema: family("on update cascade") });
       const { nodes, links } = linked;
-      await app(nodes.local, "insert into public.parent values (1, 'a'), (2, 'b'); insert into public.child values (10, 1, 'x'), (20, 2, 'y')");
+      await app(
+        nodes.local,
+        "insert into public.parent values (1, 'a'), (2, 'b'); insert into public.child values (10, 1, 'x'), (20, 2, 'y')",
+      );
       await links.sync();
       await app(nodes.local, "update public.parent set id = 5 where id = 1");
-      await app(nodes.external, "update public.child set v = 'written' where id = 10; update public.child set v = 'also' where id = 20");
+      await app(
+        nodes.external,
+        "update public.child set v = 'written' where id = 10; update public.child set v = 'also' where id = 20",
+      );
       await links.sync();
       await settle(links);
       await links.expectRest();

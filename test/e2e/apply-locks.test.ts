@@ -5,7 +5,8 @@ import { app, linkedCluster, ways } from "../support/link.ts";
 import { openClient, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
 
-const table = "create table public.t (id int primary key, v text, n int default 0, u int unique); create table public.c (id int primary key, t int references public.t on delete cascade, v text);";
+const table =
+  "create table public.t (id int primary key, v text, n int default 0, u int unique); create table public.c (id int primary key, t int references public.t on delete cascade, v text);";
 const rows = "insert into public.t select i, 'v', 0, i from generate_series(1, 20) i;";
 
 /** The applier keeps its locks as long as one row's trigger sleeps. */
@@ -38,8 +39,13 @@ for (const { way, options } of ways) {
       await app(nodes.local, rows);
       await links.sync();
       const holder = await openClient(nodes.external.url);
-      await holder.query("begin; select from public.t where id = 5 for update; select from public.t where id = 6 for share");
-      await app(nodes.local, "update public.t set v = 'w' where id <> 7; delete from public.t where id = 7; insert into public.t values (100, 'new', 0, 100)");
+      await holder.query(
+        "begin; select from public.t where id = 5 for update; select from public.t where id = 6 for share",
+      );
+      await app(
+        nodes.local,
+        "update public.t set v = 'w' where id <> 7; delete from public.t where id = 7; insert into public.t values (100, 'new', 0, 100)",
+      );
       const other = await openClient(nodes.external.url);
       await other.query("set lock_timeout = '400ms'");
       let over = false;
@@ -68,7 +74,8 @@ for (const { way, options } of ways) {
       const holder = await openClient(nodes.external.url);
       let over = false;
       const hot = (async () => {
-        while (!over) await holder.query("begin; update public.t set n = n where id = 5; select pg_sleep(0.05); rollback");
+        while (!over)
+          await holder.query("begin; update public.t set n = n where id = 5; select pg_sleep(0.05); rollback");
       })();
       for (let i = 0; i < 10; i++) {
         await app(nodes.local, "update public.t set n = n + 1 where id = 5");
@@ -97,7 +104,10 @@ for (const { way, options } of ways) {
       await links.expectRest();
     });
 
-    test.each([["1 then 2", 1, 2], ["2 then 1", 2, 1]])("C9: the application is never a deadlock's victim: %s", async (_, first, second) => {
+    test.each([
+      ["1 then 2", 1, 2],
+      ["2 then 1", 2, 1],
+    ])("C9: the application is never a deadlock's victim: %s", async (_, first, second) => {
       await using linked = await linkedCluster(2, { ...options, schema: table });
       const { nodes, links } = linked;
       await app(nodes.local, rows);
@@ -124,7 +134,9 @@ for (const { way, options } of ways) {
       await app(nodes.local, rows);
       await links.sync();
       const client = await openClient(nodes.external.url);
-      await client.query("begin; insert into public.t values (50, 'theirs', 0, 50), (51, 'theirs', 0, 61); delete from public.t where id = 20");
+      await client.query(
+        "begin; insert into public.t values (50, 'theirs', 0, 50), (51, 'theirs', 0, 61); delete from public.t where id = 20",
+      );
       await app(
         nodes.local,
         `insert into public.t select i, 'ours', 0, i from generate_series(40, 50) i; insert into public.t values (60, 'ours', 0, 61);

@@ -48,7 +48,9 @@ async function expectOnce(nodes: { local: TestNode; external: TestNode }, links:
   expect(await links.conflicts("external")).toEqual([]);
   expect(await links.conflicts("local")).toEqual([]);
   // every version stands in the target's log once
-  const twice = await nodes.external.admin.query(`select k1, stamp, origin from tandem_log."public.t" group by 1, 2, 3 having count(*) > 1`);
+  const twice = await nodes.external.admin.query(
+    `select k1, stamp, origin from tandem_log."public.t" group by 1, 2, 3 having count(*) > 1`,
+  );
   expect(twice).toEqual([]);
 }
 
@@ -77,7 +79,8 @@ for (const { way, options } of ways) {
       await using linked = await linkedCluster(2, { ...options, schema: table, batchRows: 20 });
       const { nodes, links } = linked;
       await links.sync();
-      for (let i = 0; i < 30; i++) await app(nodes.local, `insert into public.t select i, 'v' from generate_series(${i * 10}, ${i * 10 + 9}) i`);
+      for (let i = 0; i < 30; i++)
+        await app(nodes.local, `insert into public.t select i, 'v' from generate_series(${i * 10}, ${i * 10 + 9}) i`);
       await app(nodes.local, "update public.t set n = n + 1");
       const one = await links.another("local", "external");
       const two = await links.another("local", "external");
@@ -101,7 +104,10 @@ for (const { way, options } of ways) {
         await app(nodes.local, "insert into public.t select i, 'first' from generate_series(1, 10) i");
         // the second one comes between the first one's staging and applying, with more rows
         before(one.link.source, "offerContact", async () => {
-          await app(nodes.local, "insert into public.t select i, 'second' from generate_series(11, 20) i; update public.t set v = 'newer' where id < 5");
+          await app(
+            nodes.local,
+            "insert into public.t select i, 'second' from generate_series(11, 20) i; update public.t set v = 'newer' where id < 5",
+          );
           await two.link.round();
         });
         expect(await codeOf(one.link.round())).toBe("position_mismatch");
@@ -132,7 +138,9 @@ for (const { way, options } of ways) {
       );
       await app(nodes.local, "insert into public.t select i, 'a' from generate_series(1, 100) i");
       const terminate = (node: TestNode) =>
-        node.admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${node.database}' and application_name like 'tandem%'`);
+        node.admin.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${node.database}' and application_name like 'tandem%'`,
+        );
       for (const node of nodes) {
         const link = await links.link("local", "external");
         before(link.source, "offerContact", async () => void (await terminate(node)));
@@ -184,7 +192,10 @@ for (const { way, options } of ways) {
         const node = nodes.node(side);
         await node.admin.close();
         const { database } = node;
-        await sql(node.server.url, `create database "${database}_c" template "${database}"${node.owner ? ` owner "${node.owner}"` : ""}`);
+        await sql(
+          node.server.url,
+          `create database "${database}_c" template "${database}"${node.owner ? ` owner "${node.owner}"` : ""}`,
+        );
         await sql(node.server.url, `drop database "${database}"`);
         await sql(node.server.url, `alter database "${database}_c" rename to "${database}"`);
         await app(nodes.local, "insert into public.t values (2, 'b')");

@@ -37,11 +37,20 @@ for (const { way, options } of ways) {
       await using linked = await linkedCluster(2, { ...options, schema });
       const { nodes, links } = linked;
       await links.sync();
-      await app(nodes.external, "select setval('public.shared', 5000); select setval('public.s_id_seq', 900); select setval('public.down', -700)");
+      await app(
+        nodes.external,
+        "select setval('public.shared', 5000); select setval('public.s_id_seq', 900); select setval('public.down', -700)",
+      );
       await app(nodes.local, `${insert} insert into public.s values (2147483647, 'last'), (-5, 'below')`);
       await links.sync();
-      for (const [sequence, value] of [["public.shared", "5001"], ["public.down", "-701"]]) {
-        expect({ sequence, value: await nodes.external.admin.value("select nextval($1)", [sequence]) }).toEqual({ sequence, value });
+      for (const [sequence, value] of [
+        ["public.shared", "5001"],
+        ["public.down", "-701"],
+      ]) {
+        expect({ sequence, value: await nodes.external.admin.value("select nextval($1)", [sequence]) }).toEqual({
+          sequence,
+          value,
+        });
       }
       await links.expectRest();
       await app(nodes.local, "insert into public.b values (77, 'by hand')");

@@ -43,7 +43,9 @@ async function makeOdd(node: TestNode): Promise<void> {
 /** The application sets what it needs. */
 async function write(node: TestNode, text: string): Promise<void> {
   const client = await openClient(node.superUrl);
-  await client.query("set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; set search_path = pg_catalog; set default_transaction_read_only = off");
+  await client.query(
+    "set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; set search_path = pg_catalog; set default_transaction_read_only = off",
+  );
   await client.query(text);
   await client.end();
 }
@@ -62,9 +64,15 @@ for (const { way, options } of ways) {
         await makeOdd(node);
       }
       await links.migrate();
-      await write(nodes.local, "insert into public.t select i, 'v' from generate_series(1, 2000) i; insert into public.c select i, i from generate_series(1, 2000) i");
+      await write(
+        nodes.local,
+        "insert into public.t select i, 'v' from generate_series(1, 2000) i; insert into public.c select i, i from generate_series(1, 2000) i",
+      );
       await links.sync();
-      await write(nodes.local, "update public.t set v = 'w' where id <= 1000; delete from public.c where id > 1500; insert into public.t values (5000, 'new')");
+      await write(
+        nodes.local,
+        "update public.t set v = 'w' where id <= 1000; delete from public.c where id > 1500; insert into public.t values (5000, 'new')",
+      );
       await write(nodes.external, "update public.t set v = 'x' where id > 1000; insert into public.c values (7000, 5)");
       await links.sync();
       await links.retryParked();
@@ -74,7 +82,9 @@ for (const { way, options } of ways) {
         // the comparison of this suite opens sessions under these settings as well
         const whom = node.owner ? `role "${node.owner}" in database "${node.database}"` : `database "${node.database}"`;
         const client = await openClient(node.superUrl);
-        await client.query("set statement_timeout = 0; set default_transaction_read_only = off; set search_path = pg_catalog");
+        await client.query(
+          "set statement_timeout = 0; set default_transaction_read_only = off; set search_path = pg_catalog",
+        );
         await client.query(`alter ${whom} reset all`);
         await client.end();
         await node.admin.close();
@@ -84,11 +94,17 @@ for (const { way, options } of ways) {
 
     test("C6: rows hidden by a policy stop the link with an error, none is taken for deleted", async () => {
       if (!options.owner) return;
-      await using linked = await linkedCluster(2, { ...options, schema: "create table public.t (id int primary key, v text);" });
+      await using linked = await linkedCluster(2, {
+        ...options,
+        schema: "create table public.t (id int primary key, v text);",
+      });
       const { nodes, links } = linked;
       await app(nodes.local, "insert into public.t select i, 'v' from generate_series(1, 10) i");
       await links.sync();
-      await app(nodes.local, "alter table public.t enable row level security; alter table public.t force row level security; create policy few on public.t using (id < 5)");
+      await app(
+        nodes.local,
+        "alter table public.t enable row level security; alter table public.t force row level security; create policy few on public.t using (id < 5)",
+      );
       await app(nodes.local, "update public.t set v = 'w' where id < 5");
       await expect(links.catchUp("local", "external")).rejects.toMatchObject({ code: "rls_hides_rows" });
       expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("10");

@@ -31,15 +31,21 @@ for (const { way, options } of ways) {
       expect(back).toMatchObject({ staged: 16, applied: 16, parked: 0 });
       expect(await links.expectRest()).toBe(14);
       for (const node of nodes) {
-        await app(node, `insert into public.g (a) values (7); insert into public.h values (gen_random_uuid(), default, 'new');
-          insert into public.i ("Order") values ('new');`);
+        await app(
+          node,
+          `insert into public.g (a) values (7); insert into public.h values (gen_random_uuid(), default, 'new');
+          insert into public.i ("Order") values ('new');`,
+        );
         await links.sync();
       }
       expect(await links.expectRest()).toBe(20);
     });
 
     test("C3 C6: columns that one side lacks: defaults, values kept, a value without a place waits", async () => {
-      await using linked = await linkedCluster(2, { ...options, schema: "create table public.t (id int primary key, a text);" });
+      await using linked = await linkedCluster(2, {
+        ...options,
+        schema: "create table public.t (id int primary key, a text);",
+      });
       const { nodes, links } = linked;
       await app(nodes.local, "insert into public.t values (1, 'one'), (2, 'two')");
       await links.sync();
@@ -49,9 +55,16 @@ for (const { way, options } of ways) {
       await links.catchUp("external", "local");
       expect(await links.parked("local")).toEqual(["t 1 unplaced"]);
       // no value in the column: the row flows, on insert with the default, on update with what is there
-      await app(nodes.local, "update public.t set a = 'two!' where id = 2; insert into public.t values (3, 'three', null), (4, 'four', 44)");
+      await app(
+        nodes.local,
+        "update public.t set a = 'two!' where id = 2; insert into public.t values (3, 'three', null), (4, 'four', 44)",
+      );
       await links.catchUp("local", "external");
-      expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual(["(one,kept,1)", "(three,default,3)", "(two!,default,2)"]);
+      expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual([
+        "(one,kept,1)",
+        "(three,default,3)",
+        "(two!,default,2)",
+      ]);
       expect(await links.parked("external")).toEqual(["t 4 unplaced"]);
       await links.catchUp("external", "local");
       // the column comes: what waited goes by itself
@@ -75,19 +88,25 @@ for (const { way, options } of ways) {
       await links.migrate();
       await app(nodes.local, "insert into public.t values (1, 'a', 'b', 'c')");
       await links.sync();
-      await app(nodes.local, "alter table public.t rename b to renamed; insert into public.t values (2, 'A', null, 'C')");
+      await app(
+        nodes.local,
+        "alter table public.t rename b to renamed; insert into public.t values (2, 'A', null, 'C')",
+      );
       await links.sync();
       await app(nodes.external, "alter table public.t rename b to renamed");
       await app(nodes.external, "update public.t set renamed = 'from there' where id = 2");
       await links.sync();
       expect(await links.expectRest()).toBe(2);
-      expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual(["(A,C,2,\"from there\")", "(a,c,1,b)"]);
+      expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual(['(A,C,2,"from there")', "(a,c,1,b)"]);
     });
 
     test("C6: values that do not fit another type wait alone, and go once they fit", async () => {
       await using linked = await linkedCluster(2, { ...options });
       const { nodes, links } = linked;
-      await app(nodes.local, "create table public.t (id int primary key, a text, b text, c bigint, d text, e timestamptz)");
+      await app(
+        nodes.local,
+        "create table public.t (id int primary key, a text, b text, c bigint, d text, e timestamptz)",
+      );
       await app(
         nodes.external,
         "create table public.t (id int primary key, a int, b varchar(5), c int2, d date, e timestamp)",
@@ -101,10 +120,18 @@ for (const { way, options } of ways) {
          update public.t set b = 'too long' where id = 200; update public.t set d = 'no day' where id = 400;`,
       );
       const done = await links.sync();
-      expect(await links.parked("external")).toEqual(["t 100 refused", "t 200 refused", "t 300 refused", "t 400 refused"]);
+      expect(await links.parked("external")).toEqual([
+        "t 100 refused",
+        "t 200 refused",
+        "t 300 refused",
+        "t 400 refused",
+      ]);
       expect(done["local external"]?.applied).toBe(496);
       expect(await nodes.external.admin.value("select count(*) from public.t where b = 'too l'")).toBe("0");
-      await app(nodes.local, "update public.t set a = '-7' where id = 100; update public.t set b = 'short' where id = 200");
+      await app(
+        nodes.local,
+        "update public.t set a = '-7' where id = 100; update public.t set b = 'short' where id = 200",
+      );
       await app(nodes.local, "delete from public.t where id = 300; update public.t set a = '5' where id = 5");
       await app(nodes.external, "alter table public.t alter column d type text using to_char(d, 'YYYY-MM-DD')");
       await links.sync();
@@ -143,13 +170,21 @@ for (const { way, options } of ways) {
       expect(done["local external"]?.applied).toBe(94);
       const reasons = await nodes.external.admin.query("select key, sqlstate, reason from tandem.parked order by id");
       expect(Object.fromEntries(reasons.map(({ key, sqlstate }) => [key, sqlstate]))).toEqual({
-        10: "22P02", 20: "23514", 30: "22001", 40: "23514", 50: "23502", 60: "P0001",
+        10: "22P02",
+        20: "23514",
+        30: "22001",
+        40: "23514",
+        50: "23502",
+        60: "P0001",
       });
       expect(reasons.find(({ key }) => key === "40")?.reason).toContain("small");
       expect(reasons.find(({ key }) => key === "60")?.reason).toContain("x is never");
       // later changes flow, the same rows once they fit: mended here, corrected there, deleted there
       await app(nodes.external, "alter type public.size add value 'l'; ");
-      await app(nodes.external, "alter table public.t drop constraint small; alter table public.t alter column v type text");
+      await app(
+        nodes.external,
+        "alter table public.t drop constraint small; alter table public.t alter column v type text",
+      );
       await app(
         nodes.local,
         `update public.t set n = 4 where id = 20; update public.t set x = 'fine' where id = 50; delete from public.t where id = 60;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
 
-const table = "create table public.t (id int primary key, v int); create table public.c (id int primary key, t int not null references public.t);";
+const table =
+  "create table public.t (id int primary key, v int); create table public.c (id int primary key, t int not null references public.t);";
 
 for (const { way, options } of ways) {
   describe(`sets that fail in ${way}`, () => {
@@ -16,7 +17,10 @@ for (const { way, options } of ways) {
          create function counting.good(v int) returns boolean language plpgsql as $$ begin perform nextval('counting.tries'); return v <> 13; end $$;
          alter table public.t add constraint good check (counting.good(v))`,
       );
-      await app(nodes.local, "insert into public.t select i, case when i = 12345 then 13 else 1 end from generate_series(1, 20000) i");
+      await app(
+        nodes.local,
+        "insert into public.t select i, case when i = 12345 then 13 else 1 end from generate_series(1, 20000) i",
+      );
       await links.round("local", "external");
       expect(await links.parked("external")).toEqual(["t 12345 refused"]);
       expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("19999");
@@ -59,8 +63,13 @@ for (const { way, options } of ways) {
       expect(done).toMatchObject({ undecided: 0 });
       expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("19800");
       expect(await nodes.external.admin.value("select count(*) from public.c")).toBe("200");
-      const kinds = await nodes.external.admin.query('select "table", kind, count(*) as n from tandem.parked group by 1, 2 order by 1');
-      expect(kinds).toEqual([{ table: "c", kind: "waits", n: "200" }, { table: "t", kind: "refused", n: "200" }]);
+      const kinds = await nodes.external.admin.query(
+        'select "table", kind, count(*) as n from tandem.parked group by 1, 2 order by 1',
+      );
+      expect(kinds).toEqual([
+        { table: "c", kind: "waits", n: "200" },
+        { table: "t", kind: "refused", n: "200" },
+      ]);
       await app(nodes.external, "alter table public.t drop constraint good");
       await links.retryParked();
       await links.sync();

@@ -4,7 +4,8 @@ import { expectEqual } from "../support/pg.ts";
 
 const touch = `create function public.touch() returns trigger language plpgsql as $$ begin new.updated_at := clock_timestamp(); return new; end $$;`;
 const table = "create table public.t (id int primary key, v text, updated_at timestamptz, note text);";
-const trigger = "create trigger touch before insert or update on public.t for each row execute function public.touch();";
+const trigger =
+  "create trigger touch before insert or update on public.t for each row execute function public.touch();";
 
 for (const { way, options } of ways) {
   describe(`application triggers in ${way}`, () => {
@@ -13,7 +14,10 @@ for (const { way, options } of ways) {
       const { nodes, links } = linked;
       await app(nodes.local, "insert into public.t select i, 'v' from generate_series(1, 500) i");
       await links.sync();
-      await app(nodes.local, "insert into public.t select i, 'v' from generate_series(501, 1000) i; update public.t set v = 'w' where id <= 250");
+      await app(
+        nodes.local,
+        "insert into public.t select i, 'v' from generate_series(501, 1000) i; update public.t set v = 'w' where id <= 250",
+      );
       const done = await links.sync();
       expect(done["local external"]).toMatchObject({ staged: 750, applied: 750, parked: 0 });
       expect(done["external local"]?.staged).toBe(0);
@@ -73,7 +77,10 @@ for (const { way, options } of ways) {
       expect(done["local external"]?.applied).toBe(97);
       expect(await nodes.external.admin.value("select reason from tandem.parked where key = '10'")).toContain("drops");
       expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("97");
-      await app(nodes.local, "update public.t set v = 'key' where id = 20; update public.t set v = 'v' where id in (10, 30)");
+      await app(
+        nodes.local,
+        "update public.t set v = 'key' where id = 20; update public.t set v = 'v' where id in (10, 30)",
+      );
       await links.sync();
       expect(await links.parked("external")).toEqual(["t 20 refused"]);
       await app(nodes.external, "drop trigger keys on public.t; drop trigger drops on public.t");
@@ -115,7 +122,10 @@ for (const { way, options } of ways) {
         exclude: [],
       });
       const { nodes, links } = linked;
-      await app(nodes.external, "create trigger log_t after insert on public.t for each row execute function public.log_t(); alter table public.t enable always trigger log_t");
+      await app(
+        nodes.external,
+        "create trigger log_t after insert on public.t for each row execute function public.log_t(); alter table public.t enable always trigger log_t",
+      );
       await links.sync();
       await app(nodes.local, "insert into public.t select i, 'v' from generate_series(1, 10) i");
       const done = await links.sync();
@@ -134,7 +144,10 @@ for (const { way, options } of ways) {
          select set_config('tandem.applying', pg_current_xact_id()::text, true);
          insert into public.t values (2, 'b'); update public.t set v = 'c' where id = 1; commit;`,
       );
-      await app(nodes.local, "set tandem.applying = 'on'; insert into public.t values (3, 'd'); delete from public.t where id = 2");
+      await app(
+        nodes.local,
+        "set tandem.applying = 'on'; insert into public.t values (3, 'd'); delete from public.t where id = 2",
+      );
       await links.sync();
       expect(await links.expectRest()).toBe(2);
     });

@@ -121,6 +121,20 @@ describe("tandem.<table>_changelog", () => {
     expect(await value("select parked_there from tandem.status")).toBe("2");
   });
 
+  test("C11 a role that may read the view, and nothing else of Tandem's, reads it", async () => {
+    const { run } = await prepared();
+    await run(
+      "insert into perfis values (1, 'a'); create role looker_of_test; grant usage on schema tandem to looker_of_test; grant select on tandem.perfis_changelog to looker_of_test",
+    );
+    try {
+      expect(await run("set role looker_of_test; select id, op, synced from tandem.perfis_changelog")).toEqual([
+        { id: "1", op: "I", synced: "f" },
+      ]);
+    } finally {
+      await run("reset role; drop owned by looker_of_test; drop role looker_of_test");
+    }
+  });
+
   test("C11 two tables whose views would have one name both have one, and keep it", async () => {
     const { run, track, value } = await prepared();
     await run("create table crm_perfis (id int primary key); insert into crm_perfis values (5)");

@@ -365,10 +365,13 @@ begin
     end loop;
     perform tandem.raise_floor(v_peer, v_newest);
     v_result := '{"ok": true}';
-    if jsonb_array_length(v_plans) > 0 then
+    if jsonb_array_length(v_plans) > 0 and coalesce((p_batch ->> 'again')::boolean, false) then
+      -- The set is known to fail as a whole: to try that once more would hold the locks for as long again.
+      v_result := '{"ok": false}';
+    elsif jsonb_array_length(v_plans) > 0 then
       v_result := tandem.apply_set(v_plans, 'true', v_replica);
     end if;
-    exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' <> 'TD007' or v_try = 5;
+    exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' is distinct from 'TD007' or v_try = 5;
   end loop;
   if not (v_result ->> 'ok')::boolean then
     v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + interval '200 milliseconds');
@@ -542,7 +545,7 @@ begin
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
       when others then
         get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
-        return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' – ', v_message, nullif(v_detail, '')));
+        return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
     end;
   end loop;
   return jsonb_build_object('ok', false, 'sqlstate', 'TD008', 'reason', 'rows at fault did not come to an end');
@@ -562,7 +565,7 @@ COMMENT ON FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica bool
 
 CREATE FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
-    AS $_$
+    AS $$
 declare
   v_plan jsonb;
   v_ranges jsonb := '[]';   -- a stack, last first: {"plan", "phase", "low", "high"}
@@ -570,7 +573,10 @@ declare
   v_result jsonb;
   v_low bigint;
   v_high bigint;
-  v_middle bigint;
+  v_upto bigint;
+  v_bad bigint;    -- a row at fault is known between v_low and here
+  v_step bigint;
+  v_run bigint;    -- rows gone through since the last row at fault
   v_rows bigint := 0;
   v_tried bigint := 0;   -- ranges that are over, written or parked
 begin
@@ -582,39 +588,49 @@ begin
     end if;
   end loop;
   while jsonb_array_length(v_ranges) > 0 loop
-    if clock_timestamp() > p_deadline and v_tried > 0 then
-      return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
-        (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
-    end if;
     v_range := v_ranges -> -1;
-    v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
     v_low := (v_range ->> 'low')::bigint;
     v_high := (v_range ->> 'high')::bigint;
-    v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
-      format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_high), p_replica);
-    if (v_result ->> 'ok')::boolean then
-      v_tried := v_tried + 1;
-      v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
-    elsif v_low = v_high then
-      v_tried := v_tried + 1;
-      insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
-      values ((v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
-        case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
-        v_result ->> 'reason', v_result ->> 'sqlstate')
-      on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
-    else
-      -- Halve by rows, not by numbers: staged numbers may have gaps.
-      execute format('select n from (select s.n from %1$s s where s.n between %2$s and %3$s) x order by n offset (select count(*) / 2 from %1$s s where s.n between %2$s and %3$s) limit 1',
-        v_range #>> '{plan,stage}', v_low, v_high) into v_middle;
-      if v_middle = v_low then
-        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('high', v_low));
-      else
-        v_ranges := v_ranges || jsonb_build_array(v_range || jsonb_build_object('low', v_middle), v_range || jsonb_build_object('high', v_middle - 1));
+    v_step := v_high - v_low + 1;
+    v_bad := null;
+    v_run := 0;
+    while v_low <= v_high loop
+      if clock_timestamp() > p_deadline and v_tried > 0 then
+        v_ranges := jsonb_set(v_ranges, '{-1,low}', to_jsonb(v_low));
+        return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
+          (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
       end if;
-    end if;
+      v_upto := least(v_low + greatest(v_step, 1) - 1, v_high);
+      v_result := tandem.apply_set(jsonb_build_array(v_range -> 'plan'),
+        format('%s and s.n between %s and %s', v_range ->> 'phase', v_low, v_upto), p_replica);
+      if (v_result ->> 'ok')::boolean then
+        v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+        v_tried := v_tried + 1;
+        v_run := v_run + v_upto - v_low + 1;
+        -- What was at fault may be so no more: its parent has come in between.
+        v_bad := case when v_bad > v_upto then v_bad end;
+        v_step := case when v_bad is null then 2 * greatest(v_step, 1) else (v_bad - v_upto) / 2 end;
+        v_low := v_upto + 1;
+      elsif v_low < v_upto then
+        v_bad := v_upto;
+        v_step := (v_upto - v_low + 1) / 2;
+      else
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+        select (v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
+          case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
+          v_result ->> 'reason', v_result ->> 'sqlstate'
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
+        v_tried := v_tried + 1;
+        v_low := v_low + 1;
+        v_bad := null;
+        v_step := v_run;
+        v_run := 0;
+      end if;
+    end loop;
+    v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
   end loop;
   return jsonb_build_object('complete', true, 'rows', v_rows);
-end $_$;
+end $$;
 
 
 --
@@ -2112,10 +2128,10 @@ begin
     where x.schema_name || '.' || x.table_name = p_table or (x.schema_name = 'public' and x.table_name = p_table)
     order by x.table_id
   loop
-    return query execute format('select l.stamp, l.op::text, l.origin, s.name, %s
-      from tandem_log.%I l left join tandem.peer s on s.peer_id = l.received_from
+    return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
+      from tandem_log.%I l left join tandem.peer p on p.peer_id = l.received_from
       where tandem.key_text(array[%s]) = $1 order by l.stamp desc, l.origin desc',
-      tandem.synced_condition(), t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
+      t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
     using p_key;
   end loop;
 end $_$;
@@ -2687,7 +2703,7 @@ begin
     (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(v_names))) u),
     t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
-    format('Captured changes of %I.%I; what waits: … where not synced.', t.schema_name, t.table_name));
+    format('Captured changes of %I.%I; what waits: ... where not synced.', t.schema_name, t.table_name));
 end $$;
 
 
@@ -3091,7 +3107,9 @@ begin
     raise exception 'the contact token of peer "%" does not fit: one of the two databases was restored, cloned or branched',
       (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
-  update tandem.outbound set token = p_token, pending_token = v_token where peer_id = p_peer_id;
+  update tandem.outbound set token = p_token,
+    pending_token = case when pending_token is not null and token is not distinct from p_token then pending_token else v_token end
+  where peer_id = p_peer_id returning pending_token into v_token;
   return v_token;
 end $$;
 
@@ -3407,6 +3425,8 @@ begin
     execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000)', v_name);
     execute format('create index on tandem_log.%I (%s)', v_name,
       array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
+    -- For the search for rows at fault: else each of its many small steps would read the whole batch.
+    execute format('create index on tandem_log.%I (n)', v_name);
   elsif p_append then
     null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
@@ -4272,6 +4292,28 @@ COMMENT ON FUNCTION tandem.swaps(p_plan jsonb, p_where text) IS 'Rows that stand
 
 
 --
+-- Name: synced(xid8, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.synced(p_xid xid8, p_received_from integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_synced boolean;
+begin
+  execute format('select %s from (select $1 as xid, $2 as received_from) l', tandem.synced_condition()) into v_synced using p_xid, p_received_from;
+  return v_synced;
+end $_$;
+
+
+--
+-- Name: FUNCTION synced(p_xid xid8, p_received_from integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.synced(p_xid xid8, p_received_from integer) IS 'Whether all peers have acknowledged an entry.';
+
+
+--
 -- Name: synced_condition(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4280,7 +4322,7 @@ CREATE FUNCTION tandem.synced_condition() RETURNS text
     AS $$
   select 'not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
     where p.configured and o.peer_id is distinct from l.received_from and not coalesce(pg_visible_in_snapshot(l.xid, o.acknowledged), false)
-      and (l.received_from is null or not tandem.forwarded_by_other(l.received_from, o.peer_id)))'
+      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.name = any (p.receives_from)))'
 $$;
 
 
@@ -5881,7 +5923,9 @@ CREATE VIEW tandem.perfis_changelog AS
     ((NOT (EXISTS ( SELECT
            FROM (tandem.outbound o
              JOIN tandem.peer p USING (peer_id))
-          WHERE (p.configured AND (o.peer_id IS DISTINCT FROM l.received_from) AND (NOT COALESCE(pg_visible_in_snapshot(l.xid, o.acknowledged), false)) AND ((l.received_from IS NULL) OR (NOT tandem.forwarded_by_other(l.received_from, o.peer_id))))))) AND (NOT (EXISTS ( SELECT
+          WHERE (p.configured AND (o.peer_id IS DISTINCT FROM l.received_from) AND (NOT COALESCE(pg_visible_in_snapshot(l.xid, o.acknowledged), false)) AND (NOT (EXISTS ( SELECT
+                   FROM tandem.peer s
+                  WHERE ((s.peer_id = l.received_from) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
            FROM (tandem.outbound_parked k
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text])))))) AS synced
@@ -5892,7 +5936,7 @@ CREATE VIEW tandem.perfis_changelog AS
 -- Name: VIEW perfis_changelog; Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON VIEW tandem.perfis_changelog IS 'Captured changes of public.perfis; what waits: … where not synced.';
+COMMENT ON VIEW tandem.perfis_changelog IS 'Captured changes of public.perfis; what waits: ... where not synced.';
 
 
 --
@@ -7320,6 +7364,13 @@ REVOKE ALL ON FUNCTION tandem.staged_value(p_plan jsonb, p_column text) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION tandem.swaps(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION synced(p_xid xid8, p_received_from integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.synced(p_xid xid8, p_received_from integer) FROM PUBLIC;
 
 
 --

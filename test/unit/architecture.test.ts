@@ -31,6 +31,11 @@ describe("the house", () => {
     expect(houseFaults(sources)).toEqual([]);
   });
 
+  test("SQL is plain ASCII: it is installed in databases of any encoding", () => {
+    const files = [...filesBelow("sql", ".sql"), ...filesBelow("migrations", ".sql")];
+    expect(files.filter((file) => /[^\n\t -~]/.test(read(file)))).toEqual([]);
+  });
+
   test("no file of src or sql is longer than 400 lines", () => {
     const long = [...filesBelow("src", ".ts"), ...filesBelow("sql", ".sql")]
       .map((file) => ({ file, lines: read(file).split("\n").length - 1 }))
