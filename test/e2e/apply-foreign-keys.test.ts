@@ -1,6 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { app, type Links, linkedCluster, ways } from "../support/link.ts";
 import { contentOf } from "../support/pg.ts";
+
+// Several databases and many rounds: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 180_000 });
 
 const family = (action: string) => `
   create table public.parent (id int primary key, v text);

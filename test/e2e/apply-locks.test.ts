@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
 import { openClient, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
+
+// Several databases and many rounds: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 180_000 });
 
 const table =
   "create table public.t (id int primary key, v text, n int default 0, u int unique); create table public.c (id int primary key, t int references public.t on delete cascade, v text);";

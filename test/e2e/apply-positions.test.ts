@@ -1,13 +1,16 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Link } from "../../src/link/link.ts";
 import { app, codeOf, type Links, linkedCluster, ways } from "../support/link.ts";
 import { sql, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
 
+// Several databases and many rounds: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 180_000 });
+
 const table = "create table public.t (id int primary key, v text, n int default 0);";
 
 /** Puts an action in front of one call of an end. */
-function before<T extends object>(end: T, method: keyof T & string, action: () => Promise<void>): void {
+function runBefore<T extends object>(end: T, method: keyof T & string, action: () => Promise<void>): void {
   const original = (end[method] as (...args: unknown[]) => Promise<unknown>).bind(end);
   let done = false;
   Object.assign(end, {
@@ -103,7 +106,7 @@ for (const { way, options } of ways) {
         for (const link of [one.link, two.link]) while ((await link.round()).worked);
         await app(nodes.local, "insert into public.t select i, 'first' from generate_series(1, 10) i");
         // the second one comes between the first one's staging and applying, with more rows
-        before(one.link.source, "offerContact", async () => {
+        runBefore(one.link.source, "offerContact", async () => {
           await app(
             nodes.local,
             "insert into public.t select i, 'second' from generate_series(11, 20) i; update public.t set v = 'newer' where id < 5",
@@ -115,8 +118,8 @@ for (const { way, options } of ways) {
         expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("20");
         // staged, not yet applied: the first one is refused all the same
         await app(nodes.local, "update public.t set v = 'third'");
-        before(two.link.source, "offerContact", async () => Promise.reject(new Error("stopped here")));
-        before(one.link.target, "apply", async () => {
+        runBefore(two.link.source, "offerContact", async () => Promise.reject(new Error("stopped here")));
+        runBefore(one.link.target, "apply", async () => {
           await expect(two.link.round()).rejects.toThrow("stopped here");
         });
         expect(await codeOf(one.link.round())).toBe("position_mismatch");
@@ -143,7 +146,7 @@ for (const { way, options } of ways) {
         );
       for (const node of nodes) {
         const link = await links.link("local", "external");
-        before(link.source, "offerContact", async () => void (await terminate(node)));
+        runBefore(link.source, "offerContact", async () => void (await terminate(node)));
         expect(await codeOf(links.catchUp("local", "external"))).toBe("connection_lost");
         await links.reopen();
         expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("0");

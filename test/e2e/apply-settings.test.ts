@@ -1,6 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
 import { openClient, type TestNode } from "../support/pg.ts";
+
+// Several databases and many rounds: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 180_000 });
 
 const odd: Record<string, string> = {
   default_transaction_isolation: "serializable",

@@ -1,5 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
+
+// Several databases and many rounds: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 180_000 });
 
 const table =
   "create table public.t (id int primary key, v int); create table public.c (id int primary key, t int not null references public.t);";

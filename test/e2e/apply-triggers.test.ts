@@ -1,6 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
 import { expectEqual } from "../support/pg.ts";
+
+// Several databases and many rounds: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 180_000 });
 
 const touch = `create function public.touch() returns trigger language plpgsql as $$ begin new.updated_at := clock_timestamp(); return new; end $$;`;
 const table = "create table public.t (id int primary key, v text, updated_at timestamptz, note text);";
