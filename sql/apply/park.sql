@@ -1,6 +1,6 @@
 -- tandem.park_verdicts(p_plan, p_where) -> void
 -- Brings tandem.parked_change up to date with the verdicts on one table: what got "park" is entered or counted once more, with
--- the time of its next try (twice as long each time, a busy row soon, at most an hour); whatever else was staged waits no longer.
+-- the time of its next try (twice as long each time, at most an hour; a busy row sooner, at most 13 s); whatever else was staged waits no longer.
 -- p_where: condition on s for the rows that are over.
 create or replace function tandem.park_verdicts(p_plan jsonb, p_where text default 'true') returns void
 language plpgsql as $$
@@ -17,7 +17,7 @@ begin
       kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
       attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
       tried_at = clock_timestamp(),
-      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds'
+      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds' * 2 ^ least(c.attempts, 7)
         else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
   $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id', p_where);
 end $$;

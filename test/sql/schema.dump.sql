@@ -3219,7 +3219,7 @@ begin
       kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
       attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
       tried_at = clock_timestamp(),
-      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds'
+      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds' * 2 ^ least(c.attempts, 7)
         else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
   $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id', p_where);
 end $_$;
