@@ -121,3 +121,24 @@ test("C3 C8: three nodes agree on the same loser", async () => {
   await links.expectRest();
   expect(await contentOf(nodes.local.superUrl, "public.customer")).toEqual(["(same,2,n3)"]);
 });
+
+test("C3 C8: a displaced row's tombstone reaches the home whose name it bears", async () => {
+  await using linked = await linkedCluster(3, {
+    schema: customers,
+    pairs: [
+      ["local", "external"],
+      ["external", "n3"],
+    ],
+  });
+  const { nodes, links } = linked;
+  await links.sync();
+  await app(nodes.local, "insert into public.customer values (1, 'x', 'older')");
+  await links.catchUp("local", "external");
+  await app(nodes.node("n3"), "insert into public.customer values (2, 'x', 'newer')");
+  await links.catchUp("n3", "external");
+  // By the time the home hears of it nothing there stands in the way of its row any more: only the tombstone removes it.
+  await app(nodes.external, "update public.customer set email = 'y' where id = 2");
+  await settle(links);
+  await links.expectRest();
+  expect(await contentOf(nodes.local.superUrl, "public.customer")).toEqual(["(y,2,newer)"]);
+});

@@ -38,8 +38,9 @@ function expected(nodes: number): Coverage {
     "update/delete",
     "delete/update",
     "unique",
-    "referenced/delete",
     "referring/delete",
+    // Rare: the seeds of two nodes have it, and test/e2e/apply-foreign-keys.test.ts makes it happen.
+    ...(nodes > 2 ? [] : ["referenced/delete"]),
   ]);
   coverage.expect("applied as", ["superuser", "owner"]);
   coverage.expect("links", nodes > 2 ? ["mesh", "chain"] : ["mesh"]);
