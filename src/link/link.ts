@@ -30,7 +30,7 @@ export class Link {
   /** Tables whose values must be staged as text. */
   readonly #asText = new Set<string>();
   /** First copies that found rows nothing decides: not tried again by this process. */
-  readonly #undecided = new Map<string, number>();
+  readonly #undecided = new Set<string>();
   #metAt: number | null = null;
   /** Up to here the source is known to hold nothing for the target, beyond the stored position. */
   #scanned: Position | null = null;
@@ -84,11 +84,6 @@ export class Link {
   forget(): void {
     this.#metAt = null;
     this.#scanned = null;
-  }
-
-  /** How many rows of first copies nothing decides. */
-  get undecided(): ReadonlyMap<string, number> {
-    return this.#undecided;
   }
 
   async #meet(incarnation: string): Promise<void> {

@@ -9,7 +9,16 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
 const wanted = process.argv.slice(2);
-const copied = ["migrations", "sql", "src", "test", "package.json", "tsconfig.json", "tsconfig.build.json", "vitest.config.ts"];
+const copied = [
+  "migrations",
+  "sql",
+  "src",
+  "test",
+  "package.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "vitest.config.ts",
+];
 
 /** The header: "breaks: C1 …", "tests: file file", one each. */
 function headerOf(text) {
@@ -48,7 +57,9 @@ let caught = 0;
 for (const name of names) {
   const why = survives(name);
   if (why === null) caught++;
-  console.log(`${why === null ? "caught  " : "SURVIVES"} ${name}: ${headerOf(readFileSync(join(here, `${name}.patch`), "utf8")).breaks}${why ? ` (${why})` : ""}`);
+  console.log(
+    `${why === null ? "caught  " : "SURVIVES"} ${name}: ${headerOf(readFileSync(join(here, `${name}.patch`), "utf8")).breaks}${why ? ` (${why})` : ""}`,
+  );
 }
 console.log(`${caught} of ${names.length} mutants caught`);
 process.exit(caught === names.length && names.length > 0 ? 0 : 1);
