@@ -1,0 +1,69 @@
+import { cutAt, readBatch } from "./batch.ts";
+import { Decision, type Incoming } from "./decide.ts";
+import type { ModelNode } from "./node.ts";
+import { isNewer, isParent, type Key } from "./rows.ts";
+import type { Rules } from "./rules.ts";
+
+export interface Delivery {
+  readonly rules: Rules;
+  /** The target's clock. */
+  readonly clock: number;
+  /** Entries before the batch is cut; none: all there are. */
+  readonly limit?: number | undefined;
+  /** How many of the source's transactions are covered, where that is known otherwise. */
+  readonly end?: number;
+}
+
+/** One round of a link: a batch is read, decided as a whole and carried out in one transaction of the target. */
+export function deliver(source: ModelNode, target: ModelNode, { rules, clock, limit, end: given }: Delivery): void {
+  const from = target.positions.get(source.name) ?? 0;
+  const end = given ?? (limit === undefined ? source.log.length : cutAt(source, from, limit));
+  const keys = readBatch(source, target, end, rules);
+  target.positions.set(source.name, end);
+  const incoming = new Map<Key, Incoming>();
+  for (const key of keys) {
+    const version = source.version(key);
+    if (isNewer(version, target.version(key))) incoming.set(key, { key, version, image: source.rows.get(key) });
+    else target.unpark(source.name, key);
+  }
+  const decision = new Decision(target, incoming);
+  target.transaction(() => carryOut(source, target, decision, clock));
+}
+
+function carryOut(source: ModelNode, target: ModelNode, decision: Decision, clock: number): void {
+  const { incoming, verdicts } = decision;
+  const losers = decision.losers;
+  for (const { version } of incoming.values()) target.floor = Math.max(target.floor, version.stamp);
+  for (const loser of losers) removeLoser(target, loser);
+  const written = [...incoming.values()].filter(({ key }) => decision.written(key));
+  for (const { key, version, image } of written) {
+    if (image !== undefined || !isParent(key)) target.record(key, version, image, source.name);
+  }
+  for (const { key, version, image } of written) {
+    if (image !== undefined || !isParent(key)) continue;
+    target.conflicts += target.children(key).filter((child) => target.version(child).origin === target.name).length;
+    target.deleteChildrenOf(key, clock);
+    target.record(key, version, undefined, source.name);
+  }
+  for (const key of incoming.keys()) target.unpark(source.name, key);
+  const anew = new Set<Key>();
+  for (const [key, verdict] of verdicts) {
+    if (verdict.kind !== "orphan") target.conflicts++;
+    if (verdict.kind === "keep") anew.add(key);
+    else if (verdict.kind === "orphan") target.park({ from: source.name, key, why: "parent" });
+    else if (verdict.kind === "loser") target.park({ from: source.name, key, why: "loser" });
+    else {
+      if (target.reassertOnce(verdict.holder, key)) anew.add(verdict.holder);
+      target.park({ from: source.name, key, why: "unique" });
+    }
+  }
+  for (const key of anew) target.fresh(key, target.rows.get(key), clock);
+  target.forgetPairs();
+}
+
+/** The odd stamp is the same wherever the loser is removed; decided here, so it goes to everybody, its origin too. */
+function removeLoser(target: ModelNode, loser: Key): void {
+  const { stamp, origin } = target.version(loser);
+  target.conflicts++;
+  target.record(loser, { stamp: stamp + 1, origin }, undefined, null);
+}

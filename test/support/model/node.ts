@@ -1,0 +1,114 @@
+import { actionOf, type Image, isNewer, isParent, type Key, none, unknown, type Version } from "./rows.ts";
+
+/** One captured or applied change; null: made here. */
+export interface Entry {
+  readonly key: Key;
+  readonly version: Version;
+  readonly receivedFrom: string | null;
+}
+
+/** A change that waits at its target. */
+export interface Parked {
+  readonly from: string;
+  readonly key: Key;
+  /** `unique`: a newer row waits for a holder that others refer to; `loser`: an older one until its home removes it; `parent`. */
+  readonly why: "unique" | "loser" | "parent";
+}
+
+/** A node of the model: rows, their versions, the log, and what is known of its peers. */
+export class ModelNode {
+  readonly name: string;
+  readonly rows = new Map<Key, Image>();
+  readonly newest = new Map<Key, Entry>();
+  /** Transactions in order of their commit. */
+  readonly log: (readonly Entry[])[] = [];
+  /** How many transactions of each source have been applied here. */
+  readonly positions = new Map<string, number>();
+  readonly #parked = new Map<string, Parked>();
+  /** Holders written anew so that the other side can give way, with the row that claimed their value. */
+  readonly #reasserted = new Map<string, Key>();
+  floor = 0;
+  conflicts = 0;
+  /** Where stamps are not the model's own: the real ones of this transaction. */
+  stamps: ReadonlyMap<Key, number> = new Map();
+  #open: Entry[] | null = null;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  version(key: Key): Version {
+    return this.newest.get(key)?.version ?? (this.rows.has(key) ? unknown : none);
+  }
+
+  children(parent: Key): Key[] {
+    return [...this.rows].filter(([key, image]) => !isParent(key) && image === parent).map(([key]) => key);
+  }
+
+  /** The other parent that holds a unique value. */
+  holder(key: Key, value: Image): Key | undefined {
+    if (value === null) return undefined;
+    for (const [other, image] of this.rows) if (other !== key && isParent(other) && image === value) return other;
+    return undefined;
+  }
+
+  /** What `work` records becomes one transaction of the log. */
+  transaction(work: () => void): void {
+    this.#open = [];
+    work();
+    if (this.#open.length > 0) this.log.push(this.#open);
+    this.#open = null;
+  }
+
+  record(key: Key, version: Version, image: Image | undefined, receivedFrom: string | null): void {
+    if (this.#open === null) throw new Error("a change outside a transaction");
+    if (image === undefined) this.rows.delete(key);
+    else this.rows.set(key, image);
+    const entry = { key, version, receivedFrom };
+    if (!this.newest.has(key) || isNewer(version, this.version(key))) this.newest.set(key, entry);
+    this.#open.push(entry);
+  }
+
+  /** A change made here: an even stamp, later than the clock and than all that was applied. */
+  fresh(key: Key, image: Image | undefined, clock: number): void {
+    const own = Math.max(this.floor, clock) + 2;
+    const stamp = this.stamps.get(key) ?? own - (own % 2);
+    this.floor = Math.max(this.floor, stamp);
+    this.record(key, { stamp, origin: this.name }, image, null);
+  }
+
+  /** What the foreign keys do with the children of a parent that goes. */
+  deleteChildrenOf(parent: Key, clock: number): void {
+    for (const child of this.children(parent))
+      this.fresh(child, actionOf(child) === "cascade" ? undefined : null, clock);
+  }
+
+  /** Whether a holder is written anew because of this claim: once per pair. */
+  reassertOnce(holder: Key, claimant: Key): boolean {
+    const pair = `${holder} ${claimant}`;
+    if (this.#reasserted.has(pair)) return false;
+    this.#reasserted.set(pair, holder);
+    return true;
+  }
+
+  /** A pair is forgotten when its holder is gone. */
+  forgetPairs(): void {
+    for (const [pair, holder] of this.#reasserted) if (!this.rows.has(holder)) this.#reasserted.delete(pair);
+  }
+
+  park(parked: Parked): void {
+    this.#parked.set(`${parked.from} ${parked.key}`, parked);
+  }
+
+  unpark(from: string, key: Key): void {
+    this.#parked.delete(`${from} ${key}`);
+  }
+
+  parkedFrom(source: string): Parked[] {
+    return [...this.#parked.values()].filter(({ from }) => from === source);
+  }
+
+  get parked(): Parked[] {
+    return [...this.#parked.values()];
+  }
+}

@@ -1,0 +1,60 @@
+import { afterAll, describe, expect, test } from "vitest";
+import type { HistoryOptions } from "../support/model/history.ts";
+import { faults, type Outcome, play } from "../support/model/rest.ts";
+import type { Topology } from "../support/model/rules.ts";
+import { seeds } from "../support/seed.ts";
+
+const histories = 200;
+const lines: string[] = [];
+
+/** Plays the seeds; returns those that ended in each way. */
+function outcomes(options: HistoryOptions): Map<Outcome, number[]> {
+  const ended = new Map<Outcome, number[]>();
+  const drawn = seeds(histories);
+  let most = 0;
+  for (const seed of drawn) {
+    const { outcome, rounds } = play(seed, options);
+    ended.set(outcome, [...(ended.get(outcome) ?? []), seed]);
+    most = Math.max(most, rounds);
+  }
+  const counts = [...ended].map(([outcome, found]) => `${found.length} ${outcome}`).sort();
+  lines.push(`${JSON.stringify(options)}: seeds ${drawn[0]} to ${drawn.at(-1)}, ${counts.join(", ")}, ${most} rounds`);
+  return ended;
+}
+
+describe("the rules of conflicts, as a model", () => {
+  afterAll(() => process.stdout.write(`histories of the model:\n  ${lines.join("\n  ")}\n`));
+
+  const shapes: [Topology, number][] = [
+    ["mesh", 2],
+    ["mesh", 3],
+    ["mesh", 4],
+    ["chain", 3],
+    ["chain", 4],
+    ["star", 4],
+    ["ring", 3],
+  ];
+
+  describe.each(shapes)("%s of %i nodes", (topology, nodes) => {
+    test.each([false, true])("C3 C7: all come to rest, equal or with something parked; batches cut: %s", (cut) => {
+      const ended = outcomes({ nodes, topology, cut });
+      expect(faults.map((fault) => [fault, ended.get(fault)]).filter(([, found]) => found)).toEqual([]);
+      expect(ended.get("parked")?.length ?? 0).toBeLessThan(seeds(histories).length / 5);
+    });
+
+    test("C3: what a single writer wrote is never changed or called a conflict", () => {
+      const ended = outcomes({ nodes, topology, cut: true, single: true });
+      expect([...ended.keys()]).toEqual(["equal"]);
+    });
+  });
+
+  test("without the closure a cut batch undoes changes of a single writer", () => {
+    const ended = outcomes({ nodes: 2, cut: true, single: true, closure: false });
+    expect(ended.get("single writer changed")).toBeDefined();
+  });
+
+  test("sent on to nodes that hear of them directly, cut batches undo changes of a single writer", () => {
+    const ended = outcomes({ nodes: 3, cut: true, single: true, filter: false });
+    expect(ended.get("single writer changed")).toBeDefined();
+  });
+});
