@@ -130,6 +130,24 @@ for (const { way, options } of ways) {
       await expectOnce(nodes, links, 20);
     });
 
+    test("C2: a link that is set back between staging and applying takes nothing that was staged before", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema: table });
+      const { nodes, links } = linked;
+      await links.sync();
+      const link = await links.link("local", "external");
+      const before = await nodes.external.admin.value("select position from tandem.inbound");
+      await app(nodes.local, "insert into public.t select i, 'first' from generate_series(1, 10) i");
+      await links.sync();
+      await app(nodes.local, "insert into public.t select i, 'second' from generate_series(11, 20) i");
+      runBefore(link.target, "apply", async () => {
+        await nodes.external.admin.query(`update tandem.inbound set position = '${before}'`);
+      });
+      expect(await codeOf(link.round())).toBe("position_mismatch");
+      expect(await nodes.external.admin.value("select position from tandem.inbound")).toBe(before);
+      await links.sync();
+      await expectOnce(nodes, links, 20);
+    });
+
     test("C2: connections killed between staging and applying, while applying, and while staging", async () => {
       await using linked = await linkedCluster(2, { ...options, schema: table });
       const { nodes, links } = linked;
