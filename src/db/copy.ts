@@ -11,6 +11,9 @@ function onFailure(stream: object, change: (error: Error) => Error): void {
   failing.handleError = (error) => original.call(stream, change(error));
 }
 
+// A connection may be lost before anybody reads: without a listener that ends the process. The stream keeps its error for its reader.
+const ignore = () => {};
+
 /** What a connection does for the streams that use it. */
 export interface CopyOutHooks {
   readonly wrap: (error: Error) => Error;
@@ -21,6 +24,7 @@ export interface CopyOutHooks {
 /** A readable COPY. */
 export function copyOutStream(sql: string, { wrap, abandoned }: CopyOutHooks): CopyToStreamQuery {
   const stream = to(sql);
+  stream.on("error", ignore);
   let over = false;
   stream.once("end", () => {
     over = true;
@@ -38,6 +42,7 @@ export function copyOutStream(sql: string, { wrap, abandoned }: CopyOutHooks): C
 /** A writable COPY. */
 export function copyInStream(sql: string, wrap: (error: Error) => Error): CopyStreamQuery {
   const stream = from(sql);
+  stream.on("error", ignore);
   onFailure(stream, wrap);
   return stream;
 }

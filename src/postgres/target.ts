@@ -142,7 +142,11 @@ export class PostgresTarget implements Target {
   async #fill(table: Omit<StagedTable, "known">, rows: Readable, append: boolean): Promise<number> {
     const columns = `array[${table.columns.map(quoteLiteral).join(", ")}]::text[]`;
     const sql = `select tandem.prepare_stage(${this.#peer}, ${table.shape.id}, ${columns}, ${table.asText}, ${append}) as command`;
-    const [row] = await this.#connection.query(step("stage-prepare", sql));
+    const [row] = await this.#connection.query(step("stage-prepare", sql)).catch((error: unknown) => {
+      // a COPY that nobody reads would keep its connection for ever
+      rows.resume();
+      throw error;
+    });
     return await carry(rows, this.#connection.copyIn(step("stage-rows", row?.command ?? "")));
   }
 

@@ -1,39 +1,74 @@
 import type pg from "pg";
-import type { Link } from "../../src/link/link.ts";
+import { errorLine, TandemError } from "../../src/base/errors.ts";
+import { mendsItself } from "../../src/base/retry.ts";
 import { sql } from "../support/pg.ts";
 import type { Transaction } from "../support/random-writes.ts";
 import { logsOf } from "./checks.ts";
 import type { Coverage } from "./coverage.ts";
+import type { Faults } from "./faults.ts";
+import type { HistoryLink } from "./links.ts";
 import type { HistoryNode, HistoryNodes } from "./nodes.ts";
 import type { Plan } from "./plan.ts";
+import { Written } from "./written.ts";
 
 // Far more than any history needs: reaching it is a failure of its own.
 const mostPasses = 40;
 const mostRounds = 400;
 
-/** Runs a seed's writes and syncs, then syncs until nothing moves. Returns what was done, line by line. */
+/** How a history is run. */
+export interface HistoryOptions {
+  readonly coverage: Coverage;
+  /** Null: nothing goes wrong, and a round that fails is a failure of the test. */
+  readonly faults: Faults | null;
+}
+
+/** Runs a seed's writes and syncs, then syncs until nothing moves. Keeps what was done, line by line. */
 export class History {
   readonly trace: string[] = [];
+  readonly written: Written;
   readonly #plan: Plan;
   readonly #nodes: readonly HistoryNode[];
-  readonly #links: readonly Link[];
+  readonly #links: readonly HistoryLink[];
   readonly #coverage: Coverage;
+  readonly #faults: Faults | null;
   /** How each node's open transaction will end. */
   readonly #open = new Map<HistoryNode, "commit" | "rollback">();
 
-  constructor(plan: Plan, { nodes, links }: HistoryNodes, coverage: Coverage) {
+  constructor(plan: Plan, { nodes, links }: HistoryNodes, { coverage, faults }: HistoryOptions) {
     this.#plan = plan;
     this.#nodes = nodes;
     this.#links = links;
     this.#coverage = coverage;
+    this.#faults = faults;
+    this.written = new Written(plan.schema, nodes);
   }
 
   async run(): Promise<void> {
     for (const step of this.#plan.steps) {
-      if (step.kind === "write") await this.#write(this.#nodes[step.node]!, step.transaction);
-      else await this.#round(this.#links[step.link]!);
+      switch (step.kind) {
+        case "write":
+          await this.#write(this.#nodes[step.node]!, step.transaction);
+          break;
+        case "sync":
+          await this.#rounds([this.#links[step.link]!]);
+          break;
+        case "together":
+          this.#coverage.count("sync", "together");
+          await this.#rounds(step.links.map((link) => this.#links[link]!));
+          break;
+        case "doubled":
+          await this.#doubled(this.#links[step.link]!);
+          break;
+        case "fault": {
+          this.trace.push(JSON.stringify(step.fault));
+          const lost = await this.#faults?.inject(step.fault, { nodes: this.#nodes, links: this.#links });
+          for (const node of lost ?? []) this.#open.delete(node);
+          break;
+        }
+      }
     }
     for (const node of this.#open.keys()) await this.#finish(node);
+    await this.#faults?.calm(this.#links);
   }
 
   async #write(node: HistoryNode, transaction: Transaction): Promise<void> {
@@ -66,6 +101,7 @@ export class History {
       if (transaction.statements.some(({ rolledBack }) => rolledBack))
         this.#coverage.count("transaction", "savepoint rolled back");
       if (transaction.statements.length > 1) this.#coverage.count("transaction", "several statements");
+      await this.written.wrote(node);
     } catch (error) {
       await this.#refused(client, error);
     }
@@ -90,22 +126,39 @@ export class History {
     this.trace.push(`${node.name}: ${end} of the open transaction`);
     try {
       await node.slow.query(end);
+      await this.written.wrote(node);
     } catch (error) {
       await this.#refused(node.slow, error);
     }
   }
 
-  async #round(link: Link): Promise<boolean> {
-    const name = `${link.source.name} → ${link.target.name}`;
-    try {
-      const result = await link.round();
-      this.trace.push(`round ${name}: ${JSON.stringify(result)}`);
-      if (!result.reached) this.#coverage.count("batch", "not reached in one round");
-      return result.worked;
-    } catch (error) {
-      this.trace.push(`round ${name} failed: ${error}`);
-      throw error;
+  /** A round of each of these, at once. Where faults are injected it may fail, if only in a way that mends itself; then it has worked. */
+  async #rounds(links: readonly HistoryLink[]): Promise<boolean> {
+    const ended = await Promise.allSettled(links.map((link) => link.round()));
+    let worked = false;
+    for (const [i, result] of ended.entries()) {
+      const link = links[i]!;
+      if (result.status === "fulfilled") {
+        this.trace.push(`round ${link.name}: ${JSON.stringify(result.value)}`);
+        if (!result.value.reached) this.#coverage.count("batch", "not reached in one round");
+        worked ||= result.value.worked;
+      } else {
+        this.trace.push(`round ${link.name} failed: ${errorLine(result.reason)}`);
+        if (this.#faults === null || !mendsItself(result.reason)) throw result.reason;
+        if (result.reason instanceof TandemError) this.#coverage.count("round failed", result.reason.code);
+        await link.kill();
+        worked = true;
+      }
     }
+    await this.written.carried(links.map(({ target }) => target));
+    return worked;
+  }
+
+  async #doubled(link: HistoryLink): Promise<void> {
+    this.#coverage.count("sync", "doubled");
+    const rival = link.rival();
+    await this.#rounds([link, rival]);
+    await rival.kill();
   }
 
   /**
@@ -120,10 +173,9 @@ export class History {
         await looking.query("update tandem.parked_change set next_try_at = '-infinity'");
       for (const link of this.#links) {
         let rounds = 0;
-        while (await this.#round(link)) {
+        while (await this.#rounds([link])) {
           moved = true;
-          if (++rounds > mostRounds)
-            throw new Error(`the link ${link.source.name} → ${link.target.name} does not come to rest`);
+          if (++rounds > mostRounds) throw new Error(`the link ${link.name} does not come to rest`);
         }
       }
       if (!moved) return { passes: pass, parked: [] };

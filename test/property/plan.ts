@@ -1,17 +1,23 @@
 import { type RandomSchema, randomSchema } from "../support/random-schema.ts";
 import { randomTransaction, type Transaction } from "../support/random-writes.ts";
 import { type Random, seeded } from "../support/seed.ts";
+import type { Fault } from "./faults.ts";
 
 /** One step of a history. */
 export type Step =
   | { readonly kind: "write"; readonly node: number; readonly transaction: Transaction }
-  | { readonly kind: "sync"; readonly link: number };
+  | { readonly kind: "sync"; readonly link: number }
+  /** Rounds of several links at once. */
+  | { readonly kind: "together"; readonly links: readonly number[] }
+  /** Rounds of two appliers of one link at once. */
+  | { readonly kind: "doubled"; readonly link: number }
+  | { readonly kind: "fault"; readonly fault: Fault };
 
 /** All that a seed decides. */
 export interface Plan {
   readonly seed: number;
   readonly nodes: number;
-  readonly topology: "mesh" | "chain";
+  readonly topology: "mesh" | "chain" | "star";
   /** The appliers' role owns the tables and is no superuser, and the settings are hostile. */
   readonly owner: boolean;
   /** Only the first node writes. */
@@ -58,7 +64,8 @@ function chosenTopology(random: Random, nodes: number): "mesh" | "chain" {
   return nodes > 2 ? drawn : "mesh";
 }
 
-function linkCount(nodes: number, topology: "mesh" | "chain"): number {
+/** Links of a plan, both directions counted. */
+export function linkCount(nodes: number, topology: Plan["topology"]): number {
   return topology === "mesh" ? nodes * (nodes - 1) : 2 * (nodes - 1);
 }
 

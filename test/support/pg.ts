@@ -24,6 +24,8 @@ export interface ClusterOptions {
   template?: string;
   /** The nodes' `url` is of a fresh role, no superuser, that owns the database. */
   owner?: boolean;
+  /** Servers of the test's own; else the run's. */
+  servers?: readonly TestServer[];
   /** Role settings (of the owner, else of the database): `hostileSettings`, or what the test needs. */
   settings?: Record<string, string>;
 }
@@ -100,7 +102,7 @@ export function testMajor(): number {
  * it is over; in a beforeAll the caller disposes of the cluster itself.
  */
 export async function cluster(count: number, options: ClusterOptions = {}): Promise<Cluster> {
-  const servers = testServers();
+  const servers = options.servers ?? testServers();
   const stem = databaseStem();
   const nodes: TestNode[] = [];
   for (let i = 0; i < count; i++) {
@@ -263,15 +265,19 @@ export async function openClient(url: string): Promise<pg.Client> {
 }
 
 /**
- * A database made once per run on every server, to be cloned by `cluster(n, { template })`. `build` is given its URL
+ * A database made once per run on every server (of the run, unless others are given), to be cloned by `cluster(n, { template })`. `build` is given its URL
  * and must leave no connection to it open.
  */
-export async function template(key: string, build: (url: string) => Promise<void>): Promise<string> {
+export async function template(
+  key: string,
+  build: (url: string) => Promise<void>,
+  servers: readonly TestServer[] = testServers(),
+): Promise<string> {
   const name = `tpl_${createHash("sha256")
     .update(key + inject("tandemRunFolder"))
     .digest("hex")
     .slice(0, 16)}`;
-  for (const server of testServers()) {
+  for (const server of servers) {
     const client = await connectClient(server.url);
     try {
       // workers that want the same template wait for the first one

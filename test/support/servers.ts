@@ -19,7 +19,7 @@ export interface TestServers {
 }
 
 /** Nothing here outlives the run, so nothing needs to survive a crash of the machine. */
-const settings = {
+export const testSettings = {
   fsync: "off",
   synchronous_commit: "off",
   full_page_writes: "off",
@@ -45,7 +45,9 @@ export async function startTestServers(count: number): Promise<TestServers> {
 
 async function startEmbedded(count: number, major: number): Promise<TestServers> {
   await fetchMajor(major);
-  const started = await Promise.all(Array.from({ length: count }, () => startServer({ major, settings })));
+  const started = await Promise.all(
+    Array.from({ length: count }, () => startServer({ major, settings: testSettings })),
+  );
   return {
     servers: started.map(({ host, port, logFile, url }, i) => ({
       kind: "embedded",
@@ -63,7 +65,7 @@ async function startEmbedded(count: number, major: number): Promise<TestServers>
 
 async function startContainers(count: number, major: number): Promise<TestServers> {
   const { GenericContainer, Wait } = await import("testcontainers");
-  const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const flags = Object.entries(testSettings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const started = await Promise.all(
     Array.from({ length: count }, () =>
       new GenericContainer(`postgres:${major}`)

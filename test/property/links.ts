@@ -1,0 +1,85 @@
+import { systemClock } from "../../src/base/time.ts";
+import { connect } from "../../src/db/connect.ts";
+import type { Connection } from "../../src/db/connection.ts";
+import { Link, type RoundResult } from "../../src/link/link.ts";
+import type { LinkReport } from "../../src/link/report.ts";
+import { PostgresSource } from "../../src/postgres/source.ts";
+import { PostgresTarget } from "../../src/postgres/target.ts";
+import { sql } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
+import type { HistoryNode } from "./nodes.ts";
+
+/** How the appliers of a history work. */
+export interface LinkWays {
+  readonly batchRows: number;
+  /** The URL by which appliers reach a node, where they have sessions of their own; else they share the node's one. */
+  readonly reach: ((node: HistoryNode) => string) | null;
+}
+
+/** One direction of a history, and its applier, which may die and be started again at any moment. */
+export class HistoryLink {
+  readonly source: HistoryNode;
+  readonly target: HistoryNode;
+  readonly name: string;
+  /** Of every applier there has been. */
+  readonly reports: LinkReport[] = [];
+  readonly #ways: LinkWays;
+  #purpose: string;
+  #link: Link | null = null;
+  #sessions: readonly Connection[] = [];
+
+  constructor(source: HistoryNode, target: HistoryNode, ways: LinkWays) {
+    this.source = source;
+    this.target = target;
+    this.name = `${source.name} → ${target.name}`;
+    this.#ways = ways;
+    this.#purpose = `history ${source.name} ${target.name}`;
+  }
+
+  /** The applier; another one where this one's sessions are lost. */
+  async open(): Promise<Link> {
+    if (this.#sessions.some(({ broken }) => broken)) await this.kill();
+    if (!this.#link) {
+      this.#sessions = [await this.#session(this.source), await this.#session(this.target)];
+      const [from, to] = this.#sessions as [Connection, Connection];
+      this.#link = new Link(new PostgresSource(from, this.target.name), new PostgresTarget(to, this.source.name), {
+        clock: systemClock,
+        batchRows: this.#ways.batchRows,
+      });
+      this.reports.push(this.#link.report);
+    }
+    return this.#link;
+  }
+
+  async round(): Promise<RoundResult> {
+    return await (await this.open()).round();
+  }
+
+  /** Another applier of the same link. */
+  rival(): HistoryLink {
+    const rival = new HistoryLink(this.source, this.target, this.#ways);
+    rival.#purpose += " rival";
+    return rival;
+  }
+
+  /** The applier is gone from one moment to the next; returns once the servers have noticed. */
+  async kill(): Promise<void> {
+    this.#link = null;
+    if (this.#ways.reach === null) return;
+    for (const session of this.#sessions) session.destroy();
+    this.#sessions = [];
+    for (const { looking } of [this.source, this.target]) {
+      await waitFor(async () => {
+        const rows = await sql(looking, "select from pg_stat_activity where application_name = $1", [
+          `tandem/${this.#purpose}`,
+        ]);
+        return rows.length === 0 || null;
+      });
+    }
+  }
+
+  async #session(node: HistoryNode): Promise<Connection> {
+    const { reach } = this.#ways;
+    return reach === null ? node.applier : await connect({ name: node.name, url: reach(node) }, this.#purpose);
+  }
+}
