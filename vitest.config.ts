@@ -4,7 +4,7 @@ export default defineConfig({
   // Node 20 has no `using` of its own
   oxc: { target: "node20" },
   test: {
-    include: ["test/{unit,sql,e2e,property,fault}/**/*.test.ts"],
+    include: process.env.SOAK_MINUTES ? ["test/property/soak.ts"] : ["test/{unit,sql,e2e,property,fault}/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     maxWorkers: 2,

@@ -8,7 +8,7 @@ import { Faults } from "./faults.ts";
 import { NodePool } from "./nodes.ts";
 import { runSeed } from "./run-seed.ts";
 
-export const mostNodes = 4;
+const mostNodes = 4;
 
 /** Histories with faults, on servers that nobody else uses where these can be started. */
 export class Oracle implements AsyncDisposable {

@@ -2,7 +2,7 @@
 // Plain JavaScript, since Node 20 runs no TypeScript.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, platform, release, tmpdir, totalmem } from "node:os";
+import { arch, cpus, platform, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -20,7 +20,7 @@ const { values } = parseArgs({
 const folder = mkdtempSync(join(tmpdir(), "tandem-soak-"));
 const reportFile = join(folder, "report.json");
 const begun = new Date();
-const child = spawn(process.execPath, [vitest, "run", "test/property/soak.test.ts"], {
+const child = spawn(process.execPath, [vitest, "run", "test/property/soak.ts"], {
   cwd: root,
   env: {
     ...process.env,
@@ -33,7 +33,7 @@ const child = spawn(process.execPath, [vitest, "run", "test/property/soak.test.t
 });
 const code = await new Promise((resolve) => child.on("close", resolve));
 
-/** @type {import("./soak.test.ts").SoakReport} */
+/** @type {import("./soak-report.ts").SoakReport} */
 const report = JSON.parse(readFileSync(reportFile, "utf8"));
 rmSync(folder, { recursive: true });
 const [cpu] = cpus();
@@ -52,7 +52,7 @@ const text = `# Histories with faults, ${begun.toISOString().slice(0, 16).replac
 | commit | ${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain") === "" ? "" : " with changes"} |
 | PostgreSQL | ${[...new Set(report.servers)].join(", ")} |
 | Node | ${process.versions.node} |
-| machine | ${cpus().length} x ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${release()} |
+| machine | ${cpus().length} x ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${arch()} |
 
 ${failures.length > 0 ? `Failed:\n\n${failures.join("\n")}\n\n` : ""}What the histories met:
 
