@@ -1,5 +1,5 @@
 import type { ModelNode } from "./node.ts";
-import { isNewer, isParent, type Key } from "./rows.ts";
+import { childTables, isNewer, isParent, type Key, tableOf } from "./rows.ts";
 import { notForwarded, type Rules } from "./rules.ts";
 
 /** What a source sends: the keys changed in its transactions up to `end`, those parked, and what the closure asks for. */
@@ -30,7 +30,19 @@ function concerned(source: ModelNode, target: ModelNode, key: Key): Key[] {
   if (!isParent(key)) return typeof image === "string" && !target.rows.has(image) ? [image] : [];
   if (image === undefined) return target.children(key);
   const holder = target.holder(key, image);
-  return holder === undefined ? [] : [holder, ...target.children(holder)];
+  if (holder === undefined) return [];
+  const referring = target.children(holder);
+  return [holder, ...referring, ...(referring.length > 0 ? firstOfEachTable(source.children(key)) : [])];
+}
+
+/** Enough to tell whether others refer to a row. */
+function firstOfEachTable(children: Key[]): Key[] {
+  return childTables.flatMap((table) =>
+    children
+      .filter((child) => tableOf(child) === table)
+      .sort()
+      .slice(0, 1),
+  );
 }
 
 /** How many transactions after a position make a batch of about `limit` entries: never a part of one, at least one. */

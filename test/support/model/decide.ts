@@ -1,4 +1,4 @@
-import type { ModelNode } from "./node.ts";
+import type { ModelNode, Why } from "./node.ts";
 import { actionOf, type Image, isNewer, isParent, type Key, type Version } from "./rows.ts";
 
 /** A staged row that is newer than what is here. */
@@ -10,25 +10,35 @@ export interface Incoming {
 }
 
 /**
- * What becomes of an incoming row that is not simply written. `keep`: the row here stays and is written anew; `loser`: an
- * older row that is new here waits; `waits`: a newer one waits for a holder that others refer to; `orphan`: a child
- * waits for its parent.
+ * What becomes of an incoming row that is not simply written. `keep`: the row here stays and is written anew (`fallback`:
+ * the holder of the value it claimed, though it is the newer). `park`: it waits; `reassert`: the holder of the value it
+ * claims is written anew, so that the other side gives way.
  */
 export type Verdict =
-  | { readonly kind: "keep" }
-  | { readonly kind: "loser" }
-  | { readonly kind: "orphan" }
-  | { readonly kind: "waits"; readonly holder: Key };
+  | { readonly kind: "keep"; readonly fallback: Key | null }
+  | { readonly kind: "park"; readonly why: Why; readonly reassert: Key | null };
+
+const keep: Verdict = { kind: "keep", fallback: null };
+const park = (why: Why): Verdict => ({ kind: "park", why, reassert: null });
 
 /** Decides a batch as a whole: forbidden deletions, unique rejections and children that must wait form one fixpoint. */
 export class Decision {
   readonly incoming: ReadonlyMap<Key, Incoming>;
   readonly verdicts = new Map<Key, Verdict>();
   readonly #here: ModelNode;
+  readonly #there: ReadonlyMap<Key, Image>;
 
-  constructor(here: ModelNode, incoming: ReadonlyMap<Key, Incoming>) {
+  /** `there`: the staged rows as the source has them, whether newer or not. `busy`: rows here that somebody has locked. */
+  constructor(
+    here: ModelNode,
+    there: ReadonlyMap<Key, Image>,
+    incoming: ReadonlyMap<Key, Incoming>,
+    busy: Iterable<Key> = [],
+  ) {
     this.#here = here;
+    this.#there = there;
     this.incoming = incoming;
+    for (const key of busy) this.verdicts.set(key, park("busy"));
     while (this.#round()) {}
   }
 
@@ -56,22 +66,39 @@ export class Decision {
     return this.verdicts.size > before;
   }
 
-  /** A deletion that a child here forbids: the row stays, as a fresh change. */
+  /**
+   * A deletion that a child here forbids: the row stays, as a fresh change. Where the source has changed the child too, and
+   * that waits, the deletion waits with it.
+   */
   #deletion(key: Key): Verdict | null {
     if (!this.#here.rows.has(key)) return null;
-    return this.#childrenAfter(key).some((child) => actionOf(child) === "restrict") ? { kind: "keep" } : null;
+    const children = this.#childrenAfter(key);
+    if (children.some((child) => actionOf(child) === "restrict" && !this.verdicts.has(child))) return keep;
+    return children.some((child) => this.verdicts.has(child)) ? park("waits") : null;
   }
 
   #claim(key: Key): Verdict | null {
     const { version, image } = this.incoming.get(key)!;
     const holder = this.#staysHolding(key, image);
     if (holder === undefined) return null;
-    // an incoming row that was rejected keeps its place with its older image
-    const kept = this.verdicts.has(holder);
-    if (kept || isNewer(this.#here.version(holder), version)) {
-      return { kind: this.#here.rows.has(key) ? "keep" : "loser" };
+    const verdict = this.verdicts.get(holder);
+    if (verdict?.kind === "park") return park("waits");
+    if (verdict?.kind === "keep" || isNewer(this.#here.version(holder), version)) {
+      return this.#here.rows.has(key) ? keep : park("loser");
     }
-    return this.#childrenAfter(holder).length > 0 ? { kind: "waits", holder } : null;
+    return this.#childrenAfter(holder).length > 0 ? this.#againstReferenced(key, holder) : null;
+  }
+
+  /**
+   * The holder may not go, for others refer to it. Where the source has a row of the holder's key, it rejects the holder's
+   * value by itself, and the holder falls back on its older image there. Else the newer row falls back, if it has an
+   * older image here; once per pair. Else one of the two must go: the incoming one, unless others refer to it there.
+   */
+  #againstReferenced(key: Key, holder: Key): Verdict {
+    if (this.#there.has(holder)) return park("unique");
+    if (this.#here.rows.has(key) && this.#here.mayFallBack(holder, key)) return { kind: "keep", fallback: holder };
+    const referencedThere = [...this.#there].some(([child, image]) => !isParent(child) && image === key);
+    return { kind: "park", why: "unique", reassert: referencedThere ? null : holder };
   }
 
   #child(key: Key): Verdict | null {
@@ -79,7 +106,7 @@ export class Decision {
     if (typeof image !== "string") return null;
     const parent = this.written(image);
     const there = parent ? parent.image !== undefined : this.#here.rows.has(image);
-    return there ? null : { kind: "orphan" };
+    return there ? null : park("parent");
   }
 
   /** The holder of a value that this batch does not write. */

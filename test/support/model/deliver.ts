@@ -1,8 +1,11 @@
 import { cutAt, readBatch } from "./batch.ts";
 import { Decision, type Incoming } from "./decide.ts";
-import type { ModelNode } from "./node.ts";
+import type { ModelNode, Why } from "./node.ts";
 import { isNewer, isParent, type Key } from "./rows.ts";
 import type { Rules } from "./rules.ts";
+
+/** What is a conflict, and not only a matter of order. */
+const contested: ReadonlySet<Why> = new Set(["unique", "loser"]);
 
 export interface Delivery {
   readonly rules: Rules;
@@ -10,23 +13,35 @@ export interface Delivery {
   readonly clock: number;
   /** Entries before the batch is cut; none: all there are. */
   readonly limit?: number | undefined;
+  /** Whether somebody at the target has this row locked. */
+  readonly busy?: ((key: Key) => boolean) | undefined;
   /** How many of the source's transactions are covered, where that is known otherwise. */
   readonly end?: number;
 }
 
 /** One round of a link: a batch is read, decided as a whole and carried out in one transaction of the target. */
-export function deliver(source: ModelNode, target: ModelNode, { rules, clock, limit, end: given }: Delivery): void {
+export function deliver(
+  source: ModelNode,
+  target: ModelNode,
+  { rules, clock, limit, busy, end: given }: Delivery,
+): void {
   const from = target.positions.get(source.name) ?? 0;
   const end = given ?? (limit === undefined ? source.log.length : cutAt(source, from, limit));
   const keys = readBatch(source, target, end, rules);
   target.positions.set(source.name, end);
   const incoming = new Map<Key, Incoming>();
+  const there = new Map([...source.rows].filter(([key]) => keys.has(key)));
   for (const key of keys) {
     const version = source.version(key);
     if (isNewer(version, target.version(key))) incoming.set(key, { key, version, image: source.rows.get(key) });
     else target.unpark(source.name, key);
   }
-  const decision = new Decision(target, incoming);
+  const decision = new Decision(
+    target,
+    there,
+    incoming,
+    busy ? [...incoming.keys()].filter((key) => target.rows.has(key) && busy(key)) : [],
+  );
   target.transaction(() => carryOut(source, target, decision, clock));
 }
 
@@ -48,14 +63,14 @@ function carryOut(source: ModelNode, target: ModelNode, decision: Decision, cloc
   for (const key of incoming.keys()) target.unpark(source.name, key);
   const anew = new Set<Key>();
   for (const [key, verdict] of verdicts) {
-    if (verdict.kind !== "orphan") target.conflicts++;
-    if (verdict.kind === "keep") anew.add(key);
-    else if (verdict.kind === "orphan") target.park({ from: source.name, key, why: "parent" });
-    else if (verdict.kind === "loser") target.park({ from: source.name, key, why: "loser" });
-    else {
-      if (target.reassertOnce(verdict.holder, key)) anew.add(verdict.holder);
-      target.park({ from: source.name, key, why: "unique" });
+    if (verdict.kind === "keep") {
+      anew.add(key);
+      if (verdict.fallback !== null) target.fellBack(verdict.fallback, key);
+    } else {
+      target.park({ from: source.name, key, why: verdict.why });
+      if (verdict.reassert !== null) anew.add(verdict.reassert);
     }
+    if (verdict.kind === "keep" || contested.has(verdict.why)) target.conflicts++;
   }
   for (const key of anew) target.fresh(key, target.rows.get(key), clock);
   target.forgetPairs();

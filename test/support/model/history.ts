@@ -10,6 +10,8 @@ export interface HistoryOptions {
   readonly topology?: Topology;
   /** Small batches. */
   readonly cut?: boolean;
+  /** Now and then a row is locked at the target. */
+  readonly busy?: boolean;
   /** Only the first node writes: nothing it wrote may be changed or called a conflict. */
   readonly single?: boolean;
   readonly filter?: boolean;
@@ -48,7 +50,7 @@ export class ModelHistory {
     for (let left = random.int(fewest, most); left > 0; left--) {
       this.#time += random.int(0, 4);
       if (random.chance(0.6)) this.#write(this.#options.single ? 0 : random.int(0, this.nodes.length - 1));
-      else this.#deliver(random.pick(this.#pairs), this.#options.cut ?? false);
+      else this.#deliver(random.pick(this.#pairs), this.#options.cut ?? false, true);
     }
   }
 
@@ -58,7 +60,7 @@ export class ModelHistory {
       const before = this.#entries();
       for (const pair of this.#pairs) {
         this.#time++;
-        this.#deliver(pair, (this.#options.cut ?? false) && round <= cutRounds);
+        this.#deliver(pair, (this.#options.cut ?? false) && round <= cutRounds, false);
       }
       if (this.#entries() === before && this.#allDelivered()) return round;
     }
@@ -71,9 +73,10 @@ export class ModelHistory {
     if (change) write(node, change, this.#clock(i));
   }
 
-  #deliver([i, j]: readonly [number, number], cut: boolean): void {
+  #deliver([i, j]: readonly [number, number], cut: boolean, mayWait: boolean): void {
     const limit = cut ? this.#random.int(1, 3) : undefined;
-    deliver(this.nodes[i]!, this.nodes[j]!, { rules: this.rules, clock: this.#clock(j), limit });
+    const busy = this.#options.busy && mayWait ? () => this.#random.chance(0.15) : undefined;
+    deliver(this.nodes[i]!, this.nodes[j]!, { rules: this.rules, clock: this.#clock(j), limit, busy });
   }
 
   #clock(i: number): number {

@@ -7,12 +7,17 @@ export interface Entry {
   readonly receivedFrom: string | null;
 }
 
+/**
+ * Why a change waits: `unique`, a newer row claims a value whose holder others refer to; `loser`, an older one, until its
+ * home removes it; `parent`, a child; `busy`, the row here is locked; `waits`, for another change that waits.
+ */
+export type Why = "unique" | "loser" | "parent" | "busy" | "waits";
+
 /** A change that waits at its target. */
 export interface Parked {
   readonly from: string;
   readonly key: Key;
-  /** `unique`: a newer row waits for a holder that others refer to; `loser`: an older one until its home removes it; `parent`. */
-  readonly why: "unique" | "loser" | "parent";
+  readonly why: Why;
 }
 
 /** A node of the model: rows, their versions, the log, and what is known of its peers. */
@@ -25,8 +30,8 @@ export class ModelNode {
   /** How many transactions of each source have been applied here. */
   readonly positions = new Map<string, number>();
   readonly #parked = new Map<string, Parked>();
-  /** Holders written anew so that the other side can give way, with the row that claimed their value. */
-  readonly #reasserted = new Map<string, Key>();
+  /** Pairs in which a newer claimant fell back on its older image, with the holder. */
+  readonly #fellBack = new Map<string, Key>();
   floor = 0;
   conflicts = 0;
   /** Where stamps are not the model's own: the real ones of this transaction. */
@@ -83,17 +88,18 @@ export class ModelNode {
       this.fresh(child, actionOf(child) === "cascade" ? undefined : null, clock);
   }
 
-  /** Whether a holder is written anew because of this claim: once per pair. */
-  reassertOnce(holder: Key, claimant: Key): boolean {
-    const pair = `${holder} ${claimant}`;
-    if (this.#reasserted.has(pair)) return false;
-    this.#reasserted.set(pair, holder);
-    return true;
+  /** Whether a claimant that is here falls back on its older image because of this holder: once per pair. */
+  mayFallBack(holder: Key, claimant: Key): boolean {
+    return !this.#fellBack.has(`${holder} ${claimant}`);
+  }
+
+  fellBack(holder: Key, claimant: Key): void {
+    this.#fellBack.set(`${holder} ${claimant}`, holder);
   }
 
   /** A pair is forgotten when its holder is gone. */
   forgetPairs(): void {
-    for (const [pair, holder] of this.#reasserted) if (!this.rows.has(holder)) this.#reasserted.delete(pair);
+    for (const [pair, holder] of this.#fellBack) if (!this.rows.has(holder)) this.#fellBack.delete(pair);
   }
 
   park(parked: Parked): void {

@@ -5,7 +5,10 @@ import { type Image, isParent, type Key } from "./rows.ts";
 /** How a history ended. */
 export type Outcome =
   | "equal"
-  | "parked"
+  /** Two rows that cannot both exist, each referred to: for a person, with what waits for them. */
+  | "for a person"
+  /** Something waits that the rules should have decided. */
+  | "left parked"
   /** Never at rest, a constraint broken, or different with nothing parked: each a fault of the rules. */
   | "never at rest"
   | "constraint broken"
@@ -13,7 +16,7 @@ export type Outcome =
   /** A row of a single writer was changed, or called a conflict. */
   | "single writer changed";
 
-export const faults: readonly Outcome[] = ["never at rest", "constraint broken", "diverged silently"];
+export const faults: readonly Outcome[] = ["left parked", "never at rest", "constraint broken", "diverged silently"];
 
 /** Plays a history and says how it ended. */
 export function play(
@@ -36,9 +39,21 @@ function outcomeOf({ nodes }: ModelHistory, rounds: number | null, written: Read
     const touched = nodes.some(({ conflicts }) => conflicts > 0) || !sameRows(nodes[0]!.rows, written);
     if (touched || !equal) return "single writer changed";
   }
-  const parked = nodes.some((node) => node.parked.length > 0);
-  if (!equal && !parked) return "diverged silently";
-  return parked ? "parked" : "equal";
+  if (nodes.some((node) => node.parked.length > 0)) return nodes.some(both) ? "for a person" : "left parked";
+  return equal ? "equal" : "diverged silently";
+
+  /** Whether a row waits here that others refer to somewhere, for a holder that others refer to somewhere. */
+  function both(here: ModelNode): boolean {
+    return here.parked.some(({ from, key }) => {
+      const source = nodes.find(({ name }) => name === from)!;
+      const holder = isParent(key) ? here.holder(key, source.rows.get(key) ?? null) : undefined;
+      return holder !== undefined && referenced(holder) && referenced(key);
+    });
+  }
+
+  function referenced(key: Key): boolean {
+    return nodes.some((node) => node.children(key).length > 0);
+  }
 }
 
 export function sameRows(one: ReadonlyMap<Key, Image>, other: ReadonlyMap<Key, Image>): boolean {
