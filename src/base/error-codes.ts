@@ -219,6 +219,30 @@ export const errorCodes = {
     retry: "operator",
     exit: 1,
   },
+  program_failed: {
+    summary: "A client program of PostgreSQL (pg_dump, pg_restore) failed; its last words are in the message.",
+    hint: "Read what it said; `tandem doctor` looks for the usual causes. Earlier backups are as they were.",
+    retry: "operator",
+    exit: 1,
+  },
+  backup_running: {
+    summary: "Another process is making a backup of this node, or restores one.",
+    hint: "Wait for it; `tandem backup create --label emergency` stands in line for it.",
+    retry: "backoff",
+    exit: 1,
+  },
+  backup_storage: {
+    summary: "The folder of the backups cannot be written, or has too little room.",
+    hint: "Free space there (`tandem backup prune --dry-run` shows what could go), or set `backup.dir` to another disk.",
+    retry: "operator",
+    exit: 1,
+  },
+  backup_damaged: {
+    summary: "A file of a backup is missing, was changed, or does not hold what the manifest says.",
+    hint: "Use another backup (`tandem backup list`); look after the disk.",
+    retry: "never",
+    exit: 1,
+  },
   diverged: {
     summary: "Nodes that are at rest hold different rows.",
     hint: "Run `tandem verify` for the keys that differ.",

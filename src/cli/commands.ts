@@ -1,3 +1,4 @@
+import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { conflicts } from "./conflicts.ts";
 import { demo } from "./demo.ts";
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   conflicts,
   parked,
   verify,
+  backup,
   doctor,
   uninstall,
 ];

@@ -59,6 +59,10 @@ export interface BackupJob {
 /** Backups; `dir` is absolute. */
 export interface BackupConfig {
   readonly dir: string;
+  /** The folder of pg_dump and pg_restore; null: they are looked for. */
+  readonly pgBin: string | null;
+  /** Whether the rows of each table are compressed. */
+  readonly compress: boolean;
   readonly jobs: readonly BackupJob[];
 }
 

@@ -139,6 +139,8 @@ function build(value: FileValue, file: string | null, folder: string): Config {
     http: { listen: http.listen, token: http.token ?? null },
     backup: {
       dir: resolve(folder, backup.dir),
+      pgBin: backup.pg_bin === undefined ? null : resolve(folder, backup.pg_bin),
+      compress: backup.compress,
       jobs: backup.jobs.map((job) => ({
         name: job.name,
         node: job.node,

@@ -39,7 +39,12 @@ const job = z
     error: "needs a schedule or after_change",
   });
 
-const backup = z.strictObject({ dir: text.default("backups"), jobs: z.array(job).default([]) });
+const backup = z.strictObject({
+  dir: text.default("backups"),
+  pg_bin: text.optional(),
+  compress: z.boolean().default(true),
+  jobs: z.array(job).default([]),
+});
 
 /** The shape of tandem.yaml. What concerns several values at once is checked in rules.ts. */
 export const fileSchema = z.strictObject({
@@ -65,6 +70,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   if (section === "tables") return ["name", "conflict", "updated_at"];
   if (section === "sync") return Object.keys(sync.shape);
   if (section === "http") return Object.keys(http.shape);
-  if (section === "backup") return inner === undefined && path.length === 1 ? ["dir", "jobs"] : Object.keys(job.shape);
+  if (section === "backup")
+    return inner === undefined && path.length === 1 ? Object.keys(backup.shape) : Object.keys(job.shape);
   return [];
 }

@@ -82,6 +82,8 @@ backup:
       http: { listen: "127.0.0.1:7420", token: "12345" },
       backup: {
         dir: join(cwd, "kept"),
+        pgBin: null,
+        compress: true,
         jobs: [
           {
             name: "five-minutes",
@@ -121,7 +123,7 @@ backup:
       sequences: "past",
       verifyEveryMs: null,
     });
-    expect(config.backup).toEqual({ dir: join(cwd, "backups"), jobs: [] });
+    expect(config.backup).toEqual({ dir: join(cwd, "backups"), pgBin: null, compress: true, jobs: [] });
   });
 
   it("with a file, the environment counts only where the file names it", async () => {

@@ -1,0 +1,63 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { makeFolder, writeWhole } from "./files.ts";
+import { type BackupFolder, namesIn } from "./folder.ts";
+
+const proof = z.object({
+  /** 0 sealed, 1 readable, 2 restored into a scratch database, 3 equal in content, both formats. */
+  level: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3)]),
+  at: z.string(),
+});
+
+const failure = z.object({
+  id: z.string(),
+  node: z.string(),
+  job: z.string().nullable(),
+  startedAt: z.string(),
+  failedAt: z.string(),
+  code: z.string(),
+  message: z.string(),
+});
+
+/** The highest level that a backup was found to reach, and when. */
+export type Proof = z.infer<typeof proof>;
+/** A backup that came to nothing. */
+export type Failure = z.infer<typeof failure>;
+
+async function readJson<T>(path: string, form: z.ZodType<T>): Promise<T | null> {
+  try {
+    return form.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch {
+    // What cannot be read proves nothing, and its absence harms nothing.
+    return null;
+  }
+}
+
+/** How far a backup was proven; null when nothing is known. */
+export function readProof(folder: BackupFolder, id: string): Promise<Proof | null> {
+  return readJson(folder.proof(id), proof);
+}
+
+/** Notes how far a backup was proven. */
+export async function writeProof(folder: BackupFolder, id: string, value: Proof): Promise<void> {
+  await writeWhole(folder.proof(id), `${JSON.stringify(value)}\n`);
+}
+
+/** Notes that a backup failed. */
+export async function writeFailure(folder: BackupFolder, value: Failure): Promise<void> {
+  await makeFolder(folder.failures);
+  await writeWhole(join(folder.failures, `${value.id}.json`), `${JSON.stringify(value)}\n`);
+}
+
+/** Every failure that is remembered, the oldest first. */
+export async function readFailures(folder: BackupFolder): Promise<Failure[]> {
+  const names = (await namesIn(folder.failures)).filter((name) => name.endsWith(".json")).sort();
+  const all = await Promise.all(names.map((name) => readJson(join(folder.failures, name), failure)));
+  return all.filter((one) => one !== null);
+}
+
+/** Forgets a failure. */
+export async function removeFailure(folder: BackupFolder, id: string): Promise<void> {
+  await rm(join(folder.failures, `${id}.json`), { force: true });
+}

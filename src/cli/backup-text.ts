@@ -1,0 +1,51 @@
+import type { BackupEntry, BackupList } from "../backup/list.ts";
+import { count } from "../sidecar/words.ts";
+import { renderTable } from "./table.ts";
+import { moment, printable } from "./text.ts";
+
+const levels = ["sealed", "readable", "restored", "proven"] as const;
+
+/** `12.3 MB` */
+export function size(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let [value, unit] = [bytes, 0];
+  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000;
+  return unit === 0 ? `${value} bytes` : `${value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
+}
+
+/** What was made, for a person. */
+export function describeMade(entry: BackupEntry): string {
+  const lines = [
+    `Backup ${entry.id} of ${entry.node}: ${count(entry.rows, "row")} of ${count(entry.tables, "table")}, ${size(entry.bytes)}.`,
+  ];
+  if (entry.state === "degraded")
+    lines.push(`Degraded, the rows are there as JSON only: ${printable(entry.reason ?? "")}.`);
+  for (const { name, reason } of entry.leftOut) lines.push(`Not in it: ${printable(name)} ${printable(reason)}.`);
+  for (const warning of entry.warnings) lines.push(`pg_dump says: ${printable(warning)}`);
+  return lines.join("\n");
+}
+
+/** What there is, for a person. */
+export function describeList({ dir, backups, failures, unsealed }: BackupList): string {
+  const rows = backups.map((entry) => [
+    entry.id,
+    entry.node,
+    entry.job,
+    entry.state === "complete" ? levels[entry.level] : entry.state,
+    entry.rows,
+    size(entry.bytes),
+    [entry.label, entry.pinned ? "pinned" : null, entry.state === "complete" ? null : entry.reason]
+      .filter(Boolean)
+      .join("; "),
+  ]);
+  const parts =
+    rows.length === 0
+      ? [`There is no backup in ${printable(dir)}.`]
+      : [renderTable(["backup", "node", "job", "state", "rows", "size", "notes"], rows)];
+  const last = failures.at(-1);
+  if (last && last.id > (backups.at(-1)?.id ?? "")) {
+    parts.push(`The last try failed (${moment(last.failedAt)}): ${printable(last.message)}`);
+  }
+  if (unsealed.length > 0) parts.push(`Being made, or left behind: ${unsealed.join(", ")}`);
+  return parts.join("\n\n");
+}

@@ -1,0 +1,227 @@
+import { execFile } from "node:child_process";
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, test, vi } from "vitest";
+import { digestFile } from "../../src/backup/files.ts";
+import { BackupFolder } from "../../src/backup/folder.ts";
+import { type BackupEntry, type BackupList, listBackups } from "../../src/backup/list.ts";
+import { collectLeftovers, Making } from "../../src/backup/making.ts";
+import { readManifest } from "../../src/backup/manifest.ts";
+import { silentLogger } from "../../src/base/logger.ts";
+import type { Clock } from "../../src/base/time.ts";
+import { spawnTandem, tempFolder } from "../support/child.ts";
+import { type Cluster, cluster } from "../support/pg.ts";
+import { seeded } from "../support/seed.ts";
+import { waitFor } from "../support/wait.ts";
+import { backUp, backupConfig, fakePgDump, filesIn } from "./backup-support.ts";
+import { run, runJson } from "./cli-runner.ts";
+
+vi.setConfig({ testTimeout: 300_000 });
+
+const simple = `create table public.item (id int primary key, name text not null);
+  insert into public.item select g, repeat(md5(g::text), 4) from generate_series(1, 20000) g`;
+
+/** A clock that stands where it is put. */
+function clockAt(start: string): Clock & { set(text: string): void } {
+  let now = Date.parse(start);
+  return { now: () => now, sleep: async () => {}, set: (text) => (now = Date.parse(text)) };
+}
+
+async function folderOf(nodes: Cluster, extra = "") {
+  const cwd = await tempFolder();
+  const text = `nodes: { local: { url: "\${DATABASE_URL}" } }\nbackup: { dir: backups${extra} }\n`;
+  await writeFile(join(cwd, "tandem.yaml"), text);
+  return { cwd, env: { DATABASE_URL: nodes.local.url }, folder: new BackupFolder(join(cwd, "backups")) };
+}
+
+describe("the command", () => {
+  test("B1 makes and lists backups, as text and as JSON; the password is in no output and no command line", async () => {
+    await using nodes = await cluster(1, { owner: true });
+    const secret = "Sehr-geheim:\\\\1";
+    await nodes.local.admin.query(`create table item (id int primary key, name text); alter table item owner to "${nodes.local.owner}";
+      alter role "${nodes.local.owner}" password '${secret}'`);
+    const url = new URL(nodes.local.url);
+    url.password = encodeURIComponent(secret);
+    const spy = await fakePgDump(
+      `tr '\\0' '\\n' < /proc/$$/cmdline > "$file.args"; tr '\\0' '\\n' < /proc/$$/environ >> "$file.args"; mv "$file.args" /tmp/tandem-args-$PPID; exec "$real" "$@"`,
+    );
+    const at = await folderOf(nodes, `, pg_bin: ${spy}`);
+    const options = { ...at, env: { DATABASE_URL: url.href } };
+    const made = await runJson<BackupEntry>(["backup", "create", "--label", "first"], options);
+    expect(made).toMatchObject({
+      code: 0,
+      document: { state: "complete", level: 1, node: "local", label: "first", job: null },
+    });
+    const spied = (await readdir("/tmp")).filter((name) => name.startsWith("tandem-args-"));
+    const seen = await readFile(join("/tmp", spied[0] ?? ""), "utf8");
+    await rm(join("/tmp", spied[0] ?? ""));
+    expect(seen).toContain("--format=custom");
+    // The URL is in the environment of the command by the test's own choice, and in that of its children.
+    expect(seen.replace(/^DATABASE_URL=.*$/m, "")).not.toContain("geheim");
+    const listed = await runJson<BackupList>(["backup", "list"], options);
+    expect(listed.document.backups).toEqual([made.document]);
+    const text = await run(["backup", "list"], options);
+    expect(text.stdout).toMatch(new RegExp(`^${made.document.id} +local +– +readable +0 .* first$`, "m"));
+  });
+
+  test("B1 a failure ends with 1 and is listed, the earlier backup stays (thing 1)", async () => {
+    await using nodes = await cluster(1);
+    await nodes.local.admin.query(simple);
+    const at = await folderOf(nodes);
+    const { document: good } = await runJson<BackupEntry>(["backup", "create"], at);
+    const wrong = new URL(nodes.local.url);
+    wrong.password = "nicht-das-richtige";
+    const failed = await runJson<{ error: { code: string } }>(["backup", "create"], {
+      ...at,
+      env: { DATABASE_URL: wrong.href },
+    });
+    expect(failed).toMatchObject({ code: 1, document: { error: { code: "wrong_password" } } });
+    const { stdout } = await run(["backup", "list"], at);
+    expect(stdout).toContain(good.id);
+    expect(stdout).toMatch(/^The last try failed .*password/m);
+    expect((await run(["backup", "create", "--job", "x"], at)).code).toBe(2);
+    expect((await run(["backup", "create", "--node", "x"], at)).stderr).toMatch(
+      /^usage: there is no node x\. Remedy: Name one of local/,
+    );
+    expect((await run(["backup", "list", "--label", "x"], at)).code).toBe(2);
+  });
+
+  test("B2 of two processes that start together one makes a backup, the other names it (thing 15)", async () => {
+    await using nodes = await cluster(1);
+    await nodes.local.admin.query(simple);
+    const at = await folderOf(nodes, `, pg_bin: ${await fakePgDump(`sleep 3; exec "$real" "$@"`)}`);
+    const results = await Promise.all(
+      ["a", "b"].map((label) =>
+        runJson<BackupEntry & { error: { message: string } }>(["backup", "create", "--label", label], at),
+      ),
+    );
+    expect(results.map(({ code }) => code).sort()).toEqual([0, 1]);
+    const [won] = results.filter(({ code }) => code === 0);
+    const [lost] = results.filter(({ code }) => code === 1);
+    expect(lost?.document.error).toMatchObject({
+      code: "backup_running",
+      message: `node local: backup ${won?.document.id} is at work`,
+    });
+    expect((await listBackups(at.folder.path)).backups).toHaveLength(1);
+  });
+
+  test("B1 an emergency stands in line behind a running backup (thing 18)", async () => {
+    await using nodes = await cluster(1);
+    await nodes.local.admin.query(simple);
+    const slow = await fakePgDump(`sleep 3; exec "$real" "$@"`);
+    const at = await folderOf(nodes, `, pg_bin: ${slow}`);
+    const first = spawnTandem(["backup", "create"], at);
+    await waitFor(async () => (await at.folder.partialIds()).length > 0);
+    const emergency = await runJson<BackupEntry>(["backup", "create", "--label", "emergency"], at);
+    expect(emergency).toMatchObject({ code: 0, document: { label: "emergency" } });
+    expect((await first.ended()).code).toBe(0);
+    expect((await listBackups(at.folder.path)).backups.map(({ label }) => label)).toEqual([null, "emergency"]);
+  });
+});
+
+describe("nothing is half there", () => {
+  test("B2 kill -9 at random points: what is sealed stays whole, the rest is collected (thing 13)", async () => {
+    const random = seeded(Number(process.env.SEED ?? Date.now() % 1_000_000));
+    await using nodes = await cluster(1);
+    await nodes.local.admin.query(simple);
+    const at = await folderOf(nodes);
+    const digests = new Map<string, string>();
+    const kills = Number(process.env.KILLS ?? 12);
+    let killed = 0;
+    for (let turn = 0; turn < kills; turn++) {
+      const before = (await at.folder.partialIds()).length;
+      const child = spawnTandem(["backup", "create"], at);
+      await waitFor(async () => child.result ?? (await at.folder.partialIds()).length > before, { every: 10 });
+      await new Promise((resolve) => setTimeout(resolve, random.int(0, 1500)));
+      if ((await child.kill("SIGKILL")).signal === "SIGKILL") killed++;
+      const { backups } = await listBackups(at.folder.path);
+      expect(backups.filter(({ state }) => state !== "complete")).toEqual([]);
+      for (const { id } of backups) {
+        for (const { path } of (await readManifest(at.folder.backup(id))).files) {
+          const { sha256 } = await digestFile(join(at.folder.backup(id), path));
+          expect(digests.get(`${id}/${path}`) ?? sha256, `seed ${random.seed}`).toBe(sha256);
+          digests.set(`${id}/${path}`, sha256);
+        }
+      }
+      // The server notices a killed client when it next writes to it.
+      await waitFor(
+        async () =>
+          (await nodes.local.admin.value(
+            "select count(*) from pg_stat_activity where application_name like 'tandem/%'",
+          )) === "0",
+      );
+    }
+    expect(killed).toBeGreaterThan(0);
+    const left = await at.folder.partialIds();
+    // An hour later by the clock of whoever looks; the processes are gone.
+    const later: Clock = { now: () => Date.now() + 3_600_001, sleep: async () => {} };
+    expect(await collectLeftovers(at.folder, later, silentLogger)).toEqual(left);
+    expect(await readdir(at.folder.making)).toEqual([]);
+    expect((await listBackups(at.folder.path)).failures.map(({ id }) => id)).toEqual(left);
+    const after = await runJson<BackupEntry>(["backup", "create"], at);
+    expect(after).toMatchObject({ code: 0 });
+  });
+
+  test("B2 a disk that gets full leaves nothing behind (thing 6)", async (context) => {
+    const mount = join(await tempFolder(), "small");
+    await mkdir(mount);
+    const sh = (script: string) => promisify(execFile)("sh", ["-c", script]);
+    const mounted = await sh(`mount -t tmpfs -o size=24m tmpfs ${mount}`).catch(() => null);
+    if (!mounted) return context.skip("no right to mount a small disk");
+    try {
+      await using nodes = await cluster(1);
+      await nodes.local.admin.query(
+        `create table big as select g as id, (select string_agg(md5(random()::text || g || i), '') from generate_series(1, 30) i) as junk from generate_series(1, 30000) g`,
+      );
+      const config = { ...(await backupConfig(nodes)) };
+      const small = { ...config, backup: { ...config.backup, dir: join(mount, "backups") } };
+      const free = () => sh(`df --output=avail ${mount} | tail -1`);
+      const before = (await free()).stdout;
+      for (const compress of [true, false]) {
+        await expect(backUp({ ...small, backup: { ...small.backup, compress } })).rejects.toMatchObject({
+          message: expect.stringMatching(/full|No space left/),
+        });
+        expect((await listBackups(small.backup.dir)).unsealed).toEqual([]);
+        expect(await filesIn(small)).toEqual([]);
+      }
+      expect(Math.abs(Number((await free()).stdout) - Number(before))).toBeLessThan(64);
+    } finally {
+      await sh(`umount ${mount}`);
+    }
+  });
+
+  test("B2 what another machine or a living process is making is not touched", async () => {
+    const folder = new BackupFolder(join(await tempFolder(), "backups"));
+    const clock = clockAt("2026-01-01T00:00:00Z");
+    await using making = await Making.begin(folder, clock);
+    const elsewhere = folder.partial("2025-12-31T00-00-00-000Z");
+    await mkdir(elsewhere);
+    const owner = { token: "x", host: "another", pid: 1, born: null, purpose: "backup" };
+    await writeFile(`${elsewhere}.owner`, JSON.stringify(owner));
+    const at = clock.now() / 1000;
+    await utimes(`${elsewhere}.owner`, at, at);
+    clock.set("2026-01-01T00:59:00Z");
+    expect(await collectLeftovers(folder, clock, silentLogger)).toEqual([]);
+    clock.set("2026-01-01T01:01:00Z");
+    expect(await collectLeftovers(folder, clock, silentLogger)).toEqual(["2025-12-31T00-00-00-000Z"]);
+    expect(await folder.partialIds()).toEqual([making.id]);
+  });
+
+  test("B2 names are unique and in order when the clock is set back, and when two begin at one moment (thing 17)", async () => {
+    await using nodes = await cluster(1);
+    await nodes.local.admin.query("create table item (id int primary key)");
+    const config = await backupConfig(nodes);
+    const folder = new BackupFolder(config.backup.dir);
+    const clock = clockAt("2026-03-29T02:30:00Z");
+    const ids: string[] = [];
+    for (const time of ["2026-03-29T02:30:00Z", "2026-03-29T02:30:00Z", "2026-03-29T01:30:00Z"]) {
+      clock.set(time);
+      ids.push((await backUp(config, { clock })).id);
+    }
+    expect(ids).toEqual(["2026-03-29T02-30-00-000Z", "2026-03-29T02-30-00-001Z", "2026-03-29T02-30-00-002Z"]);
+    const together = await Promise.all(Array.from({ length: 8 }, () => Making.begin(folder, clock)));
+    expect(new Set([...ids, ...together.map(({ id }) => id)]).size).toBe(11);
+    for (const making of together) await making[Symbol.asyncDispose]();
+  });
+});
