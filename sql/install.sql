@@ -12,6 +12,7 @@ set check_function_bodies = off;
 \ir admin/node.sql
 \ir admin/prune.sql
 \ir batch/bounds.sql
+\ir batch/value_class.sql
 \ir batch/describe.sql
 \ir batch/query.sql
 \ir batch/copy.sql
@@ -20,6 +21,7 @@ set check_function_bodies = off;
 \ir batch/outbound.sql
 \ir apply/stage.sql
 \ir apply/plan.sql
+\ir apply/misfits.sql
 \ir apply/plan_cache.sql
 \ir apply/lock.sql
 \ir apply/write.sql

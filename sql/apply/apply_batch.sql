@@ -14,12 +14,13 @@ comment on function tandem.try_replica_role() is 'Sets replica role for this tra
 -- Everything from the first row lock to the moment before COMMIT, for what begin_stage and prepare_stage have staged. p_batch:
 --   peer (id), staging, from and to (positions; equal when only parked rows or a range of a copy are applied), token (null: keep),
 --   horizon (of the source), source (its name), mode ("batch", "copy", "alone"), copy ({"schema", "name", "upto", "done"} or null), released
---   ([{"schema", "name"}], tables that flow with the link from now on), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known"}]).
+--   ([{"schema", "name"}], tables that flow with the link from now on), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known",
+--   "mark" (the columns_mark that was staged by)}]).
 -- Returns {"complete", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}]}.
 -- Not complete: locks would have been held too long; commit and call again with the same staging and "again": true. Unsettled: nothing was done;
 -- the source must write fresh entries for these keys first.
--- Errors: TD003 another applier has moved this link on (or staged anew); TD001 no such link.
+-- Errors: TD003 another applier has moved this link on (or staged anew); TD012 a table's columns have changed since it was staged; TD001 no such link.
 create or replace function tandem.apply_batch(p_batch jsonb) returns jsonb
 language plpgsql as $$
 declare
@@ -71,6 +72,10 @@ begin
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
+      -- From the row locks on no column changes any more.
+      if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then
+        raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
+      end if;
     end loop;
     v_plans := v_next;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop

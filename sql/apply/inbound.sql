@@ -26,8 +26,9 @@ comment on function tandem.inbound_state(text) is 'How far a link into this node
 
 -- tandem.reconcile_tables(p_peer_id, p_source_tables) -> integer
 -- Compares what the source tracks (its describe_tables) with what this node tracks, and brings the link's tables up to date; returns
--- how many changed. A table the link has not met is to be copied; one that is missing here, or whose key differs, is held where
--- the link stands (the others flow); one that fits again catches up from there. A held table's entries stay at the source.
+-- how many changed. A table the link has not met is to be copied; one that is missing here, or whose key or a column's type differs
+-- (see shape_difference), is held where the link stands (the others flow); one that fits again catches up from there. A held table's
+-- entries stay at the source.
 create or replace function tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) returns integer
 language plpgsql as $$
 declare
@@ -44,16 +45,11 @@ begin
           where c.schema_name = s.schema and c.table_name = s.name and c.reason is not null),
           case when to_regclass(format('%I.%I', s.schema, s.name)) is null then 'there is no such table here' else 'not tracked here' end)
         when not t.exists then 'the table is not there any more'
-        when s.key <> t.key then format('its key differs: (%s) at the source, (%s) here', s.key, t.key)
-        when s.key_types <> t.key_types then format('its key''s type differs: %s at the source, %s here', s.key_types, t.key_types)
+        else tandem.shape_difference(s.e, t.e)
       end as reason, b.reason as old_reason
-    from (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+    from (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists
       from jsonb_array_elements(p_source_tables) e) s
-    left join (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+    left join (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
     left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
     join tandem.inbound i on i.peer_id = p_peer_id
@@ -79,6 +75,35 @@ begin
   return v_changed;
 end $$;
 comment on function tandem.reconcile_tables(integer, jsonb) is 'Brings the tables a link knows up to date.';
+
+-- tandem.shape_difference(p_source, p_here) -> text
+-- Why a table cannot flow between these two shapes of it (elements of describe_tables); null when it can. A column that only one side has
+-- is no reason: a row with a value there is parked. src/link/columns.ts looks for the same before it reads a batch.
+create or replace function tandem.shape_difference(p_source jsonb, p_here jsonb) returns text
+language sql immutable as $$
+  select case
+    when p_source -> 'key' <> p_here -> 'key' then format('its key differs: (%s) at the source, (%s) here', tandem.listed(p_source -> 'key'), tandem.listed(p_here -> 'key'))
+    when p_source -> 'keyTypes' <> p_here -> 'keyTypes'
+      then format('its key''s type differs: %s at the source, %s here', tandem.listed(p_source -> 'keyTypes'), tandem.listed(p_here -> 'keyTypes'))
+    else (
+      select string_agg(case
+          when s.c -> 'generated' <> h.c -> 'generated' then format('column %I is generated %s only', s.c ->> 'name',
+            case when (s.c ->> 'generated')::boolean then 'at the source' else 'here' end)
+          when s.c -> 'type' <> h.c -> 'type' then format('column %I is %s at the source, %s here', s.c ->> 'name', s.c ->> 'type', h.c ->> 'type')
+          else format('column %I is %s at the source, %s here', s.c ->> 'name', s.c ->> 'valueClass', h.c ->> 'valueClass')
+        end, '; ' order by s.i)
+      from jsonb_array_elements(p_source -> 'columns') with ordinality s (c, i)
+      join jsonb_array_elements(p_here -> 'columns') h (c) on h.c ->> 'name' = s.c ->> 'name'
+      where (s.c -> 'valueClass', s.c -> 'generated') <> (h.c -> 'valueClass', h.c -> 'generated'))
+  end
+$$;
+comment on function tandem.shape_difference(jsonb, jsonb) is 'Why a table cannot flow between two shapes of it.';
+
+create or replace function tandem.listed(p_texts jsonb) returns text
+language sql immutable as $$
+  select string_agg(u.t, ', ' order by u.i) from jsonb_array_elements_text(p_texts) with ordinality u (t, i)
+$$;
+comment on function tandem.listed(jsonb) is 'Texts with commas between them.';
 
 -- tandem.note_error(p_peer_id, p_error) -> void: what the link from a peer fails with, for status; null when it is well again.
 create or replace function tandem.note_error(p_peer_id integer, p_error text) returns void

@@ -48,6 +48,12 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
+    -- PostgreSQL refuses a text that is too long for its column, but one that is so by blanks alone it cuts.
+    'too_long', coalesce((select format('nullif(concat_ws('', '', %s), '''')', string_agg(format('case when length(%s) > %s then %L end', c.value, m.typmod - 4, c.name), ', ' order by c.i))
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c
+      join pg_attribute a on a.attrelid = t.relid and a.attnum = c.attnum and tandem.base_type(a.atttypid) = 'varchar'::regtype
+      cross join lateral (select tandem.base_typmod(a.atttypid, a.atttypmod) as typmod) m
+      where m.typmod <> -1 having count(*) > 0), 'null::text'),
     'rewritable', exists (select from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity = 'a') or exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)
       and g.tgname not like 'tandem\_%' and g.tgname <> '~tandem_last' and g.tgtype & 1 = 1 and g.tgtype & 2 = 2
       and case when p_replica then g.tgenabled in ('A', 'R') else g.tgenabled in ('O', 'A') end))

@@ -34,7 +34,7 @@ comment on function tandem.base_type(oid) is 'The type under a domain.';
 -- Makes the staging table empty and fit for these columns; returns the COPY command that fills it. Columns: n counts the rows,
 -- k1... the key, then what the source says of each row, then c1..., the given columns by their types without length limits and
 -- domains (a value the table refuses is met later, row by row). p_as_text: all as text, after a value was not even of its
--- type. p_append: the rows staged so far stay. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog more.
+-- type (see set_misfits_aside). p_append: the rows staged so far stay. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog more.
 create or replace function tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean default false,
   p_append boolean default false)
 returns text
@@ -48,7 +48,7 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
-    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text',
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
         else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)

@@ -16,18 +16,21 @@ declare
 begin
   select * into strict n from tandem.local_node;
   execute format($sql$
-    insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+    insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)
     select %1$s, %2$s, x.n, x.verdict,
-      case when x.verdict = 'park' then case when x.unplaced is not null then 'unplaced' else 'ahead' end
+      case when x.verdict = 'park' then case when x.unplaced is not null then 'unplaced' when x.ahead then 'ahead' else 'refused' end
         else concat(case x.local_op when 'I' then 'insert' when 'D' then 'delete' else 'update' end, '/',
           case x.op when 'I' then 'insert' when 'D' then 'delete' else 'update' end) end,
       case when x.unplaced is not null then 'columns that this node lacks hold values: ' || x.unplaced
-        when x.ahead then 'its stamp lies further in the future than max_skew allows' end,
+        when x.ahead then 'its stamp lies further in the future than max_skew allows'
+        when x.misfit is not null then x.misfit
+        when x.too_long is not null then 'values are too long for these columns: ' || x.too_long end,
+      case when x.verdict = 'park' and x.unplaced is null and not x.ahead then coalesce(x.misfit_state, '22001') end,
       x.local_stamp, x.local_origin
     from (
       select c.*,
         case
-          when c.unplaced is not null or c.ahead then 'park'
+          when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
           when c.same then case when c.newer then 'adopt' else 'drop' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
@@ -39,7 +42,7 @@ begin
           else 'lose'
         end as verdict
       from (
-        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced,
+        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %22$s as too_long,
           s.stamp > clock_timestamp() + %6$L::interval as ahead,
           coalesce(l.op::text, case when %7$s is not null then 'U' else 'D' end) as local_op,
           v.stamp as local_stamp, v.origin as local_origin,
@@ -73,7 +76,7 @@ begin
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy);
+    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long');
 end $$;
 comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text) is 'Decides which staged rows are written.';
 

@@ -104,7 +104,8 @@ comment on function tandem.action_blocked(oid, text, text) is 'Condition that a 
 
 -- tandem.reject_deletions(p_plans) -> bigint
 -- Gives "keep" to staged deletions that a row here forbids, directly or at the end of a chain of cascades, to a fixpoint (a parent that
--- is kept is itself a child that stays). Returns how many were rejected.
+-- is kept is itself a child that stays); "park" where the row's table is held, for what became of it at the source is not known here.
+-- Returns how many were rejected.
 create or replace function tandem.reject_deletions(p_plans jsonb) returns bigint
 language plpgsql as $$
 declare
@@ -122,13 +123,17 @@ begin
       continue when v_tree = '';
       execute format($sql$
         insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-        select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', format('a row here refers to it (%%s)', g.name),
+        select distinct on (s.n) %1$s, %2$s, s.n, case when h.table_id is null then 'keep' else 'park' end,
+          case when h.table_id is null then 'referenced/delete' else 'waits' end,
+          case when h.table_id is null then format('a row here refers to it (%%s)', g.name) else format('a row of %%I.%%I, which is held, refers to it (%%s)', h.schema_name, h.table_name, g.name) end,
           coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
         from (%3$s) g join %4$s s on s.n = g.n
+        left join (select t.table_id, t.schema_name, t.table_name from tandem.tracked_table t join tandem.inbound_table b using (schema_name, table_name)
+          where b.peer_id = %1$s and b.state = 'held') h on h.table_id = g.child_id
         left join lateral (select l.stamp, l.origin from %5$s l where %6$s order by %7$s limit 1) l on true
-        where g.blocked
-        order by s.n, g.name
-        on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
+        where g.blocked or h.table_id is not null
+        order by s.n, h.table_id, g.name
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
       $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
       get diagnostics v_count = row_count;
       v_kept := v_kept + v_count;

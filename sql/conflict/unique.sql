@@ -3,7 +3,7 @@
 
 -- tandem.claims(p_plan, p_plans) -> setof text
 -- One query per unique index: n (the incoming row), incoming_key, local_key, newer (the incoming one is), referenced (others refer to
--- the holder), here (an older image of the incoming row is here), index_name, local_stamp, local_origin. Only pairs that are left
+-- the holder), here (an older image of the incoming row is here), waits (the holder's own change is parked), index_name, local_stamp, local_origin. Only pairs that are left
 -- after the set: the incoming row is written, and the holder is not.
 create or replace function tandem.claims(p_plan jsonb, p_plans jsonb) returns setof text
 language plpgsql stable as $$
@@ -16,13 +16,15 @@ begin
     select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
-      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here,
+      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here, x.waits,
         not x.held and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer
       from (
         select s.n, s.stamp, s.origin, %2$s as incoming_key, t.local_key, t.local_stamp, t.local_origin,
           %3$s as referenced, exists (select from %4$s t where %5$s) as here,
           exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
-            and v.verdict in ('keep', 'prefer') where %9$s) as held
+            and v.verdict in ('keep', 'prefer') where %9$s) as held,
+          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
+            and v.verdict = 'park' where %9$s) as waits
         from %6$s s
         join (
           select r.tandem_n, t.*, array[%10$s] as local_key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as local_stamp, coalesce(l.origin, '') as local_origin
@@ -53,8 +55,8 @@ comment on function tandem.referenced_after(jsonb, jsonb) is 'Condition that a r
 
 -- tandem.reject_claims(p_plans) -> bigint
 -- Rejects incoming rows that may not displace the holder, to a fixpoint: a rejected row keeps its older image, which may hold a
--- value that another one claims. Verdicts: keep (an older image of the row is here: it is written anew), park (new here: it waits
--- until its home removes it; or the holder is referred to: the holder is written anew, once per pair, so that the other side can
+-- value that another one claims. Verdicts: keep (an older image of the row is here: it is written anew), park (the holder's own change
+-- is parked: what becomes of it is not known yet; new here: it waits until its home removes it; or the holder is referred to: the holder is written anew, once per pair, so that the other side can
 -- give way). Returns how many were rejected.
 create or replace function tandem.reject_claims(p_plans jsonb) returns bigint
 language plpgsql as $$
@@ -72,17 +74,17 @@ begin
         execute format($sql$
           with x as materialized (%1$s), rejected as (
             insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here then 'keep' else 'park' end,
-              case when not x.newer and x.here then 'unique' else 'waits' end,
+            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here and not x.waits then 'keep' else 'park' end,
+              case when not x.newer and x.here and not x.waits then 'unique' else 'waits' end,
               format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin
-            from x where not x.newer or x.referenced
-            order by x.n, x.newer
+            from x where not x.newer or x.referenced or x.waits
+            order by x.n, x.waits desc, x.newer
             on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
               local_stamp = excluded.local_stamp, local_origin = excluded.local_origin
             returning 1),
           pairs as (
             insert into tandem.reasserted_pair (schema_name, table_name, local_key, incoming_key)
-            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced
+            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced and not x.waits
             on conflict do nothing)
           select count(*) from rejected
         $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;

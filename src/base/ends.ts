@@ -18,6 +18,8 @@ export interface TableKeys extends TableName {
 export interface ColumnShape {
   readonly name: string;
   readonly type: string;
+  /** Columns of one class carry each other's values unchanged, or refuse them. */
+  readonly valueClass: string;
   /** Computed by the database; never written. */
   readonly generated: boolean;
 }
@@ -30,6 +32,8 @@ export interface TableShape extends TableName {
   /** Key columns whose equal values are the same bytes; the others travel as values too. */
   readonly exactKey: readonly string[];
   readonly columns: readonly ColumnShape[];
+  /** Another one whenever the columns are. */
+  readonly mark: string;
   /** Rows, as the planner guesses. */
   readonly estimate: number;
 }

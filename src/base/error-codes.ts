@@ -111,6 +111,12 @@ export const errorCodes = {
     retry: "now",
     exit: 1,
   },
+  shape_changed: {
+    summary: "The columns of a table changed while a batch was under way.",
+    hint: "Nothing was applied; the tables are compared again, then the batch is read again.",
+    retry: "now",
+    exit: 1,
+  },
   unsettled: {
     summary: "The newest entry of a row and the row itself disagree, and stayed so.",
     hint: "Run the command again; if it stays, `tandem verify` shows the keys.",

@@ -17,6 +17,7 @@ export const tandemStates: Readonly<Record<string, ErrorCode>> = {
   TD004: "in_recovery",
   TD010: "unsupported_table",
   TD011: "unsupported_table",
+  TD012: "shape_changed",
 };
 
 const states: Readonly<Record<string, ErrorCode>> = {

@@ -9,7 +9,7 @@ import type {
   Target,
 } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
-import { matchColumns } from "./columns.ts";
+import { changesValues, matchColumns } from "./columns.ts";
 import { tableLabel } from "./report.ts";
 
 /** What is to be read of one table. */
@@ -37,20 +37,29 @@ export class NotOfItsType extends Error {
 /** The identity of a table in a map. */
 export const tableKey = ({ schema, name }: TableName): string => JSON.stringify([schema, name]);
 
+/** What is known of the link's tables while a batch is staged. */
+export interface StageRules {
+  /** Tables whose values are staged as text. */
+  readonly asText: ReadonlySet<string>;
+  /** Tables that are held: no row of theirs is staged, not even for others. */
+  readonly held: ReadonlySet<string>;
+  readonly onRows: (table: TableName, rows: number) => void;
+}
+
 /**
  * Stages what is wanted, then what the target must know before it decides (local rows that would be blocked,
  * displaced or cascaded, and parents that are not here), read in the same snapshot, until nothing is missing.
+ * Errors: `shape_changed` where a table's columns are not what they were when the link's tables were compared.
  */
 export async function carryBatch(
   batch: OpenBatch,
   target: Target,
   wanted: readonly Wanted[],
-  asText: ReadonlySet<string>,
-  onRows: (table: TableName, rows: number) => void,
+  rules: StageRules,
 ): Promise<Staged> {
   const targetShapes = new Map((await target.shapes()).map((shape) => [tableKey(shape), shape]));
   return await target.stage(async (staging) => {
-    const stage = new Stage(batch, staging, targetShapes, asText, onRows);
+    const stage = new Stage(batch, staging, targetShapes, rules);
     for (const { table, what } of wanted) await stage.add(table, what, false);
     for (let round = 0; round < 100; round++) {
       const missing = await staging.closure(stage.tables);
@@ -66,24 +75,16 @@ class Stage {
   readonly #batch: OpenBatch;
   readonly #staging: Staging;
   readonly #targetShapes: ReadonlyMap<string, TableShape>;
-  readonly #asText: ReadonlySet<string>;
-  readonly #onRows: (table: TableName, rows: number) => void;
+  readonly #rules: StageRules;
   readonly #staged = new Map<string, StagedTable>();
   readonly #asked = new Set<string>();
   rows = 0;
 
-  constructor(
-    batch: OpenBatch,
-    staging: Staging,
-    targetShapes: ReadonlyMap<string, TableShape>,
-    asText: ReadonlySet<string>,
-    onRows: (table: TableName, rows: number) => void,
-  ) {
+  constructor(batch: OpenBatch, staging: Staging, targetShapes: ReadonlyMap<string, TableShape>, rules: StageRules) {
     this.#batch = batch;
     this.#staging = staging;
     this.#targetShapes = targetShapes;
-    this.#asText = asText;
-    this.#onRows = onRows;
+    this.#rules = rules;
   }
 
   get tables(): readonly StagedTable[] {
@@ -109,9 +110,12 @@ class Stage {
   async add(source: TableShape, what: ReadRequest["what"], append: boolean): Promise<void> {
     const key = tableKey(source);
     const shape = this.#targetShapes.get(key);
-    if (!shape?.exists) return;
+    if (!shape?.exists || this.#rules.held.has(key)) return;
+    if (changesValues(source, shape)) {
+      throw new TandemError("shape_changed", `the columns of ${tableLabel(source)} changed while a batch was read`);
+    }
     const { columns, unplaced } = matchColumns(source, shape);
-    const table = { shape, columns, asText: this.#asText.has(key) };
+    const table = { shape, columns, asText: this.#rules.asText.has(key) };
     const rows = await this.#batch.rows({ table: source, columns, unplaced, what });
     let count: number;
     try {
@@ -122,7 +126,7 @@ class Stage {
     }
     this.rows += count;
     if (count > 0 || append) this.#staged.set(key, { ...table, known: this.#batch.known(source) });
-    if (count > 0) this.#onRows(source, count);
+    if (count > 0) this.#rules.onRows(source, count);
   }
 }
 

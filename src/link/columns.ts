@@ -26,3 +26,12 @@ export function matchColumns(source: TableShape, target: TableShape): ColumnMatc
       .map((column) => column.name),
   };
 }
+
+/** Whether a column that both ends have would change values on the way. Such a table is held: see `tandem.shape_difference`. */
+export function changesValues(source: TableShape, target: TableShape): boolean {
+  const here = new Map(target.columns.map((column) => [column.name, column]));
+  return source.columns.some((column) => {
+    const other = here.get(column.name);
+    return other && (other.valueClass !== column.valueClass || other.generated !== column.generated);
+  });
+}

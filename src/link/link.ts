@@ -58,11 +58,17 @@ export class Link {
       throw (await movedOn(this, state.token)) ?? this.#identityMismatch();
     }
     if (await this.#reconcile(state)) return { worked: true, reached: false };
-    const context = new RoundContext(this, this.#options, state, this.#asText, this.#skewMs);
-    if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
-    const result = await this.#batch(context, state);
-    if (!result.worked) this.#scanned = here.now;
-    return result;
+    try {
+      const context = new RoundContext(this, this.#options, state, this.#asText, this.#skewMs);
+      if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
+      const result = await this.#batch(context, state);
+      if (!result.worked) this.#scanned = here.now;
+      return result;
+    } catch (error) {
+      // The next round compares the tables first.
+      if (error instanceof TandemError && error.code === "shape_changed") this.#metAt = null;
+      throw error;
+    }
   }
 
   /**

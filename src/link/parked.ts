@@ -12,7 +12,7 @@ const triesPerBatch = 20;
 export async function retryBusy(context: RoundContext): Promise<void> {
   const { parked } = await context.ends.target.state();
   let left = triesPerBatch;
-  for (const table of parked) {
+  for (const table of parked.filter((keys) => !context.holds(keys))) {
     for (const key of table.busy) {
       if (left-- <= 0) return;
       await retryAlone(context, table, key);

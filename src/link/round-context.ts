@@ -58,6 +58,7 @@ export class RoundContext {
   readonly ends: Ends;
   readonly options: LinkOptions;
   readonly #asText: Set<string>;
+  readonly #held: ReadonlySet<string>;
   readonly #skewMs: number;
   #position: Position;
   #token: string | null;
@@ -67,9 +68,15 @@ export class RoundContext {
     this.ends = ends;
     this.options = options;
     this.#asText = asText;
+    this.#held = new Set(state.tables.filter((table) => table.state === "held").map(tableKey));
     this.#skewMs = skewMs;
     this.#position = state.position;
     this.#token = state.token;
+  }
+
+  /** Whether the link holds a table back. */
+  holds(table: TableName): boolean {
+    return this.#held.has(tableKey(table));
   }
 
   /** The position as stored in the target. */
@@ -149,9 +156,12 @@ export class RoundContext {
       return await source.read({ ...request, limit: batchRows }, async (batch) => {
         const planned = await plan(batch);
         const kind = planned.mode === "copy" ? "copy" : "batch";
-        const staged = await carryBatch(batch, target, planned.wanted, this.#asText, (table, rows) =>
-          onEvent?.({ source: source.name, target: target.name, kind, table, rows, total: null }),
-        );
+        const staged = await carryBatch(batch, target, planned.wanted, {
+          asText: this.#asText,
+          held: this.#held,
+          onRows: (table, rows) =>
+            onEvent?.({ source: source.name, target: target.name, kind, table, rows, total: null }),
+        });
         return { staged, plan: planned, horizon: batch.horizon };
       });
     } catch (error) {

@@ -22,6 +22,7 @@ export type Step =
   | "stage-begin"
   | "stage-prepare"
   | "stage-rows"
+  | "stage-misfits"
   | "closure"
   | "apply"
   | "preview"

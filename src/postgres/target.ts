@@ -32,7 +32,13 @@ type AppliedDocument = Omit<ApplyResult, "tables"> & {
 const readWrite = "begin isolation level read committed read write;";
 
 /** A staged table as the SQL side wants it. */
-const planned = ({ shape, columns, asText, known }: StagedTable) => ({ id: shape.id, columns, as_text: asText, known });
+const planned = ({ shape, columns, asText, known }: StagedTable) => ({
+  id: shape.id,
+  mark: shape.mark,
+  columns,
+  as_text: asText,
+  known,
+});
 
 /** A PostgreSQL database as the target of a link. */
 export class PostgresTarget implements Target {
@@ -147,7 +153,12 @@ export class PostgresTarget implements Target {
       rows.resume();
       throw error;
     });
-    return await carry(rows, this.#connection.copyIn(step("stage-rows", row?.command ?? "")));
+    const count = await carry(rows, this.#connection.copyIn(step("stage-rows", row?.command ?? "")));
+    if (table.asText) {
+      const aside = `select tandem.set_misfits_aside(${this.#peer}, ${table.shape.id}, ${columns})`;
+      await this.#connection.query(step("stage-misfits", aside));
+    }
+    return count;
   }
 
   async #closure(tables: readonly StagedTable[]): Promise<readonly TableKeys[]> {

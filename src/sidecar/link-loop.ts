@@ -108,7 +108,7 @@ export class LinkLoop {
   async #failed(error: unknown): Promise<number> {
     const { logger, signal } = this.#options;
     if (signal.aborted) return 0;
-    if (error instanceof TandemError && error.code === "position_mismatch") return 20;
+    if (error instanceof TandemError && ["position_mismatch", "shape_changed"].includes(error.code)) return 20;
     // What only a person can mend is said at once when the sidecar starts; later it is waited out like the rest.
     if (!this.#worked && !mendsItself(error)) throw error;
     const line = errorLine(error);

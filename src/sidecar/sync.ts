@@ -168,7 +168,7 @@ class WorkingLink {
 }
 
 function mayRepeat({ code }: TandemError): boolean {
-  return ["position_mismatch", "connection_lost", "serialization", "lock_timeout"].includes(code);
+  return ["position_mismatch", "shape_changed", "connection_lost", "serialization", "lock_timeout"].includes(code);
 }
 
 /** A failed link in one line. */

@@ -347,6 +347,10 @@ begin
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
+      -- From the row locks on no column changes any more.
+      if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then
+        raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
+      end if;
     end loop;
     v_plans := v_next;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
@@ -463,6 +467,12 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
+    -- PostgreSQL refuses a text that is too long for its column, but one that is so by blanks alone it cuts.
+    'too_long', coalesce((select format('nullif(concat_ws('', '', %s), '''')', string_agg(format('case when length(%s) > %s then %L end', c.value, m.typmod - 4, c.name), ', ' order by c.i))
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c
+      join pg_attribute a on a.attrelid = t.relid and a.attnum = c.attnum and tandem.base_type(a.atttypid) = 'varchar'::regtype
+      cross join lateral (select tandem.base_typmod(a.atttypid, a.atttypmod) as typmod) m
+      where m.typmod <> -1 having count(*) > 0), 'null::text'),
     'rewritable', exists (select from tandem.plan_columns(t.relid, p_columns, p_as_text) c where c.identity = 'a') or exists (select from pg_trigger g where not g.tgisinternal and g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h union select t.relid)
       and g.tgname not like 'tandem\_%' and g.tgname <> '~tandem_last' and g.tgtype & 1 = 1 and g.tgtype & 2 = 2
       and case when p_replica then g.tgenabled in ('A', 'R') else g.tgenabled in ('O', 'A') end))
@@ -826,6 +836,28 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.base_type(p_type oid) IS 'The type under a domain.';
+
+
+--
+-- Name: base_typmod(oid, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.base_typmod(p_type oid, p_typmod integer) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+  with recursive d as (
+    select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else p_typmod end as typmod from pg_type t where t.oid = p_type
+    union all
+    select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else d.typmod end from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
+  select typmod from d where typtype <> 'd'
+$$;
+
+
+--
+-- Name: FUNCTION base_typmod(p_type oid, p_typmod integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.base_typmod(p_type oid, p_typmod integer) IS 'The type modifier under a domain.';
 
 
 --
@@ -1205,6 +1237,28 @@ COMMENT ON FUNCTION tandem.carry_out_actions(p_plans jsonb) IS 'Carries out fore
 
 
 --
+-- Name: cast_error(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.cast_error(p_query text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+begin
+  execute p_query;
+  return null;
+exception when data_exception or integrity_constraint_violation then
+  return sqlstate;
+end $$;
+
+
+--
+-- Name: FUNCTION cast_error(p_query text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.cast_error(p_query text) IS 'How a query of casts fails.';
+
+
+--
 -- Name: catalog_mark(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1325,13 +1379,15 @@ begin
     select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
-      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here,
+      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here, x.waits,
         not x.held and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer
       from (
         select s.n, s.stamp, s.origin, %2$s as incoming_key, t.local_key, t.local_stamp, t.local_origin,
           %3$s as referenced, exists (select from %4$s t where %5$s) as here,
           exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
-            and v.verdict in ('keep', 'prefer') where %9$s) as held
+            and v.verdict in ('keep', 'prefer') where %9$s) as held,
+          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
+            and v.verdict = 'park' where %9$s) as waits
         from %6$s s
         join (
           select r.tandem_n, t.*, array[%10$s] as local_key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as local_stamp, coalesce(l.origin, '') as local_origin
@@ -1437,6 +1493,25 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.columns(p_alias text, p_names text[]) IS 'Quoted column references behind an alias.';
+
+
+--
+-- Name: columns_mark(oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.columns_mark(p_relid oid) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select md5(string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, a.attgenerated), ',' order by a.attnum))
+  from pg_attribute a where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped
+$$;
+
+
+--
+-- Name: FUNCTION columns_mark(p_relid oid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.columns_mark(p_relid oid) IS 'Fingerprint of a table''s columns.';
 
 
 --
@@ -1694,18 +1769,21 @@ declare
 begin
   select * into strict n from tandem.local_node;
   execute format($sql$
-    insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+    insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)
     select %1$s, %2$s, x.n, x.verdict,
-      case when x.verdict = 'park' then case when x.unplaced is not null then 'unplaced' else 'ahead' end
+      case when x.verdict = 'park' then case when x.unplaced is not null then 'unplaced' when x.ahead then 'ahead' else 'refused' end
         else concat(case x.local_op when 'I' then 'insert' when 'D' then 'delete' else 'update' end, '/',
           case x.op when 'I' then 'insert' when 'D' then 'delete' else 'update' end) end,
       case when x.unplaced is not null then 'columns that this node lacks hold values: ' || x.unplaced
-        when x.ahead then 'its stamp lies further in the future than max_skew allows' end,
+        when x.ahead then 'its stamp lies further in the future than max_skew allows'
+        when x.misfit is not null then x.misfit
+        when x.too_long is not null then 'values are too long for these columns: ' || x.too_long end,
+      case when x.verdict = 'park' and x.unplaced is null and not x.ahead then coalesce(x.misfit_state, '22001') end,
       x.local_stamp, x.local_origin
     from (
       select c.*,
         case
-          when c.unplaced is not null or c.ahead then 'park'
+          when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
           when c.same then case when c.newer then 'adopt' else 'drop' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
@@ -1717,7 +1795,7 @@ begin
           else 'lose'
         end as verdict
       from (
-        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced,
+        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %22$s as too_long,
           s.stamp > clock_timestamp() + %6$L::interval as ahead,
           coalesce(l.op::text, case when %7$s is not null then 'U' else 'D' end) as local_op,
           v.stamp as local_stamp, v.origin as local_origin,
@@ -1751,7 +1829,7 @@ begin
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy);
+    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long');
 end $_$;
 
 
@@ -1854,19 +1932,27 @@ COMMENT ON FUNCTION tandem.deletion_tree(p_plan jsonb, p_plans jsonb) IS 'Query 
 CREATE FUNCTION tandem.describe_tables(p_tables integer[] DEFAULT NULL::integer[]) RETURNS jsonb
     LANGUAGE sql STABLE
     AS $$
+  with described as materialized (
+    select t.*, c.oid, c.reltuples from tandem.tracked_table t
+    left join (select c.oid, c.relname, c.reltuples, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace) c
+      on c.oid = t.relid and (c.nspname, c.relname) = (t.schema_name, t.table_name)
+    where p_tables is null or t.table_id = any (p_tables)),
+  -- Each type once: many columns share a few.
+  types as materialized (
+    select d.atttypid, d.atttypmod, format_type(d.atttypid, d.atttypmod) as name, tandem.value_class(d.atttypid, d.atttypmod) as class
+    from (select distinct a.atttypid, a.atttypmod from pg_attribute a join described t on a.attrelid = t.oid
+      where a.attnum > 0 and not a.attisdropped) d)
   select coalesce(jsonb_agg(jsonb_build_object(
     'id', t.table_id, 'schema', t.schema_name, 'name', t.table_name, 'relation', format('%I.%I', t.schema_name, t.table_name),
-    'exists', c.oid is not null, 'key', to_jsonb(t.key_columns), 'keyTypes', to_jsonb(t.key_types), 'policy', t.conflict_policy,
-    'estimate', greatest(c.reltuples, 0)::bigint, 'exactKey', coalesce((select to_jsonb(array_agg(a.attname)) from pg_attribute a
-      where a.attrelid = c.oid and a.attname = any (t.key_columns) and tandem.equal_is_identical(a.atttypid, a.attcollation)), '[]'::jsonb),
-    'columns', coalesce((select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+    'exists', t.oid is not null, 'key', to_jsonb(t.key_columns), 'keyTypes', to_jsonb(t.key_types),
+    'estimate', greatest(t.reltuples, 0)::bigint, 'exactKey', coalesce((select to_jsonb(array_agg(a.attname)) from pg_attribute a
+      where a.attrelid = t.oid and a.attname = any (t.key_columns) and tandem.equal_is_identical(a.atttypid, a.attcollation)), '[]'::jsonb),
+    'columns', coalesce((select jsonb_agg(jsonb_build_object('name', a.attname, 'type', y.name, 'valueClass', y.class,
         'generated', a.attgenerated <> '') order by a.attnum)
-      from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb))
+      from pg_attribute a join types y using (atttypid, atttypmod) where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb),
+    'mark', tandem.columns_mark(t.relid))
     order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
-  from tandem.tracked_table t
-  left join (select c.*, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace) c
-    on c.oid = t.relid and (c.nspname, c.relname) = (t.schema_name, t.table_name)
-  where p_tables is null or t.table_id = any (p_tables)
+  from described t
 $$;
 
 
@@ -2440,6 +2526,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.leaves(p_relid oid) IS 'Leaf partitions of a table.';
+
+
+--
+-- Name: listed(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.listed(p_texts jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select string_agg(u.t, ', ' order by u.i) from jsonb_array_elements_text(p_texts) with ordinality u (t, i)
+$$;
+
+
+--
+-- Name: FUNCTION listed(p_texts jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.listed(p_texts jsonb) IS 'Texts with commas between them.';
 
 
 --
@@ -3411,7 +3515,7 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
-    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text',
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
         else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)
@@ -3631,16 +3735,11 @@ begin
           where c.schema_name = s.schema and c.table_name = s.name and c.reason is not null),
           case when to_regclass(format('%I.%I', s.schema, s.name)) is null then 'there is no such table here' else 'not tracked here' end)
         when not t.exists then 'the table is not there any more'
-        when s.key <> t.key then format('its key differs: (%s) at the source, (%s) here', s.key, t.key)
-        when s.key_types <> t.key_types then format('its key''s type differs: %s at the source, %s here', s.key_types, t.key_types)
+        else tandem.shape_difference(s.e, t.e)
       end as reason, b.reason as old_reason
-    from (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+    from (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists
       from jsonb_array_elements(p_source_tables) e) s
-    left join (select e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'key')), ', ') as key,
-        array_to_string(array(select jsonb_array_elements_text(e -> 'keyTypes')), ', ') as key_types
+    left join (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
     left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
     join tandem.inbound i on i.peer_id = p_peer_id
@@ -3825,17 +3924,17 @@ begin
         execute format($sql$
           with x as materialized (%1$s), rejected as (
             insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here then 'keep' else 'park' end,
-              case when not x.newer and x.here then 'unique' else 'waits' end,
+            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here and not x.waits then 'keep' else 'park' end,
+              case when not x.newer and x.here and not x.waits then 'unique' else 'waits' end,
               format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin
-            from x where not x.newer or x.referenced
-            order by x.n, x.newer
+            from x where not x.newer or x.referenced or x.waits
+            order by x.n, x.waits desc, x.newer
             on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
               local_stamp = excluded.local_stamp, local_origin = excluded.local_origin
             returning 1),
           pairs as (
             insert into tandem.reasserted_pair (schema_name, table_name, local_key, incoming_key)
-            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced
+            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced and not x.waits
             on conflict do nothing)
           select count(*) from rejected
         $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;
@@ -3878,13 +3977,17 @@ begin
       continue when v_tree = '';
       execute format($sql$
         insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-        select distinct on (s.n) %1$s, %2$s, s.n, 'keep', 'referenced/delete', format('a row here refers to it (%%s)', g.name),
+        select distinct on (s.n) %1$s, %2$s, s.n, case when h.table_id is null then 'keep' else 'park' end,
+          case when h.table_id is null then 'referenced/delete' else 'waits' end,
+          case when h.table_id is null then format('a row here refers to it (%%s)', g.name) else format('a row of %%I.%%I, which is held, refers to it (%%s)', h.schema_name, h.table_name, g.name) end,
           coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
         from (%3$s) g join %4$s s on s.n = g.n
+        left join (select t.table_id, t.schema_name, t.table_name from tandem.tracked_table t join tandem.inbound_table b using (schema_name, table_name)
+          where b.peer_id = %1$s and b.state = 'held') h on h.table_id = g.child_id
         left join lateral (select l.stamp, l.origin from %5$s l where %6$s order by %7$s limit 1) l on true
-        where g.blocked
-        order by s.n, g.name
-        on conflict (peer_id, table_id, n) do update set verdict = 'keep', kind = excluded.kind, reason = excluded.reason
+        where g.blocked or h.table_id is not null
+        order by s.n, h.table_id, g.name
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
       $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
       get diagnostics v_count = row_count;
       v_kept := v_kept + v_count;
@@ -4084,6 +4187,46 @@ COMMENT ON FUNCTION tandem.sequences_of(p_table_id integer) IS 'Sequences of a t
 
 
 --
+-- Name: set_misfits_aside(integer, integer, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.set_misfits_aside(p_peer_id integer, p_table_id integer, p_columns text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_stage text;
+  c record;
+  r record;
+  v_state text;
+  v_reason text;
+  v_marked bigint := 0;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_stage := format('tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name));
+  for c in select * from tandem.plan_columns(t.relid, p_columns, true) loop
+    continue when tandem.cast_error(format('select count(%s) from %s s', c.value, v_stage)) is null;
+    for r in execute format('select s.n, s.c%s as value from %s s where s.c%s is not null order by s.n', c.i, v_stage, c.i) loop
+      v_state := tandem.cast_error(format('select %L::%s', r.value, c.base));
+      continue when v_state is null;
+      v_reason := format('column %I: a value is not of type %s here: %s', c.name, c.base, left(r.value, 200));
+      execute format('update %s set misfit_state = $2, misfit = concat_ws(''; '', misfit, $3), c%s = null where n = $1', v_stage, c.i)
+      using r.n, v_state, v_reason;
+      v_marked := v_marked + 1;
+    end loop;
+  end loop;
+  return v_marked;
+end $_$;
+
+
+--
+-- Name: FUNCTION set_misfits_aside(p_peer_id integer, p_table_id integer, p_columns text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.set_misfits_aside(p_peer_id integer, p_table_id integer, p_columns text[]) IS 'Marks staged rows with values that are not of their column''s type.';
+
+
+--
 -- Name: settle(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4121,6 +4264,38 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) IS 'Writes fresh entries where log and rows disagree.';
+
+
+--
+-- Name: shape_difference(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.shape_difference(p_source jsonb, p_here jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case
+    when p_source -> 'key' <> p_here -> 'key' then format('its key differs: (%s) at the source, (%s) here', tandem.listed(p_source -> 'key'), tandem.listed(p_here -> 'key'))
+    when p_source -> 'keyTypes' <> p_here -> 'keyTypes'
+      then format('its key''s type differs: %s at the source, %s here', tandem.listed(p_source -> 'keyTypes'), tandem.listed(p_here -> 'keyTypes'))
+    else (
+      select string_agg(case
+          when s.c -> 'generated' <> h.c -> 'generated' then format('column %I is generated %s only', s.c ->> 'name',
+            case when (s.c ->> 'generated')::boolean then 'at the source' else 'here' end)
+          when s.c -> 'type' <> h.c -> 'type' then format('column %I is %s at the source, %s here', s.c ->> 'name', s.c ->> 'type', h.c ->> 'type')
+          else format('column %I is %s at the source, %s here', s.c ->> 'name', s.c ->> 'valueClass', h.c ->> 'valueClass')
+        end, '; ' order by s.i)
+      from jsonb_array_elements(p_source -> 'columns') with ordinality s (c, i)
+      join jsonb_array_elements(p_here -> 'columns') h (c) on h.c ->> 'name' = s.c ->> 'name'
+      where (s.c -> 'valueClass', s.c -> 'generated') <> (h.c -> 'valueClass', h.c -> 'generated'))
+  end
+$$;
+
+
+--
+-- Name: FUNCTION shape_difference(p_source jsonb, p_here jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.shape_difference(p_source jsonb, p_here jsonb) IS 'Why a table cannot flow between two shapes of it.';
 
 
 --
@@ -4796,6 +4971,53 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.vacate(p_plan jsonb, p_where text) IS 'First step of a swap of unique values.';
+
+
+--
+-- Name: value_class(oid, integer, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.value_class(p_type oid, p_typmod integer, p_inside boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t pg_type;
+  v_name text;
+begin
+  select * into strict t from pg_type where oid = p_type;
+  v_name := case when t.typnamespace = 'pg_catalog'::regnamespace then format_type(p_type, p_typmod)
+    else t.typname || coalesce(substring(format_type(p_type, p_typmod) from '\([^()]*\)$'), '') end;
+  case
+    when t.typtype = 'd' then
+      return tandem.value_class(t.typbasetype, t.typtypmod, p_inside);
+    when t.typcategory = 'A' and t.typelem <> 0 then
+      return tandem.value_class(t.typelem, p_typmod, true) || '[]';
+    when p_type in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then
+      return 'integer';
+    when p_type in ('text'::regtype, 'varchar'::regtype) and (p_typmod = -1 or not p_inside) then
+      return 'text';
+    when p_type = 'numeric'::regtype and p_typmod <> -1 then
+      -- The scale as PostgreSQL 15 packs it, where it may be negative; older versions pack those they know alike.
+      return format('numeric of scale %s', (((p_typmod - 4) & 2047) # 1024) - 1024);
+    when t.typtype = 'e' then
+      return 'enum ' || t.typname;
+    when t.typtype = 'c' then
+      return (select format('%s(%s)', v_name, string_agg(tandem.value_class(a.atttypid, a.atttypmod, true), ', ' order by a.attnum))
+        from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped);
+    when t.typtype in ('r', 'm') then
+      return (select format('%s(%s)', v_name, tandem.value_class(r.rngsubtype, -1, true))
+        from pg_range r where p_type in (r.rngtypid, (to_jsonb(r) ->> 'rngmultitypid')::oid));
+    else
+      return v_name;
+  end case;
+end $_$;
+
+
+--
+-- Name: FUNCTION value_class(p_type oid, p_typmod integer, p_inside boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.value_class(p_type oid, p_typmod integer, p_inside boolean) IS 'What two columns must have in common to carry each other''s values.';
 
 
 --
@@ -6618,6 +6840,13 @@ REVOKE ALL ON FUNCTION tandem.base_type(p_type oid) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION base_typmod(p_type oid, p_typmod integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.base_typmod(p_type oid, p_typmod integer) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION batch_counts(p_plans jsonb, p_left jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -6688,6 +6917,13 @@ REVOKE ALL ON FUNCTION tandem.carry_out_actions(p_plans jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION cast_error(p_query text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.cast_error(p_query text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION catalog_mark(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -6734,6 +6970,13 @@ REVOKE ALL ON FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION tandem.columns(p_alias text, p_names text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION columns_mark(p_relid oid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.columns_mark(p_relid oid) FROM PUBLIC;
 
 
 --
@@ -6958,6 +7201,13 @@ REVOKE ALL ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) 
 --
 
 REVOKE ALL ON FUNCTION tandem.leaves(p_relid oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION listed(p_texts jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.listed(p_texts jsonb) FROM PUBLIC;
 
 
 --
@@ -7318,10 +7568,24 @@ REVOKE ALL ON FUNCTION tandem.sequences_of(p_table_id integer) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION set_misfits_aside(p_peer_id integer, p_table_id integer, p_columns text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.set_misfits_aside(p_peer_id integer, p_table_id integer, p_columns text[]) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION settle(p_table_id integer, p_keys jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION shape_difference(p_source jsonb, p_here jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.shape_difference(p_source jsonb, p_here jsonb) FROM PUBLIC;
 
 
 --
@@ -7476,6 +7740,13 @@ REVOKE ALL ON FUNCTION tandem.untrack_table(p_schema text, p_table text) FROM PU
 --
 
 REVOKE ALL ON FUNCTION tandem.vacate(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION value_class(p_type oid, p_typmod integer, p_inside boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.value_class(p_type oid, p_typmod integer, p_inside boolean) FROM PUBLIC;
 
 
 --
