@@ -2,7 +2,7 @@
 // usage: npm run bench [-- ROWS [ROUNDS]]     prints one JSON line per measure: medians in milliseconds and their ratio
 
 import { connect } from "../dist/db/connect.js";
-import { startServer } from "../dist/demo/embedded-server.js";
+import { startServer } from "../dist/embedded/server.js";
 import { migrate } from "../dist/install/migrate.js";
 
 const rows = Number(process.argv[2] ?? 200_000);

@@ -1,6 +1,7 @@
 // The library's face: what the commands do. The CLI is a thin user of the same functions.
 export { type BackupEvent, type CreateOptions, createBackup } from "./backup/create.ts";
 export { type BackupEntry, type BackupList, listBackups } from "./backup/list.ts";
+export { type BackupProof, type VerifyBackupOptions, verifyBackup } from "./backup/verify.ts";
 export type { ErrorCode } from "./base/error-codes.ts";
 export { TandemError } from "./base/errors.ts";
 export type { LogFields, Logger } from "./base/logger.ts";

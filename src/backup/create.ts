@@ -165,7 +165,7 @@ class Work {
       clearInterval(watch);
     }
     // Both formats were read back to their ends just now.
-    await writeProof(folder, this.#making.id, { level: 1, at: new Date(clock.now()).toISOString() });
+    await writeProof(folder, this.#making.id, { level: 1, at: new Date(clock.now()).toISOString(), damage: null });
   }
 
   async #programs(serverVersion: number): Promise<{ programs: ClientPrograms | null; reason: string | null }> {

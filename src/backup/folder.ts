@@ -42,6 +42,11 @@ export class BackupFolder {
     return join(this.making, `${id}.partial`);
   }
 
+  /** One file for each use of a backup that must not be disturbed. */
+  get uses(): string {
+    return join(this.path, ".use");
+  }
+
   /** One file for each backup that failed. */
   get failures(): string {
     return join(this.path, ".failed");

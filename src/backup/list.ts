@@ -8,7 +8,7 @@ import { type Failure, readFailures, readProof } from "./records.ts";
 /** A backup as it lies in the folder. */
 export interface BackupEntry {
   readonly id: string;
-  /** `damaged`: its manifest is missing or was changed; it counts as no backup, and is never removed by itself. */
+  /** `damaged`: its manifest is missing or was changed, or `verify` has found a fault; it counts as no backup, and is never removed by itself. */
   readonly state: "complete" | "degraded" | "damaged";
   /** Why it is not complete. */
   readonly reason: string | null;
@@ -58,7 +58,9 @@ async function entryOf(folder: BackupFolder, id: string, pinned: boolean): Promi
   try {
     const manifest = await readManifest(path);
     const proof = await readProof(folder, id);
-    const { node, job, label, state, reason, startedAt, finishedAt, tables, files, leftOut, warnings } = manifest;
+    const { node, job, label, startedAt, finishedAt, tables, files, leftOut, warnings } = manifest;
+    const damage = proof?.damage ?? null;
+    const [state, reason] = damage === null ? [manifest.state, manifest.reason] : (["damaged", damage] as const);
     return {
       ...{ id, state, reason, node, job, label, startedAt, finishedAt, leftOut, warnings, pinned },
       tables: tables.length,

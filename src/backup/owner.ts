@@ -2,9 +2,11 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../base/time.ts";
-import { writeWhole } from "./files.ts";
+import { makeFolder, writeWhole } from "./files.ts";
+import { type BackupFolder, namesIn } from "./folder.ts";
 
 const owner = z.object({
   token: z.string(),
@@ -73,6 +75,23 @@ export class Heartbeat implements AsyncDisposable {
     clearInterval(this.#timer);
     await rm(this.#path, { force: true });
   }
+}
+
+/** Marks a backup as in use, for retention, until disposed of. */
+export async function markUse(folder: BackupFolder, id: string, purpose: string, clock: Clock): Promise<Heartbeat> {
+  await makeFolder(folder.uses);
+  return Heartbeat.start(join(folder.uses, `${id}.${randomUUID()}`), `${purpose} ${id}`, clock);
+}
+
+/** The backups that somebody uses, on whatever machine; marks that were left behind are removed. */
+export async function backupsInUse(folder: BackupFolder, clock: Clock): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
+  for (const name of await namesIn(folder.uses)) {
+    const path = join(folder.uses, name);
+    if (await isAbandoned(path, path, clock)) await rm(path, { force: true });
+    else ids.add(name.split(".")[0] ?? "");
+  }
+  return ids;
 }
 
 /**

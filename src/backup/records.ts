@@ -8,6 +8,8 @@ const proof = z.object({
   /** 0 sealed, 1 readable, 2 restored into a scratch database, 3 equal in content, both formats. */
   level: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3)]),
   at: z.string(),
+  /** What was found to be wrong with it, after it was sealed. */
+  damage: z.string().nullable().default(null),
 });
 
 const failure = z.object({

@@ -249,6 +249,12 @@ export const errorCodes = {
     retry: "never",
     exit: 1,
   },
+  no_scratch: {
+    summary: "There is no server on which a backup could be restored for a try.",
+    hint: "Set `backup.scratch` (or --scratch) to the URL of a server of that version or later, with a role that may create databases.",
+    retry: "operator",
+    exit: 1,
+  },
   diverged: {
     summary: "Nodes that are at rest hold different rows.",
     hint: "Run `tandem verify` for the keys that differ.",

@@ -1,4 +1,5 @@
 import type { BackupEntry, BackupList } from "../backup/list.ts";
+import type { BackupProof } from "../backup/verify.ts";
 import { count } from "../sidecar/words.ts";
 import { renderTable } from "./table.ts";
 import { moment, printable } from "./text.ts";
@@ -23,6 +24,13 @@ export function describeMade(entry: BackupEntry): string {
   for (const { name, reason } of entry.leftOut) lines.push(`Not in it: ${printable(name)} ${printable(reason)}.`);
   for (const warning of entry.warnings) lines.push(`pg_dump says: ${printable(warning)}`);
   return lines.join("\n");
+}
+
+/** How far a backup was proven, for a person. */
+export function describeProof({ id, asked, reached, error }: BackupProof): string {
+  if (reached === null) return `Backup ${id} is damaged.`;
+  const state = `Backup ${id} is ${levels[reached]} (level ${reached})`;
+  return error === null ? `${state}.` : `${state}; level ${asked} was not reached.`;
 }
 
 /** What there is, for a person. */

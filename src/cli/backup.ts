@@ -1,18 +1,21 @@
-import { TandemError } from "../base/errors.ts";
+import { errorLine, TandemError } from "../base/errors.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
+import { printable } from "./text.ts";
 
 /** Options of `tandem backup`, and the actions that know them. */
 const known: Readonly<Record<string, readonly string[]>> = {
   create: ["job", "node", "label", "require", "wait", "pg-bin"],
   list: [],
+  verify: ["level", "pg-bin", "scratch"],
 };
 
-/** Backups: made, listed. */
+/** Backups: made, listed, proven. */
 export const backup = defineCommand({
-  usage: "backup <action>",
-  summary: "create a backup, or list what there is",
+  usage: "backup <action> [id]",
+  summary: "create a backup, list what there is, verify one",
   positionals: {
     action: { type: "string", choices: Object.keys(known), describe: "what is to be done" },
+    id: { type: "string", describe: "verify: the backup, or `latest`" },
   },
   options: {
     job: { type: "string", requiresArg: true, describe: "create: the job of the configuration (the only one)" },
@@ -20,7 +23,13 @@ export const backup = defineCommand({
     label: { type: "string", requiresArg: true, describe: "create: a word to know it by; `emergency` stands in line" },
     require: { type: "string", choices: ["dump"], describe: "create: fail rather than go without pg_dump" },
     wait: { type: "boolean", describe: "create: stand in line behind one that is being made" },
-    "pg-bin": { type: "string", requiresArg: true, describe: "create: the folder of pg_dump and pg_restore" },
+    "pg-bin": { type: "string", requiresArg: true, describe: "create, verify: the folder of pg_dump and pg_restore" },
+    level: {
+      type: "number",
+      requiresArg: true,
+      describe: "verify: 0 sealed, 1 readable, 2 restored for a try, 3 equal in content (3)",
+    },
+    scratch: { type: "string", requiresArg: true, describe: "verify: URL of a server to restore on, for a try" },
   },
   async run(args, session) {
     const action = args.action ?? "";
@@ -29,7 +38,11 @@ export const backup = defineCommand({
         throw new TandemError("usage", `--${name} does not belong to \`tandem backup ${action}\``);
       }
     }
-    return await (action === "create" ? create(args, session) : list(session));
+    if (args.id !== undefined && action !== "verify") {
+      throw new TandemError("usage", `\`tandem backup ${action}\` takes no backup`);
+    }
+    if (action === "create") return await create(args, session);
+    return await (action === "verify" ? prove(args, session) : list(session));
   },
 });
 
@@ -65,6 +78,34 @@ async function create(args: CreateArgs, { loadConfig, signal, stderr, answer }: 
   } finally {
     progress.stop();
   }
+}
+
+interface VerifyArgs {
+  readonly id?: string | undefined;
+  readonly level?: number | undefined;
+  readonly "pg-bin"?: string | undefined;
+  readonly scratch?: string | undefined;
+}
+
+async function prove(args: VerifyArgs, { loadConfig, signal, stderr, answer }: Session): Promise<ExitCode> {
+  const level = ([0, 1, 2, 3] as const).find((one) => one === (args.level ?? 3));
+  if (level === undefined) throw new TandemError("usage", "--level must be 0, 1, 2 or 3");
+  if (args.id === undefined) throw new TandemError("usage", "name a backup, or `latest`");
+  const config = await loadConfig();
+  const { verifyBackup } = await import("../backup/verify.ts");
+  const { describeProof } = await import("./backup-text.ts");
+  const { id, scratch } = args;
+  const proof = await verifyBackup(config, id, {
+    level,
+    pgBin: args["pg-bin"],
+    scratch,
+    signal,
+    onProgress: stderr.isTTY ? (step) => void stderr.write(`\u001b[2K\r${printable(step)}`) : undefined,
+  });
+  if (stderr.isTTY) stderr.write("\u001b[2K\r");
+  if (proof.error) stderr.write(`${errorLine(proof.error)}\n`);
+  answer(proof, describeProof(proof));
+  return proof.error === null ? 0 : 1;
 }
 
 async function list({ loadConfig, answer }: Session): Promise<ExitCode> {

@@ -63,6 +63,8 @@ export interface BackupConfig {
   readonly pgBin: string | null;
   /** Whether the rows of each table are compressed. */
   readonly compress: boolean;
+  /** URL of a server where backups are restored for a try; null: one of our own. */
+  readonly scratch: string | null;
   readonly jobs: readonly BackupJob[];
 }
 

@@ -141,6 +141,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       dir: resolve(folder, backup.dir),
       pgBin: backup.pg_bin === undefined ? null : resolve(folder, backup.pg_bin),
       compress: backup.compress,
+      scratch: backup.scratch ?? null,
       jobs: backup.jobs.map((job) => ({
         name: job.name,
         node: job.node,

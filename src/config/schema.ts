@@ -43,6 +43,7 @@ const backup = z.strictObject({
   dir: text.default("backups"),
   pg_bin: text.optional(),
   compress: z.boolean().default(true),
+  scratch: text.optional(),
   jobs: z.array(job).default([]),
 });
 

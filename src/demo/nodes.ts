@@ -5,8 +5,8 @@ import { TandemError } from "../base/errors.ts";
 import type { Config, NodeConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { connect } from "../db/connect.ts";
-import { findBinaries } from "./embedded-binaries.ts";
-import { type EmbeddedServer, startServer } from "./embedded-server.ts";
+import { findBinaries } from "../embedded/binaries.ts";
+import { type EmbeddedServer, startServer } from "../embedded/server.ts";
 
 /** The names of the demo's nodes. */
 export const nodeNames = ["local", "external"] as const;

@@ -14,7 +14,9 @@ import { configOf } from "./verify-support.ts";
 /** A configuration of a cluster with a folder of its own, and the pg_dump that the machine has. */
 export async function backupConfig(nodes: Cluster, changes: Partial<Config["backup"]> = {}): Promise<Config> {
   const dir = join(await tempFolder(), "backups");
-  return configOf(nodes, { backup: { dir, pgBin: dirname(pgDump()), compress: true, jobs: [], ...changes } });
+  return configOf(nodes, {
+    backup: { dir, pgBin: dirname(pgDump()), compress: true, scratch: null, jobs: [], ...changes },
+  });
 }
 
 /** A backup of `local`. */

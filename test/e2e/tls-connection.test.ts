@@ -9,7 +9,7 @@ import type { Connection } from "../../src/db/connection.ts";
 import { pinnedSettings } from "../../src/db/session.ts";
 import { sqlState } from "../../src/db/sqlstate.ts";
 import { inTransaction } from "../../src/db/transaction.ts";
-import { type EmbeddedServer, startServer } from "../../src/demo/embedded-server.ts";
+import { type EmbeddedServer, startServer } from "../../src/embedded/server.ts";
 import { selfSigned } from "./tls-certificate.ts";
 
 let server: EmbeddedServer;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { errorLine, TandemError } from "../../src/base/errors.ts";
 import { connect } from "../../src/db/connect.ts";
 import type { Encryption } from "../../src/db/connection.ts";
-import { type EmbeddedServer, freePort, startServer } from "../../src/demo/embedded-server.ts";
+import { type EmbeddedServer, freePort, startServer } from "../../src/embedded/server.ts";
 import { selfSigned } from "./tls-certificate.ts";
 
 const password = "p@ss/w?rd#é%";

@@ -1,4 +1,4 @@
-import type { EmbeddedServer } from "../../src/demo/embedded-server.ts";
+import type { EmbeddedServer } from "../../src/embedded/server.ts";
 import { startProxy, type Proxy as TcpProxy } from "../support/proxy.ts";
 import type { Coverage } from "./coverage.ts";
 import type { HistoryLink } from "./links.ts";

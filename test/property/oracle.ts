@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, inject } from "vitest";
-import { type EmbeddedServer, startServer } from "../../src/demo/embedded-server.ts";
+import { type EmbeddedServer, startServer } from "../../src/embedded/server.ts";
 import { testMajor } from "../support/pg.ts";
 import { type TestServer, testSettings } from "../support/servers.ts";
 import { Coverage } from "./coverage.ts";

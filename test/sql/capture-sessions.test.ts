@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { describe, expect, test } from "vitest";
-import { startServer } from "../../src/demo/embedded-server.ts";
+import { startServer } from "../../src/embedded/server.ts";
 import { configure, installSql } from "../support/install.ts";
 import { openClient, sql } from "../support/pg.ts";
 import { type Captured, capturedNode } from "./capture-log.ts";

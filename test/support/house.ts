@@ -11,7 +11,7 @@ export const lines: string[][] = [
   ["src/link"],
   ["src/postgres", "src/sqlite"],
   ["src/install"],
-  ["src/db"],
+  ["src/db", "src/embedded"],
   ["src/config", "src/base"],
 ];
 

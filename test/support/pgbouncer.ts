@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chown, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openTemporaryFolder } from "../../src/demo/embedded-binaries.ts";
-import { type Guard, guardServer } from "../../src/demo/embedded-guard.ts";
-import { freePort } from "../../src/demo/embedded-server.ts";
-import { type ServerUser, serverUser } from "../../src/demo/embedded-user.ts";
+import { openTemporaryFolder } from "../../src/embedded/binaries.ts";
+import { type Guard, guardServer } from "../../src/embedded/guard.ts";
+import { freePort } from "../../src/embedded/server.ts";
+import { type ServerUser, serverUser } from "../../src/embedded/user.ts";
 import { connectClient } from "./client.ts";
 import { skipUnless } from "./components.ts";
 import { afterTest } from "./pg.ts";

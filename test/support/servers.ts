@@ -1,4 +1,4 @@
-import { startServer } from "../../src/demo/embedded-server.ts";
+import { startServer } from "../../src/embedded/server.ts";
 import { fetchMajor } from "./fetch-major.ts";
 
 /** A server of the run, as the workers see it. */

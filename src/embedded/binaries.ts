@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { mayEnter, type ServerUser } from "./embedded-user.ts";
+import { mayEnter, type ServerUser } from "./user.ts";
 
 /** The programs of one PostgreSQL version, as the npm package of this platform holds them. */
 export interface Binaries {

@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import { TandemError } from "../base/errors.ts";
+import { parseNodeUrl } from "../config/url.ts";
+import { connect } from "../db/connect.ts";
+import type { Connection } from "../db/connection.ts";
+import { quoteIdent } from "../db/quote.ts";
+import type { ClientPrograms } from "./client-programs.ts";
+import { loginFor, serviceName } from "./conninfo.ts";
+import { contentOfTable, copyFile, rowsQuery } from "./load-rows.ts";
+import { dumpName, type Manifest, type ManifestTable } from "./manifest.ts";
+import { runProgram } from "./run-program.ts";
+import { qualified } from "./snapshot.ts";
+
+/** A backup that is tried in an empty database. */
+export interface Trial {
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly programs: ClientPrograms;
+  readonly url: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly onTable?: ((table: string) => void) | undefined;
+}
+
+/** Restores the dump, or a section of it. What connects to other servers, and who owns what, is left out. */
+export async function restoreDump(
+  { folder, programs, url, signal }: Trial,
+  section?: "pre-data" | "post-data",
+): Promise<void> {
+  await using login = await loginFor(parseNodeUrl(url), programs.major);
+  const flags = ["--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions", "--no-security-labels"];
+  await runProgram(
+    programs.restore,
+    [
+      ...flags,
+      "--exit-on-error",
+      ...(section ? [`--section=${section}`] : []),
+      `--dbname=service=${serviceName}`,
+      join(folder, dumpName),
+    ],
+    { env: login.env, signal },
+  );
+}
+
+/** Restores the rows from the JSON half; definitions, which only the dump has, come from there. */
+export async function restoreJson(trial: Trial): Promise<void> {
+  const { folder, manifest, url, signal, onTable } = trial;
+  await restoreDump(trial, "pre-data");
+  await using connection = await connect({ name: "scratch", url }, "scratch", { signal });
+  for (const table of manifest.tables) {
+    onTable?.(`${table.schema}.${table.name}`);
+    await loadTable(connection, folder, table, signal);
+  }
+  await restoreDump(trial, "post-data");
+}
+
+async function loadTable(
+  connection: Connection,
+  folder: string,
+  table: ManifestTable,
+  signal?: AbortSignal,
+): Promise<void> {
+  await connection.exec("create temporary table tandem_lines (n bigint generated always as identity, line text)");
+  await copyFile(connection, folder, table.file, "pg_temp.tandem_lines (line)", signal);
+  const names = table.columns.map(({ name }) => quoteIdent(name)).join(", ");
+  const into = `insert into ${qualified(table)} ${names === "" ? "" : `(${names}) overriding system value`}`;
+  await connection.exec(`${into} ${rowsQuery(table.columns, "pg_temp.tandem_lines")}; drop table pg_temp.tandem_lines`);
+}
+
+/** Throws `backup_damaged` naming the first table whose rows are not those of the manifest. */
+export async function compareContent({ manifest, url, signal, onTable }: Trial, format: string): Promise<void> {
+  await using connection = await connect({ name: "scratch", url }, "scratch", { signal });
+  for (const table of manifest.tables) {
+    const name = `${table.schema}.${table.name}`;
+    onTable?.(name);
+    const found = await contentOfTable(connection, table, signal);
+    if (found.rows === table.rows && found.hex() === table.hash) continue;
+    const how =
+      found.rows === table.rows
+        ? "other values"
+        : `${found.rows.toLocaleString("en")} rows instead of ${table.rows.toLocaleString("en")}`;
+    throw new TandemError("backup_damaged", `backup ${manifest.id}: restored from ${format}, ${name} has ${how}`, {
+      table: name,
+    });
+  }
+}

@@ -1,0 +1,196 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { TandemError } from "../base/errors.ts";
+import { type Clock, systemClock } from "../base/time.ts";
+import type { Config } from "../config/config.ts";
+import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
+import { ContentHash, hashLines } from "./content-hash.ts";
+import { checkDump } from "./dump.ts";
+import { digestFile } from "./files.ts";
+import { BackupFolder, isBackupId } from "./folder.ts";
+import { readLines } from "./load-rows.ts";
+import { dumpName, type Manifest, manifestName, readManifest } from "./manifest.ts";
+import { markUse } from "./owner.ts";
+import { type Proof, readProof, writeProof } from "./records.ts";
+import { openScratch } from "./scratch.ts";
+import { compareContent, restoreDump, restoreJson, type Trial } from "./try-restore.ts";
+
+/** How far a backup can be proven. */
+export type Level = Proof["level"];
+
+/** What `verifyBackup` may be told. */
+export interface VerifyBackupOptions {
+  /** 3 unless given. */
+  readonly level?: Level | undefined;
+  readonly pgBin?: string | undefined;
+  /** A server to make scratch databases on; stronger than the configuration. */
+  readonly scratch?: string | undefined;
+  readonly clock?: Clock | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told what is looked at. */
+  readonly onProgress?: ((step: string) => void) | undefined;
+}
+
+/** How far a backup was proven. */
+export interface BackupProof {
+  readonly id: string;
+  readonly asked: Level;
+  /** Null: not even sealed. */
+  readonly reached: Level | null;
+  readonly at: string;
+  /** Why it went no further; null when all that was asked for was reached. */
+  readonly error: TandemError | null;
+}
+
+/** The backup that a person means: its name, or `latest`, the newest that is not damaged. Throws `usage`. */
+export async function resolveId(folder: BackupFolder, name: string): Promise<string> {
+  const ids = await folder.ids();
+  if (name !== "latest") {
+    if (isBackupId(name) && ids.includes(name)) return name;
+    throw new TandemError("usage", `there is no backup ${name} in ${folder.path}`, {
+      hint: "`tandem backup list` shows what there is.",
+    });
+  }
+  for (const id of ids.toReversed()) {
+    if (
+      await readManifest(folder.backup(id)).then(
+        () => true,
+        () => false,
+      )
+    )
+      return id;
+  }
+  throw new TandemError("usage", `there is no backup in ${folder.path}`, { hint: "`tandem backup create` makes one." });
+}
+
+/**
+ * Proves a backup, step by step up to the level asked for: 0 every byte is as it was sealed, 1 both formats can be read
+ * to their ends and hold what the manifest says, 2 both can be restored into an empty database, 3 what was restored has
+ * the content hashes of the manifest. What was reached is kept beside the backup; damage that is found is kept there too.
+ */
+export async function verifyBackup(
+  config: Config,
+  name: string,
+  options: VerifyBackupOptions = {},
+): Promise<BackupProof> {
+  const { level: asked = 3, clock = systemClock, signal } = options;
+  const folder = new BackupFolder(config.backup.dir);
+  const id = await resolveId(folder, name);
+  await using _use = await markUse(folder, id, "verify", clock);
+  const steps = new Steps(config, folder.backup(id), options);
+  let reached: Level | null = null;
+  let error: TandemError | null = null;
+  try {
+    const manifest = await steps.sealed(id);
+    reached = 0;
+    if (asked >= 1) await steps.readable(manifest);
+    if (asked >= 1) reached = 1;
+    if (asked >= 2) await steps.restored(manifest, asked === 3, () => (reached = 2));
+    reached = asked;
+  } catch (reason) {
+    if (signal?.aborted) throw new TandemError("stopped", "the proof was stopped", { cause: reason });
+    if (!(reason instanceof TandemError)) throw reason;
+    error = reason;
+  }
+  const at = new Date(clock.now()).toISOString();
+  const before = await readProof(folder, id);
+  const damage = error?.code === "backup_damaged" ? error.message : null;
+  // What was proven once stays proven, unless the backup was found to be another now.
+  const kept = damage === null && before && before.damage === null && before.level > (reached ?? 0) ? before : null;
+  await writeProof(folder, id, kept ?? { level: reached ?? 0, at, damage });
+  return { id, asked, reached, at, error };
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() });
+}
+
+class Steps {
+  readonly #config: Config;
+  readonly #folder: string;
+  readonly #options: VerifyBackupOptions;
+
+  constructor(config: Config, folder: string, options: VerifyBackupOptions) {
+    this.#config = config;
+    this.#folder = folder;
+    this.#options = options;
+  }
+
+  async sealed(id: string): Promise<Manifest> {
+    const manifest = await readManifest(this.#folder);
+    if (manifest.id !== id) throw this.#damaged(manifestName, `is that of backup ${manifest.id}`);
+    for (const { path, bytes, sha256 } of manifest.files) {
+      this.#options.onProgress?.(path);
+      const full = join(this.#folder, path);
+      if (!(await stat(full).catch(() => null))) throw this.#damaged(path, "is missing");
+      const found = await digestFile(full, this.#options.signal);
+      if (found.bytes !== bytes) throw this.#damaged(path, `has ${found.bytes} bytes instead of ${bytes}`);
+      if (found.sha256 !== sha256) throw this.#damaged(path, "was changed");
+    }
+    return manifest;
+  }
+
+  async readable(manifest: Manifest): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    for (const { file, rows, hash } of manifest.tables) {
+      onProgress?.(file);
+      const content = new ContentHash();
+      try {
+        await pipeline([...readLines(this.#folder, file), hashLines(content), nowhere()], { signal });
+      } catch (error) {
+        throw this.#damaged(file, `cannot be read: ${(error as Error).message}`);
+      }
+      if (content.rows !== rows || content.hex() !== hash)
+        throw this.#damaged(file, "holds other rows than the manifest says");
+    }
+    if (manifest.state === "degraded") return;
+    onProgress?.(dumpName);
+    await checkDump(this.#folder, manifest.tables, { programs: await this.#programs(manifest), signal }).catch(
+      (error: unknown) => {
+        // Its bytes are those that were sealed: a pg_restore that cannot read them says that it is no dump.
+        if (error instanceof TandemError && error.code === "program_failed")
+          throw this.#damaged(dumpName, `cannot be read: ${error.message}`);
+        throw error;
+      },
+    );
+  }
+
+  async restored(manifest: Manifest, compare: boolean, onRestored: () => void): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    if (manifest.state === "degraded") {
+      throw new TandemError(
+        "no_client_program",
+        `backup ${manifest.id} has no dump, and so no definitions to restore into an empty database`,
+      );
+    }
+    const programs = await this.#programs(manifest);
+    await using scratch = await openScratch(manifest, this.#options.scratch ?? this.#config.backup.scratch, signal);
+    const trial = { folder: this.#folder, manifest, programs, signal };
+    const ofFormat = async (format: string): Promise<Trial> => ({
+      ...trial,
+      url: await scratch.makeDatabase(),
+      onTable: (table) => onProgress?.(`${format}: ${table}`),
+    });
+    const dump = await ofFormat(dumpName);
+    onProgress?.(`${dumpName}: restore`);
+    await restoreDump(dump);
+    const json = await ofFormat("json");
+    await restoreJson(json);
+    onRestored();
+    if (!compare) return;
+    await compareContent(dump, dumpName);
+    await compareContent(json, "json");
+  }
+
+  /** A pg_restore reads dumps of its own version and older ones. */
+  #programs({ program, server }: Manifest): Promise<ClientPrograms> {
+    const major = Math.max(Number(/(\d+)/.exec(program ?? "")?.[1] ?? 0), Math.floor(server.version / 10000));
+    return choosePrograms(major, { folder: this.#options.pgBin ?? this.#config.backup.pgBin, env: process.env });
+  }
+
+  #damaged(path: string, how: string): TandemError {
+    return new TandemError("backup_damaged", `${join(this.#folder, path)} ${how}`);
+  }
+}
