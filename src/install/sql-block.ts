@@ -1,5 +1,5 @@
 import { quoteLiteral } from "../db/quote.ts";
-import { doBlock, quoteFile, textArray } from "./do-block.ts";
+import { doBlock, putBack, quoteFile, textArray } from "./do-block.ts";
 import type { PackageFile } from "./package-files.ts";
 
 /**
@@ -34,7 +34,7 @@ const body = `  if (select count(*) from tandem.sql_file f where f.path like 'sq
     and not exists (select from unnest(v_paths, v_sums) u (path, sum)
       where not exists (select from tandem.sql_file f where f.path = u.path and f.sha256 = u.sum))
   then
-    perform set_config('search_path', v_search_path, true);
+${putBack}
     return;
   end if;
   perform set_config('check_function_bodies', 'off', true);
