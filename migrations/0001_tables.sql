@@ -15,6 +15,7 @@ create table tandem.local_node (
   highest_xid xid8 not null,
   max_skew interval not null default interval '5 minutes',
   retention interval not null default interval '7 days',
+  keep_conflicts interval not null default interval '28 days',
   seed text collate "C",
   pruned_at timestamptz,
   horizon timestamptz not null default '0001-01-01 00:00:00+00',
@@ -150,6 +151,7 @@ create table tandem.conflict (
   local_values text[],
   incoming_columns text[],
   incoming_values text[],
+  restored_at timestamptz,
   check (cardinality(local_columns) is not distinct from cardinality(local_values)),
   check (cardinality(incoming_columns) is not distinct from cardinality(incoming_values))
 );

@@ -36,6 +36,7 @@ set check_function_bodies = off;
 \ir conflict/foreign_keys.sql
 \ir conflict/closure.sql
 \ir conflict/unique.sql
+\ir conflict/restore.sql
 \ir monitor/changelog.sql
 \ir monitor/views.sql
 \ir verify/hash.sql

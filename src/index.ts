@@ -27,12 +27,21 @@ export { migrationScript, uninstallScript } from "./install/script.ts";
 export { type UninstallReport, uninstall } from "./install/uninstall.ts";
 export type { LinkEvent, LinkReport } from "./link/report.ts";
 export type { Unanswered } from "./sidecar/ask-nodes.ts";
+export {
+  type ColumnDifference,
+  type Conflict,
+  type ConflictDetails,
+  conflicts,
+  type OneConflictOptions,
+  type RestoreReport,
+  restoreConflict,
+  showConflict,
+  type Version,
+} from "./sidecar/conflicts.ts";
 export { dryRun, type LinkPreview } from "./sidecar/dry-run.ts";
 export type { LinkActivity } from "./sidecar/link-loop.ts";
 export type { LinkStatus } from "./sidecar/link-status.ts";
 export {
-  type Conflict,
-  conflicts,
   type List,
   type ListOptions,
   type ParkedChange,
@@ -41,7 +50,6 @@ export {
   pending,
   type RetryReport,
   retryParked,
-  type Version,
 } from "./sidecar/lists.ts";
 export type { Problem } from "./sidecar/problems.ts";
 export { runSidecar, type SidecarOptions } from "./sidecar/sidecar.ts";

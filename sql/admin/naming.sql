@@ -50,3 +50,12 @@ language sql immutable as $$
   select case cardinality(p_key) when 1 then p_key[1] else p_key::text end
 $$;
 comment on function tandem.key_text(text[]) is 'A key for people to read.';
+
+-- tandem.text_of(p_expression) -> text
+-- An expression for a value as its type's output function writes it, null for null: a cast to text may be somebody's own, and takes
+-- the trailing blanks from char.
+create or replace function tandem.text_of(p_expression text) returns text
+language sql immutable as $$
+  select format('case when %1$s is distinct from null then concat(%1$s) end', p_expression)
+$$;
+comment on function tandem.text_of(text) is 'Expression for a value as its type writes it.';

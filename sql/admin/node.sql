@@ -1,7 +1,7 @@
 -- tandem.configure_node(p_name, p_peers, p_settings) -> boolean
 -- Makes this database the node p_name and brings its peers up to date; returns whether anything changed. p_peers:
 -- [{"name": "external", "sends": true, "receives": true, "receives_from": ["local"]}, ...]: sends = it has a link into this
--- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "seed": null}.
+-- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "keep_conflicts": "28 days", "seed": null}.
 -- Identity is written here and not by a migration, so that a template database holds none.
 -- Errors: TD002 this database is another node already, or no longer the database it was.
 create or replace function tandem.configure_node(p_name text, p_peers jsonb, p_settings jsonb default '{}') returns boolean
@@ -26,9 +26,11 @@ begin
   update tandem.local_node set
     max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
     retention = coalesce((p_settings ->> 'retention')::interval, retention),
+    keep_conflicts = coalesce((p_settings ->> 'keep_conflicts')::interval, keep_conflicts),
     seed = p_settings ->> 'seed'
-  where (max_skew, retention) is distinct from
-      (coalesce((p_settings ->> 'max_skew')::interval, max_skew), coalesce((p_settings ->> 'retention')::interval, retention))
+  where (max_skew, retention, keep_conflicts) is distinct from
+      (coalesce((p_settings ->> 'max_skew')::interval, max_skew), coalesce((p_settings ->> 'retention')::interval, retention),
+      coalesce((p_settings ->> 'keep_conflicts')::interval, keep_conflicts))
     or seed is distinct from p_settings ->> 'seed';
   v_done := v_done or found;
   for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop

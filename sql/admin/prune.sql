@@ -2,7 +2,7 @@
 -- Deletes log entries that nobody needs any more, at most about p_limit per table; returns how many. An entry goes when it is
 -- older than the retention, when every peer has acknowledged it and nothing older can still arrive from that peer (tandem.outbound.prunable,
 -- see tandem.confirm), and when no peer has its key parked. The newest entry of a row that exists goes too: such a row has the
--- unknown version. Also: conflicts older than four times the retention, and prunes nothing while a configured peer has never acknowledged.
+-- unknown version. Prunes no entry while a configured peer has never acknowledged. Conflicts go after a time of their own (tandem.prune_conflicts).
 create or replace function tandem.prune(p_limit bigint default 100000) returns bigint
 language plpgsql as $$
 declare
@@ -16,6 +16,7 @@ declare
 begin
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
+  perform tandem.prune_conflicts();
   for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
     if o.prunable is null then
       return 0;
@@ -32,7 +33,6 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
-  delete from tandem.conflict where detected_at < clock_timestamp() - 4 * n.retention;
   return v_total;
 end $$;
 comment on function tandem.prune(bigint) is 'Deletes log entries that every peer has passed.';

@@ -38,12 +38,12 @@ begin
     'overriding', case when exists (select from pg_attribute a where a.attrelid = t.relid and a.attidentity = 'a') then 'overriding system value' else '' end,
     'local_columns', (select to_jsonb(array_agg(a.attname order by a.attnum)) from pg_attribute a
       where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
-    'local_values', (select format('array[%s]', string_agg(format('t.%I::text', a.attname), ', ' order by a.attnum)) from pg_attribute a
+    'local_values', (select format('array[%s]', string_agg(tandem.text_of(format('t.%I', a.attname)), ', ' order by a.attnum)) from pg_attribute a
       where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
     'incoming_columns', to_jsonb(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns),
     'incoming_values', format('array[%s]', concat_ws(', ',
-      (select string_agg('s.k' || u.i || '::text', ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
-      (select string_agg('s.c' || u.i || '::text', ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
+      (select string_agg(tandem.text_of('s.k' || u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
+      (select string_agg(tandem.text_of('s.c' || u.i), ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
     'unlogged_stamp', tandem.unlogged_stamp(t, 't'), 'unlogged_origin', tandem.unlogged_origin(t, 't'),
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c

@@ -93,20 +93,27 @@ comment on function tandem.record_versions(jsonb, text) is 'Enters applied versi
 
 -- tandem.write_anew(p_plan) -> bigint
 -- Fresh entries, stamped here and received from nobody, for rows whose image is to travel as a change of this node: the preferred
--- node's own image, a parent that may not be deleted, the winner of two images with one version. Called after the floor was raised.
+-- node's own image (its deletion, where that is what it has), a parent that may not be deleted, the winner of two images with one
+-- version, a restored one. Called after the floor was raised.
 create or replace function tandem.write_anew(p_plan jsonb) returns bigint
 language plpgsql as $$
 declare
   t tandem.tracked_table;
+  v_there boolean;
   v_count bigint;
+  v_total bigint := 0;
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U',
-    array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
-    format('from (select %s from %s s join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')) o',
-      p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id'))
-  using tandem.next_stamp();
-  get diagnostics v_count = row_count;
-  return v_count;
+  for v_there in select unnest(array[true, false]) loop
+    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', case when v_there then 'U' else 'D' end,
+      array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
+      format('from (select %s from %s s left join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')
+          where (%s is not null) = %L) o',
+        p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'first_key', v_there))
+    using tandem.next_stamp();
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
 end $$;
 comment on function tandem.write_anew(jsonb) is 'Writes images anew as changes of this node.';

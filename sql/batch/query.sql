@@ -7,7 +7,7 @@
 -- whole snapshot, and the row itself or nothing when it is gone. Left out: what was received from the target, and what was
 -- received from a node that the target has a link of its own from; but never where entry and row disagree (a deletion came in while
 -- the row's insert was not committed yet): that is unsettled, whoever sent the entry. p_unplaced: columns that the target lacks.
--- p_vector: whether to send the versions of other nodes that this one knew, one per node.
+-- p_vector: whether to send the versions of other nodes that this one knew, one per node; always sent where a node is preferred.
 create or replace function tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer,
   p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector boolean default false) returns text
 language plpgsql stable as $$
@@ -70,8 +70,8 @@ language sql stable as $$
     'n.op',
     x.present,
     p_stamp, p_origin,
-    case when p_vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
-    case when p_vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
       then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
@@ -85,6 +85,7 @@ language sql stable as $$
         (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
+    p_vector or p_table.conflict_policy like 'prefer: %' as vector,
     format('t.%I is not null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
     format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,

@@ -7,7 +7,8 @@
 -- differ and have no time: until a seed is named), park.
 -- p_known: the source's position of this node; with it and what each row says, the target tells a conflict from a succession: the
 -- local version is known there if its entry lies within p_known and was not filtered out on the way, if the source's own log
--- names it, or if it came from the source. p_horizon: entries older than this may have been pruned at the source.
+-- names it, or if it came from the source. Where this node is preferred, having been told is not enough for its own versions: the
+-- source may have rejected one as the older, and its row is then written without regard to it; its log says. p_horizon: entries older than this may have been pruned at the source.
 -- p_copy: rows without an entry have the version of a first meeting.
 create or replace function tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamptz, p_copy boolean, p_source text) returns void
 language plpgsql as $$
@@ -55,7 +56,7 @@ begin
             when l.received_from = %1$s then true
             when s.parked_there then false
             when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
-              and (l.received_from is null or l.received_from <> all (%11$L::integer[]) or l.stamp < %12$L::timestamptz) then true
+              and (l.stamp < %12$L::timestamptz or not %23$s and (l.received_from is null or l.received_from <> all (%11$L::integer[]))) then true
             else coalesce((select bool_or(k.stamp >= v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
           end as local_known,
           exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp >= s.stamp) as incoming_known
@@ -76,7 +77,8 @@ begin
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long');
+    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
+    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end);
 end $$;
 comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text) is 'Decides which staged rows are written.';
 

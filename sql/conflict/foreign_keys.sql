@@ -206,7 +206,7 @@ begin
     on conflict do nothing
   $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || p_name, k.columns,
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
-    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+    (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
     p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, k.log_name,
     tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
     tandem.applies(p_plan), tandem.child_not_written(p_plans, p_child_id));
@@ -243,7 +243,7 @@ begin
       on conflict do nothing
     $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
       (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
-      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
       p_tree, p_plan ->> 'stage', k.relation, k.log_name,
       tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
       k.child_id, k.name);

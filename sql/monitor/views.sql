@@ -49,7 +49,7 @@ from tandem.parked_change c join tandem.peer p using (peer_id);
 comment on view tandem.parked is 'Changes from a peer that could not be applied here and wait.';
 
 create or replace view tandem.conflicts as
-select c.conflict_id as id, c.detected_at, p.name as peer,
+select tandem.conflict_id(c) as id, c.detected_at, p.name as peer,
   case c.schema_name when 'public' then c.table_name else c.schema_name || '.' || c.table_name end as "table",
   tandem.key_text(c.key) as key, c.kind, c.rule, c.winner,
   case c.winner when 'local' then c.local_origin else c.incoming_origin end as winner_origin,
@@ -57,9 +57,9 @@ select c.conflict_id as id, c.detected_at, p.name as peer,
   case c.winner when 'local' then c.incoming_origin else c.local_origin end as loser_origin,
   case c.winner when 'local' then c.incoming_stamp else c.local_stamp end as loser_changed_at,
   tandem.image(c.local_columns, c.local_values) as local_image,
-  tandem.image(c.incoming_columns, c.incoming_values) as incoming_image
+  tandem.image(c.incoming_columns, c.incoming_values) as incoming_image, c.restored_at
 from tandem.conflict c join tandem.peer p using (peer_id);
-comment on view tandem.conflicts is 'Conflicts decided here, both images kept; a null image: the row was gone.';
+comment on view tandem.conflicts is 'Conflicts decided here, both images kept; a null image: the row was gone. The id is the same on every node.';
 
 create or replace view tandem.nodes as
 select n.name, true as here, n.incarnation, null::timestamptz as acknowledged_at, null::timestamptz as applied_at

@@ -31,6 +31,8 @@ export interface SyncConfig {
   readonly batchRows: number;
   readonly maxSkewMs: number;
   readonly retentionMs: number;
+  /** How long the images of conflicts are kept. */
+  readonly keepConflictsMs: number;
   /** The node that wins where a first meeting has nothing else to decide by. */
   readonly seed: string | null;
   readonly sequences: "past" | "interleave";

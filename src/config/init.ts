@@ -69,6 +69,7 @@ sync:
   batch_rows: 100000
   max_skew: 5m          # a row stamped further ahead than this waits
   retention: 7d         # how long history is kept
+  keep_conflicts: 28d   # and the images of conflicts
   # seed: local         # who wins at a first meeting where rows differ and have no time to decide by
   # sequences: interleave
   # verify_every: 1h

@@ -132,6 +132,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       batchRows: sync.batch_rows,
       maxSkewMs: sync.max_skew,
       retentionMs: sync.retention,
+      keepConflictsMs: sync.keep_conflicts,
       seed: sync.seed ?? null,
       sequences: sync.sequences,
       verifyEveryMs: sync.verify_every ?? null,

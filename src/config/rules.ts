@@ -83,7 +83,11 @@ function checkTables(draft: Draft, findings: Findings): void {
     if (!conflict?.startsWith("prefer: ")) continue;
     const path = ["tables", index, "conflict"];
     findings.node(path, conflict.slice("prefer: ".length));
-    if (draft.links && draft.links.length < mesh) findings.add(path, "prefer needs a direct link between all nodes");
+    if (draft.links && draft.links.length < mesh)
+      findings.add(
+        path,
+        "prefer needs a direct link between all nodes: only from a node itself can the preferred one learn what was not known there",
+      );
   }
 }
 

@@ -19,6 +19,7 @@ const sync = z.strictObject({
   batch_rows: wholeNumber(1).default(100_000),
   max_skew: duration.default(300 * second),
   retention: duration.default(7 * day),
+  keep_conflicts: duration.default(28 * day),
   seed: nodeName.optional(),
   sequences: z.enum(["past", "interleave"]).default("past"),
   verify_every: duration.refine((ms) => ms >= 60 * second, { error: "must be 1m or more" }).optional(),

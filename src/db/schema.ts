@@ -57,10 +57,10 @@ export const pendingView = tandemSchema
   })
   .existing();
 
-/** Conflicts that were decided in a node; a null image: the row was gone. */
+/** Conflicts that were decided in a node; the id is the same in all. A null image: the row was gone. */
 export const conflictsView = tandemSchema
   .view("conflicts", {
-    id: number("id").notNull(),
+    id: text("id").notNull(),
     detectedAt: instant("detected_at").notNull(),
     peer: text("peer").notNull(),
     table: text("table").notNull(),
@@ -74,6 +74,7 @@ export const conflictsView = tandemSchema
     loserChangedAt: instant("loser_changed_at").notNull(),
     localImage: text("local_image"),
     incomingImage: text("incoming_image"),
+    restoredAt: instant("restored_at"),
   })
   .existing();
 

@@ -31,8 +31,13 @@ export function peersOf(config: Config, node: string): PeerSettings[] {
 
 /** The call that makes a database this node. */
 export function configureNodeCall(config: Config, node: string): string {
-  const { maxSkewMs, retentionMs, seed } = config.sync;
-  const settings = { max_skew: `${maxSkewMs} milliseconds`, retention: `${retentionMs} milliseconds`, seed };
+  const { maxSkewMs, retentionMs, keepConflictsMs, seed } = config.sync;
+  const settings = {
+    max_skew: `${maxSkewMs} milliseconds`,
+    retention: `${retentionMs} milliseconds`,
+    keep_conflicts: `${keepConflictsMs} milliseconds`,
+    seed,
+  };
   const json = (value: unknown) => `${quoteLiteral(JSON.stringify(value))}::jsonb`;
   return `tandem.configure_node(${quoteLiteral(node)}, ${json(peersOf(config, node))}, ${json(settings)})`;
 }

@@ -1,8 +1,8 @@
-import { asc, desc } from "drizzle-orm";
+import { asc } from "drizzle-orm";
 import { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import { type Reader, readerOf } from "../db/drizzle.ts";
-import { conflictsView, parkedView, pendingView } from "../db/schema.ts";
+import { parkedView, pendingView } from "../db/schema.ts";
 import { chosenNodes } from "../install/nodes.ts";
 import { type AskOptions, askNodes, reading, type Unanswered, writing } from "./ask-nodes.ts";
 
@@ -27,34 +27,17 @@ export type PendingChange = { readonly node: string } & Readonly<typeof pendingV
 /** A change from `peer` that waits in `node`; `id` is the node's own. */
 export type ParkedChange = { readonly node: string } & Readonly<typeof parkedView.$inferSelect>;
 
-/** A conflict, once, whichever nodes decided it. */
-export interface Conflict {
-  readonly nodes: readonly string[];
-  readonly detectedAt: string;
-  readonly table: string;
-  readonly key: string;
-  readonly kind: string;
-  readonly rule: string;
-  readonly winner: Version;
-  readonly loser: Version;
-}
-
-/** One of the two changes of a conflict; a null image: the row was gone. */
-export interface Version {
-  readonly origin: string;
-  readonly changedAt: string;
-  readonly image: string | null;
-}
-
 const defaultLimit = 100;
 
-function checkWhole(n: number | undefined, what: string): void {
+/** Throws `usage` unless the number is a whole one above nought. */
+export function checkWhole(n: number | undefined, what: string): void {
   if (n !== undefined && !(Number.isSafeInteger(n) && n > 0)) {
     throw new TandemError("usage", `${what} must be a whole number of 1 or more`);
   }
 }
 
-async function listOver<T>(
+/** Asks every node for its rows of a list, one more than the limit. */
+export async function listOver<T>(
   config: Config,
   { limit = defaultLimit, signal }: ListOptions,
   ask: (reader: Reader, limit: number) => Promise<T[]>,
@@ -68,11 +51,13 @@ async function listOver<T>(
   return { rows: answers.flatMap(({ node, answer }) => answer.map((row) => ({ node, ...row }))), limit, unanswered };
 }
 
-function cut<T>(rows: readonly T[], limit: number, unanswered: readonly Unanswered[]): List<T> {
+/** The list that the limit leaves. */
+export function cut<T>(rows: readonly T[], limit: number, unanswered: readonly Unanswered[]): List<T> {
   return { rows: rows.slice(0, limit), more: rows.length > limit, unanswered };
 }
 
-const byTime = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+/** For sorting instants as the database writes them. */
+export const byTime = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 /** What peers have not acknowledged yet, the oldest first. */
 export async function pending(config: Config, options: ListOptions = {}): Promise<List<PendingChange>> {
@@ -99,40 +84,6 @@ export async function parked(config: Config, options: Pick<ListOptions, "signal"
     limit,
     unanswered,
   );
-}
-
-/**
- * Conflicts of all nodes, the newest first. Each of two nodes that met the same two changes decided for itself, and
- * alike: they are one conflict.
- */
-export async function conflicts(config: Config, options: ListOptions = {}): Promise<List<Conflict>> {
-  const { rows, limit, unanswered } = await listOver(config, options, (reader, most) =>
-    reader.select().from(conflictsView).orderBy(desc(conflictsView.detectedAt), desc(conflictsView.id)).limit(most),
-  );
-  const seen = new Map<string, Conflict>();
-  for (const row of rows) {
-    const winner = {
-      origin: row.winnerOrigin,
-      changedAt: row.winnerChangedAt,
-      image: row.winner === "local" ? row.localImage : row.incomingImage,
-    };
-    const loser = {
-      origin: row.loserOrigin,
-      changedAt: row.loserChangedAt,
-      image: row.winner === "local" ? row.incomingImage : row.localImage,
-    };
-    const versions = [winner, loser].map(({ origin, changedAt }) => `${changedAt} ${origin}`).sort();
-    const identity = JSON.stringify([row.table, row.key, ...versions]);
-    const { detectedAt, table, key, kind, rule } = row;
-    const before = seen.get(identity);
-    seen.set(identity, {
-      ...(before ?? { table, key, kind, rule, winner, loser }),
-      nodes: [...(before?.nodes ?? []), row.node],
-      detectedAt: before && before.detectedAt < detectedAt ? before.detectedAt : detectedAt,
-    });
-  }
-  const ordered = [...seen.values()].sort((a, b) => byTime(b.detectedAt, a.detectedAt));
-  return cut(ordered, limit, unanswered);
 }
 
 /** Which nodes let how many parked rows be tried again. */

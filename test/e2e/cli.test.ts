@@ -166,7 +166,7 @@ describe("two databases", () => {
 
   test("a conflict is well, and shown once with the image that lost", async () => {
     await nodes.local.admin.query("update artist set name = 'older' where id = 2");
-    await nodes.external.admin.query(`update artist set name = e'newer\\e[31m' where id = 2`);
+    await nodes.external.admin.query(`update artist set name = e'newer\\x1b[31m' where id = 2`);
     const sync = await run(["sync"], at);
     expect(sync.code).toBe(0);
     expect(sync.stdout).toMatch(/1 conflict; `tandem conflicts`/);
@@ -183,6 +183,35 @@ describe("two databases", () => {
     ]);
     expect((await run(["conflicts"], at)).stdout).not.toContain("\u001b");
     expect((await run(["status"], at)).stdout).toMatch(/^All well/);
+  });
+
+  test("conflicts show explains one, conflicts restore brings back what lost", async () => {
+    const { document } = await runJson<{ rows: { id: string }[] }>(["conflicts"], at);
+    const id = document.rows[0]?.id ?? "";
+    const shown = await run(["conflicts", "show", id], at);
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toMatch(
+      /^artist 2: local changed it at [-\d]+ [:\d]+ UTC and external changed it at [-\d]+ [:\d]+ UTC, neither knowing of the other's change\. That of external stays, because it is the newer one\. They differ in name\.\n\ncolumn +external, stays +local, lost\nname +newer\\u001b\[31m +older\n/,
+    );
+    const restored = await run(["conflicts", "restore", id], at);
+    expect(restored).toMatchObject({ code: 0, stderr: "" });
+    expect(restored.stdout).toMatch(/^artist 2 is as it was in the image that lost, in (local|external); /);
+    expect((await run(["sync"], at)).code).toBe(0);
+    for (const node of nodes.nodes)
+      expect(await node.admin.value("select name from artist where id = 2")).toBe("older");
+    expect((await runJson(["conflicts", "show", id], at)).document).toMatchObject({
+      id,
+      kind: "update/update",
+      winner: { origin: "external" },
+      restoredAt: expect.stringMatching(/Z$/),
+      differences: [{ column: "name", winner: "newer\u001b[31m", loser: "older" }],
+    });
+    for (const args of [
+      ["conflicts", "show"],
+      ["conflicts", "show", "feedfacefeed"],
+      ["conflicts", "lose", id],
+    ])
+      expect((await run(args, at)).code).toBe(2);
   });
 
   test("a row that is refused is parked, shown, and applied after a retry", async () => {

@@ -26,6 +26,7 @@ export function configOf(nodes: Iterable<Named>, { sync, ...changes }: Changes =
       retentionMs: 604_800_000,
       seed: null,
       sequences: "past",
+      keepConflictsMs: 2_419_200_000,
       verifyEveryMs: null,
       ...sync,
     },

@@ -20,6 +20,7 @@ export function configOf(nodes: Cluster, changes: Partial<Config> = {}): Config 
       retentionMs: 604_800_000,
       seed: null,
       sequences: "past",
+      keepConflictsMs: 2_419_200_000,
       verifyEveryMs: null,
     },
     http: { listen: "127.0.0.1:0", token: null },

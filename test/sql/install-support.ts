@@ -30,6 +30,7 @@ export function configOf(nodes: Iterable<NodeConfig>, { tables, exclude = [], sy
       retentionMs: 7 * 86_400_000,
       seed: null,
       sequences: "past",
+      keepConflictsMs: 2_419_200_000,
       verifyEveryMs: null,
       ...sync,
     },

@@ -457,12 +457,12 @@ begin
     'overriding', case when exists (select from pg_attribute a where a.attrelid = t.relid and a.attidentity = 'a') then 'overriding system value' else '' end,
     'local_columns', (select to_jsonb(array_agg(a.attname order by a.attnum)) from pg_attribute a
       where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
-    'local_values', (select format('array[%s]', string_agg(format('t.%I::text', a.attname), ', ' order by a.attnum)) from pg_attribute a
+    'local_values', (select format('array[%s]', string_agg(tandem.text_of(format('t.%I', a.attname)), ', ' order by a.attnum)) from pg_attribute a
       where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped),
     'incoming_columns', to_jsonb(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns),
     'incoming_values', format('array[%s]', concat_ws(', ',
-      (select string_agg('s.k' || u.i || '::text', ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
-      (select string_agg('s.c' || u.i || '::text', ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
+      (select string_agg(tandem.text_of('s.k' || u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
+      (select string_agg(tandem.text_of('s.c' || u.i), ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
     'unlogged_stamp', tandem.unlogged_stamp(t, 't'), 'unlogged_origin', tandem.unlogged_origin(t, 't'),
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
@@ -1541,9 +1541,11 @@ begin
   update tandem.local_node set
     max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
     retention = coalesce((p_settings ->> 'retention')::interval, retention),
+    keep_conflicts = coalesce((p_settings ->> 'keep_conflicts')::interval, keep_conflicts),
     seed = p_settings ->> 'seed'
-  where (max_skew, retention) is distinct from
-      (coalesce((p_settings ->> 'max_skew')::interval, max_skew), coalesce((p_settings ->> 'retention')::interval, retention))
+  where (max_skew, retention, keep_conflicts) is distinct from
+      (coalesce((p_settings ->> 'max_skew')::interval, max_skew), coalesce((p_settings ->> 'retention')::interval, retention),
+      coalesce((p_settings ->> 'keep_conflicts')::interval, keep_conflicts))
     or seed is distinct from p_settings ->> 'seed';
   v_done := v_done or found;
   for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop
@@ -1617,6 +1619,88 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb) IS 'Notes what a target has acknowledged.';
+
+
+--
+-- Name: conflict_details(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.conflict_details(p_id text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', tandem.key_text(c.key), 'kind', c.kind, 'rule', c.rule, 'winner', c.winner,
+    'detectedAt', tandem.iso_text(c.detected_at), 'restoredAt', tandem.iso_text(c.restored_at),
+    'local', jsonb_build_object('origin', c.local_origin, 'changedAt', tandem.iso_text(c.local_stamp),
+      'columns', to_jsonb(c.local_columns), 'values', to_jsonb(c.local_values)),
+    'incoming', jsonb_build_object('origin', c.incoming_origin, 'changedAt', tandem.iso_text(c.incoming_stamp),
+      'columns', to_jsonb(c.incoming_columns), 'values', to_jsonb(c.incoming_values)))
+  from tandem.conflict c where tandem.conflict_id(c) = p_id
+  order by c.conflict_id limit 1
+$$;
+
+
+--
+-- Name: FUNCTION conflict_details(p_id text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.conflict_details(p_id text) IS 'One conflict with both images.';
+
+
+--
+-- Name: conflict; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.conflict (
+    conflict_id bigint NOT NULL,
+    detected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    key text[] NOT NULL,
+    kind text NOT NULL,
+    rule text NOT NULL,
+    winner text NOT NULL,
+    local_stamp timestamp with time zone NOT NULL,
+    local_origin text NOT NULL COLLATE pg_catalog."C",
+    incoming_stamp timestamp with time zone NOT NULL,
+    incoming_origin text NOT NULL COLLATE pg_catalog."C",
+    local_columns text[],
+    local_values text[],
+    incoming_columns text[],
+    incoming_values text[],
+    restored_at timestamp with time zone,
+    CONSTRAINT conflict_check CHECK ((NOT (cardinality(local_columns) IS DISTINCT FROM cardinality(local_values)))),
+    CONSTRAINT conflict_check1 CHECK ((NOT (cardinality(incoming_columns) IS DISTINCT FROM cardinality(incoming_values)))),
+    CONSTRAINT conflict_winner_check CHECK ((winner = ANY (ARRAY['local'::text, 'incoming'::text])))
+);
+
+
+--
+-- Name: TABLE conflict; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.conflict IS 'Two changes of one row where neither writer had seen the other''s; both images, each column as its own text. Null values: the row was gone.';
+
+
+--
+-- Name: conflict_id(tandem.conflict); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.conflict_id(p_conflict tandem.conflict) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select left(md5(concat_ws(chr(31), p_conflict.schema_name, p_conflict.table_name, p_conflict.key::text,
+    (select string_agg(v.version, chr(31) order by v.version collate "C") from (values
+      (to_char(p_conflict.local_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.local_origin),
+      (to_char(p_conflict.incoming_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.incoming_origin)) v (version)))), 12)
+$$;
+
+
+--
+-- Name: FUNCTION conflict_id(p_conflict tandem.conflict); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.conflict_id(p_conflict tandem.conflict) IS 'The name of a conflict, the same on every node.';
 
 
 --
@@ -1808,7 +1892,7 @@ begin
             when l.received_from = %1$s then true
             when s.parked_there then false
             when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
-              and (l.received_from is null or l.received_from <> all (%11$L::integer[]) or l.stamp < %12$L::timestamptz) then true
+              and (l.stamp < %12$L::timestamptz or not %23$s and (l.received_from is null or l.received_from <> all (%11$L::integer[]))) then true
             else coalesce((select bool_or(k.stamp >= v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
           end as local_known,
           exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp >= s.stamp) as incoming_known
@@ -1829,7 +1913,8 @@ begin
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long');
+    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
+    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end);
 end $_$;
 
 
@@ -1870,6 +1955,38 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) IS 'Staged rows that break a deferrable unique constraint.';
+
+
+--
+-- Name: delete_again(tandem.tracked_table, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.delete_again(p_table tandem.tracked_table, p_key text[]) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_row text := format('%I.%I t where %s', p_table.schema_name, p_table.table_name, tandem.all_equal(p_table.key_operators,
+    tandem.columns('t', p_table.key_columns), array(select format('$1[%s]::%s', u.i, u.type) from unnest(p_table.key_types) with ordinality u (type, i) order by u.i)));
+  v_there boolean;
+begin
+  execute format('select exists (select from %s)', v_row) into v_there using p_key;
+  if not v_there then
+    return false;
+  end if;
+  execute format('delete from %s', v_row) using p_key;
+  execute format('select exists (select from %s)', v_row) into v_there using p_key;
+  if v_there then
+    raise exception 'a BEFORE trigger let the row stay';
+  end if;
+  return true;
+end $_$;
+
+
+--
+-- Name: FUNCTION delete_again(p_table tandem.tracked_table, p_key text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.delete_again(p_table tandem.tracked_table, p_key text[]) IS 'Carries out a deletion that lost a conflict.';
 
 
 --
@@ -2354,6 +2471,24 @@ COMMENT ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus bigi
 
 
 --
+-- Name: iso_text(timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.iso_text(p_instant timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select to_char(p_instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+
+
+--
+-- Name: FUNCTION iso_text(p_instant timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) IS 'An instant in ISO 8601.';
+
+
+--
 -- Name: keep_child_images(jsonb, jsonb, oid, integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2387,7 +2522,7 @@ begin
     on conflict do nothing
   $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || p_name, k.columns,
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
-    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+    (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
     p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, k.log_name,
     tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
     tandem.applies(p_plan), tandem.child_not_written(p_plans, p_child_id));
@@ -2434,7 +2569,7 @@ begin
       on conflict do nothing
     $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
       (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
-      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.columns)) u),
+      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
       p_tree, p_plan ->> 'stage', k.relation, k.log_name,
       tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
       k.child_id, k.name);
@@ -3612,6 +3747,7 @@ declare
 begin
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
+  perform tandem.prune_conflicts();
   for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
     if o.prunable is null then
       return 0;
@@ -3628,7 +3764,6 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
-  delete from tandem.conflict where detected_at < clock_timestamp() - 4 * n.retention;
   return v_total;
 end $_$;
 
@@ -3638,6 +3773,29 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.prune(p_limit bigint) IS 'Deletes log entries that every peer has passed.';
+
+
+--
+-- Name: prune_conflicts(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.prune_conflicts() RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_count bigint;
+begin
+  delete from tandem.conflict c using tandem.local_node n where c.detected_at < clock_timestamp() - n.keep_conflicts;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+
+
+--
+-- Name: FUNCTION prune_conflicts(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.prune_conflicts() IS 'Forgets conflicts that were kept long enough.';
 
 
 --
@@ -3787,22 +3945,29 @@ begin
     insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner,
       local_stamp, local_origin, incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
     select v.peer_id, %1$L, %2$L, %3$s, v.kind,
-      case v.verdict when 'prefer' then 'prefer' when 'keep' then v.reason when 'anew' then 'same version' when 'tie' then 'same version'
-        else case when v.local_stamp <= timestamptz '0001-01-01 00:00:00+00' or s.stamp <= timestamptz '0001-01-01 00:00:00+00' then 'seed' else 'newest' end end,
-      case when v.verdict in ('win', 'anew') then 'incoming' else 'local' end,
+      case
+        when v.verdict = 'prefer' or x.overruled then %14$L
+        when v.verdict = 'keep' then v.reason
+        when v.verdict in ('anew', 'tie') then 'same version'
+        when v.local_stamp <= timestamptz '0001-01-01 00:00:00+00' or s.stamp <= timestamptz '0001-01-01 00:00:00+00' then 'seed'
+        else 'newest'
+      end,
+      case when v.verdict in ('win', 'anew') or x.overruled then 'incoming' else 'local' end,
       v.local_stamp, v.local_origin, s.stamp, s.origin,
       case when %4$s is not null then %5$L::text[] end, case when %4$s is not null then %6$s end,
       case when s.present then %7$L::text[] end, case when s.present then %8$s end
     from tandem.verdict v
     join %9$s s on s.n = v.n
     left join %10$s t on %11$s
+    cross join lateral (select v.verdict = 'lose' and s.origin = %15$L and v.local_origin = %16$L and %14$L = 'prefer: ' || s.origin as overruled) x
     where v.peer_id = %12$s and v.table_id = %13$s and v.verdict in ('win', 'lose', 'prefer', 'keep', 'anew', 'tie')
     on conflict do nothing
   $sql$,
     p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'first_key',
     array(select jsonb_array_elements_text(p_plan -> 'local_columns')), p_plan ->> 'local_values',
     array(select jsonb_array_elements_text(p_plan -> 'incoming_columns')), p_plan ->> 'incoming_values',
-    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id');
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id',
+    p_plan ->> 'policy', p_source, (select name from tandem.local_node));
   get diagnostics v_count = row_count;
   return v_count;
 end $_$;
@@ -4033,6 +4198,62 @@ COMMENT ON FUNCTION tandem.related_tables(p_tables integer[]) IS 'Tables connect
 
 
 --
+-- Name: restore_conflict(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.restore_conflict(p_id text) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  c tandem.conflict;
+  t tandem.tracked_table;
+  v_columns text[];
+  v_values text[];
+  v_left_out text[];
+  v_changed boolean;
+begin
+  perform tandem.check_identity();
+  select * into c from tandem.conflict x where tandem.conflict_id(x) = p_id order by x.conflict_id limit 1 for update;
+  if not found then
+    raise exception 'no conflict % is kept here', p_id using errcode = 'TD020';
+  end if;
+  select * into t from tandem.tracked_table x where (x.schema_name, x.table_name) = (c.schema_name, c.table_name);
+  if not found then
+    raise exception 'conflict %: table %.% is not tracked here any more', p_id, c.schema_name, c.table_name using errcode = 'TD021';
+  elsif cardinality(t.key_columns) <> cardinality(c.key) then
+    raise exception 'conflict %: table %.% has another key by now', p_id, c.schema_name, c.table_name using errcode = 'TD021';
+  end if;
+  v_columns := case c.winner when 'local' then c.incoming_columns else c.local_columns end;
+  v_values := case c.winner when 'local' then c.incoming_values else c.local_values end;
+  begin
+    if v_columns is null then
+      v_changed := tandem.delete_again(t, c.key);
+    else
+      v_changed := tandem.write_again(t, coalesce((select i.peer_id from tandem.inbound i where i.peer_id = c.peer_id), (select min(i.peer_id) from tandem.inbound i)),
+        c.key, v_columns, v_values);
+    end if;
+    set constraints all immediate;
+  exception when others then
+    if sqlstate like 'TD%' or sqlstate in ('40001', '40P01', '55P03', '57014', '57P01') then
+      raise;
+    end if;
+    raise exception 'conflict % of %.% % cannot be restored: %', p_id, c.schema_name, c.table_name, tandem.key_text(c.key), sqlerrm using errcode = 'TD021';
+  end;
+  update tandem.conflict set restored_at = clock_timestamp() where conflict_id = c.conflict_id;
+  v_left_out := array(select u.c from unnest(v_columns) u (c)
+    where not exists (select from pg_attribute a where a.attrelid = t.relid and a.attname = u.c and a.attnum > 0 and not a.attisdropped));
+  return jsonb_build_object('schema', t.schema_name, 'table', t.table_name, 'key', tandem.key_text(c.key), 'changed', v_changed, 'leftOut', to_jsonb(v_left_out));
+end $$;
+
+
+--
+-- Name: FUNCTION restore_conflict(p_id text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.restore_conflict(p_id text) IS 'Brings back the image that lost a conflict.';
+
+
+--
 -- Name: restore_sequences(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4128,8 +4349,8 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
     'n.op',
     x.present,
     p_stamp, p_origin,
-    case when p_vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
-    case when p_vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
       then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
@@ -4143,6 +4364,7 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
         (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
+    p_vector or p_table.conflict_policy like 'prefer: %' as vector,
     format('t.%I is not null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
     format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,
@@ -4631,6 +4853,24 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) IS 'Tracked tables with entries after a position.';
+
+
+--
+-- Name: text_of(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.text_of(p_expression text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select format('case when %1$s is distinct from null then concat(%1$s) end', p_expression)
+$_$;
+
+
+--
+-- Name: FUNCTION text_of(p_expression text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.text_of(p_expression text) IS 'Expression for a value as its type writes it.';
 
 
 --
@@ -5472,6 +5712,67 @@ COMMENT ON FUNCTION tandem.watch_table(p_table_id integer) IS 'Finds and closes 
 
 
 --
+-- Name: write_again(tandem.tracked_table, integer, text[], text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_again(p_table tandem.tracked_table, p_peer_id integer, p_key text[], p_columns text[], p_values text[]) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_columns text[];
+  v_values text[];
+  v_plan jsonb;
+  v_result jsonb;
+  v_there boolean;
+  v_reason text;
+begin
+  perform tandem.begin_stage(p_peer_id, gen_random_uuid());
+  -- What the table computes is computed again; a GENERATED ALWAYS identity that is the key goes in as the key.
+  select coalesce(array_agg(u.c order by u.i), '{}'), coalesce(array_agg(u.v order by u.i), '{}') into v_columns, v_values
+  from unnest(p_columns, p_values) with ordinality u (c, v, i)
+  join pg_attribute a on a.attrelid = p_table.relid and a.attname = u.c and a.attnum > 0 and not a.attisdropped
+  where a.attgenerated = '' and not (a.attidentity = 'a' and u.c = any (p_table.key_columns));
+  perform tandem.prepare_stage(p_peer_id, p_table.table_id, v_columns, true);
+  v_plan := tandem.make_plans(p_peer_id, jsonb_build_array(jsonb_build_object('id', p_table.table_id, 'columns', to_jsonb(v_columns), 'as_text', true)), false) -> 0;
+  execute format('insert into %s (%s) select %s', v_plan ->> 'stage',
+    concat_ws(', ', v_plan ->> 'log_keys', 'op, present, parked_there, unsettled', nullif(array_to_string(array(select 'c' || i from generate_series(1, cardinality(v_columns)) i), ', '), '')),
+    concat_ws(', ',
+      (select string_agg(format('$1[%s]::%s', u.i, u.type), ', ' order by u.i) from unnest(p_table.key_types) with ordinality u (type, i)),
+      '''U'', true, false, false', nullif(array_to_string(array(select format('$2[%s]', i) from generate_series(1, cardinality(v_columns)) i), ', '), '')))
+  using p_key, v_values;
+  delete from tandem.verdict where peer_id = p_peer_id;
+  execute format('insert into tandem.verdict (peer_id, table_id, n, verdict) select %s, %s, s.n, ''anew'' from %s s', p_peer_id, p_table.table_id, v_plan ->> 'stage');
+  execute format('select exists (select from %s s join %s t on %s where %s)', v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', v_plan ->> 'image_is_row')
+  into v_there;
+  if not v_there then
+    update tandem.inbound set applying = pg_current_xact_id(), applying_tables = array[p_table.table_id] where peer_id = p_peer_id;
+    perform set_config('tandem.applying', pg_current_xact_id()::text, true), set_config('tandem.image_of_' || p_table.table_id, v_plan ->> 'image_query', true);
+    v_plan := v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, true));
+    v_result := tandem.apply_set(jsonb_build_array(v_plan), 'true', false);
+    select v.reason into v_reason from tandem.verdict v where v.peer_id = p_peer_id and v.verdict = 'park';
+    if not (v_result ->> 'ok')::boolean or found then
+      -- TD007: a key appeared while it was written.
+      raise exception '%', coalesce(v_reason, v_result ->> 'reason')
+        using errcode = case when v_reason is not null then 'P0001' when v_result ->> 'sqlstate' = 'TD007' then '40001' else v_result ->> 'sqlstate' end;
+    end if;
+    perform tandem.write_anew(v_plan), tandem.advance_sequences(jsonb_build_array(v_plan));
+    perform set_config('tandem.applying', '', true);
+  end if;
+  delete from tandem.verdict where peer_id = p_peer_id;
+  execute format('delete from %s', v_plan ->> 'stage');
+  update tandem.inbound set applying = null, applying_tables = '{}', staging = null where peer_id = p_peer_id;
+  return not v_there;
+end $_$;
+
+
+--
+-- Name: FUNCTION write_again(p_table tandem.tracked_table, p_peer_id integer, p_key text[], p_columns text[], p_values text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_again(p_table tandem.tracked_table, p_peer_id integer, p_key text[], p_columns text[], p_values text[]) IS 'Writes a kept image as a change of this node.';
+
+
+--
 -- Name: write_anew(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5480,16 +5781,22 @@ CREATE FUNCTION tandem.write_anew(p_plan jsonb) RETURNS bigint
     AS $_$
 declare
   t tandem.tracked_table;
+  v_there boolean;
   v_count bigint;
+  v_total bigint := 0;
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U',
-    array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
-    format('from (select %s from %s s join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')) o',
-      p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id'))
-  using tandem.next_stamp();
-  get diagnostics v_count = row_count;
-  return v_count;
+  for v_there in select unnest(array[true, false]) loop
+    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', case when v_there then 'U' else 'D' end,
+      array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
+      format('from (select %s from %s s left join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')
+          where (%s is not null) = %L) o',
+        p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'first_key', v_there))
+    using tandem.next_stamp();
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
 end $_$;
 
 
@@ -5657,41 +5964,6 @@ CREATE TABLE public.perfis (
 
 
 --
--- Name: conflict; Type: TABLE; Schema: tandem; Owner: -
---
-
-CREATE TABLE tandem.conflict (
-    conflict_id bigint NOT NULL,
-    detected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    peer_id integer NOT NULL,
-    schema_name text NOT NULL,
-    table_name text NOT NULL,
-    key text[] NOT NULL,
-    kind text NOT NULL,
-    rule text NOT NULL,
-    winner text NOT NULL,
-    local_stamp timestamp with time zone NOT NULL,
-    local_origin text NOT NULL COLLATE pg_catalog."C",
-    incoming_stamp timestamp with time zone NOT NULL,
-    incoming_origin text NOT NULL COLLATE pg_catalog."C",
-    local_columns text[],
-    local_values text[],
-    incoming_columns text[],
-    incoming_values text[],
-    CONSTRAINT conflict_check CHECK ((NOT (cardinality(local_columns) IS DISTINCT FROM cardinality(local_values)))),
-    CONSTRAINT conflict_check1 CHECK ((NOT (cardinality(incoming_columns) IS DISTINCT FROM cardinality(incoming_values)))),
-    CONSTRAINT conflict_winner_check CHECK ((winner = ANY (ARRAY['local'::text, 'incoming'::text])))
-);
-
-
---
--- Name: TABLE conflict; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON TABLE tandem.conflict IS 'Two changes of one row where neither writer had seen the other''s; both images, each column as its own text. Null values: the row was gone.';
-
-
---
 -- Name: conflict_conflict_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
 --
 
@@ -5731,7 +6003,7 @@ COMMENT ON TABLE tandem.peer IS 'The other nodes this one has a link with, and f
 --
 
 CREATE VIEW tandem.conflicts AS
- SELECT c.conflict_id AS id,
+ SELECT tandem.conflict_id(c.*) AS id,
     c.detected_at,
     p.name AS peer,
         CASE c.schema_name
@@ -5759,7 +6031,8 @@ CREATE VIEW tandem.conflicts AS
             ELSE c.local_stamp
         END AS loser_changed_at,
     tandem.image(c.local_columns, c.local_values) AS local_image,
-    tandem.image(c.incoming_columns, c.incoming_values) AS incoming_image
+    tandem.image(c.incoming_columns, c.incoming_values) AS incoming_image,
+    c.restored_at
    FROM (tandem.conflict c
      JOIN tandem.peer p USING (peer_id));
 
@@ -5768,7 +6041,7 @@ CREATE VIEW tandem.conflicts AS
 -- Name: VIEW conflicts; Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON VIEW tandem.conflicts IS 'Conflicts decided here, both images kept; a null image: the row was gone.';
+COMMENT ON VIEW tandem.conflicts IS 'Conflicts decided here, both images kept; a null image: the row was gone. The id is the same on every node.';
 
 
 --
@@ -5862,6 +6135,7 @@ CREATE TABLE tandem.local_node (
     highest_xid xid8 NOT NULL,
     max_skew interval DEFAULT '00:05:00'::interval NOT NULL,
     retention interval DEFAULT '7 days'::interval NOT NULL,
+    keep_conflicts interval DEFAULT '28 days'::interval NOT NULL,
     seed text COLLATE pg_catalog."C",
     pruned_at timestamp with time zone,
     horizon timestamp with time zone DEFAULT '0001-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
@@ -6994,6 +7268,20 @@ REVOKE ALL ON FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot,
 
 
 --
+-- Name: FUNCTION conflict_details(p_id text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.conflict_details(p_id text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION conflict_id(p_conflict tandem.conflict); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.conflict_id(p_conflict tandem.conflict) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION contact_fits(p_peer_id integer, p_token uuid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -7047,6 +7335,13 @@ REVOKE ALL ON FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizo
 --
 
 REVOKE ALL ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION delete_again(p_table tandem.tracked_table, p_key text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.delete_again(p_table tandem.tracked_table, p_key text[]) FROM PUBLIC;
 
 
 --
@@ -7159,6 +7454,13 @@ REVOKE ALL ON FUNCTION tandem.inbound_state(p_source text) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION iso_text(p_instant timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) FROM PUBLIC;
 
 
 --
@@ -7456,6 +7758,13 @@ REVOKE ALL ON FUNCTION tandem.prune(p_limit bigint) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION prune_conflicts(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.prune_conflicts() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION quoted(p_names text[]); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -7530,6 +7839,13 @@ REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION restore_conflict(p_id text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.restore_conflict(p_id text) FROM PUBLIC;
 
 
 --
@@ -7670,6 +7986,13 @@ REVOKE ALL ON FUNCTION tandem.table_shape(p_relid oid) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION text_of(p_expression text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.text_of(p_expression text) FROM PUBLIC;
 
 
 --
@@ -7845,6 +8168,13 @@ REVOKE ALL ON FUNCTION tandem.watch() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.watch_table(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_again(p_table tandem.tracked_table, p_peer_id integer, p_key text[], p_columns text[], p_values text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_again(p_table tandem.tracked_table, p_peer_id integer, p_key text[], p_columns text[], p_values text[]) FROM PUBLIC;
 
 
 --

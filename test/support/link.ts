@@ -30,6 +30,7 @@ export interface LinkedOptions {
   batchRows?: number;
   maxSkewMs?: number;
   seed?: string | null;
+  keepConflictsMs?: number;
   sequences?: "past" | "interleave";
   tables?: Config["tables"];
   exclude?: string[];
@@ -252,6 +253,7 @@ function configOf(nodes: Cluster, options: LinkedOptions): Config {
       retentionMs: 7 * 86_400_000,
       seed: options.seed ?? null,
       sequences: options.sequences ?? "past",
+      keepConflictsMs: options.keepConflictsMs ?? 28 * 86_400_000,
       verifyEveryMs: null,
     },
     http: { listen: "127.0.0.1:7420", token: null },

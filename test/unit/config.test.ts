@@ -44,7 +44,7 @@ describe("a good configuration", () => {
   - { name: public.perfis, conflict: newest, updated_at: changed }
   - { name: public.precos, conflict: "prefer: local" }
 exclude: [ public.session ]
-sync:   { interval: 1500ms, batch_rows: 500, max_skew: 5m, retention: 7d, seed: local, sequences: interleave, verify_every: 1h }
+sync:   { interval: 1500ms, batch_rows: 500, max_skew: 5m, retention: 7d, keep_conflicts: 90d, seed: local, sequences: interleave, verify_every: 1h }
 http:   { listen: "127.0.0.1:7420", token: "\${TANDEM_TOKEN}" }
 backup:
   dir: kept
@@ -75,6 +75,7 @@ backup:
         batchRows: 500,
         maxSkewMs: 300_000,
         retentionMs: 604_800_000,
+        keepConflictsMs: 7_776_000_000,
         seed: "local",
         sequences: "interleave",
         verifyEveryMs: 3_600_000,
@@ -120,6 +121,7 @@ backup:
       batchRows: 100_000,
       maxSkewMs: 300_000,
       retentionMs: 604_800_000,
+      keepConflictsMs: 2_419_200_000,
       seed: null,
       sequences: "past",
       verifyEveryMs: null,
