@@ -252,6 +252,9 @@ export const errorCodes = {
   no_scratch: {
     summary: "There is no server on which a backup could be restored for a try.",
     hint: "Set `backup.scratch` (or --scratch) to the URL of a server of that version or later, with a role that may create databases.",
+    retry: "operator",
+    exit: 1,
+  },
   conflict_not_restored: {
     summary: "An image that lost a conflict cannot be brought back as it is; nothing was changed.",
     hint: "The message names what stands in the way (a unique value, a parent, a constraint, a trigger): change that, and run it again.",
