@@ -16,10 +16,10 @@ comment on function tandem.try_replica_role() is 'Sets replica role for this tra
 --   horizon (of the source), source (its name), mode ("batch", "copy", "alone"), copy ({"schema", "name", "upto", "done"} or null), released
 --   ([{"schema", "name"}], tables that flow with the link from now on), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known",
 --   "mark" (the columns_mark that was staged by)}]).
--- Returns {"complete", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
+-- Returns {"complete", "step", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}]}.
--- Not complete: locks would have been held too long; commit and call again with the same staging and "again": true. Unsettled: nothing was done;
--- the source must write fresh entries for these keys first.
+-- Not complete: locks would have been held too long; commit and call again with the same staging and "again": the "step" of this answer
+-- (apply_split's). Unsettled: nothing was done; the source must write fresh entries for these keys first.
 -- Errors: TD003 another applier has moved this link on (or staged anew); TD012 a table's columns have changed since it was staged; TD001 no such link.
 create or replace function tandem.apply_batch(p_batch jsonb) returns jsonb
 language plpgsql as $$
@@ -29,6 +29,7 @@ declare
   v_to pg_snapshot := (p_batch ->> 'to')::pg_snapshot;
   v_copy boolean := p_batch ->> 'mode' = 'copy';
   v_alone boolean := p_batch ->> 'mode' = 'alone';
+  v_step bigint := (p_batch ->> 'again')::bigint;
   v_replica boolean;
   v_plans jsonb;
   v_plan jsonb;
@@ -68,7 +69,7 @@ begin
 
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
-    delete from tandem.verdict where peer_id = v_peer and not (coalesce((p_batch ->> 'again')::boolean, false) and verdict = 'park');
+    delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
@@ -94,7 +95,7 @@ begin
     end loop;
     perform tandem.raise_floor(v_peer, v_newest);
     v_result := '{"ok": true}';
-    if jsonb_array_length(v_plans) > 0 and coalesce((p_batch ->> 'again')::boolean, false) then
+    if jsonb_array_length(v_plans) > 0 and v_step is not null then
       -- The set is known to fail as a whole: to try that once more would hold the locks for as long again.
       v_result := '{"ok": false}';
     elsif jsonb_array_length(v_plans) > 0 then
@@ -103,7 +104,8 @@ begin
     exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' is distinct from 'TD007' or v_try = 5;
   end loop;
   if not (v_result ->> 'ok')::boolean then
-    v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + interval '200 milliseconds');
+    -- As long as it took to come here, at least: locking and deciding go over all that is staged, and are done anew in each call.
+    v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + greatest(interval '200 milliseconds', clock_timestamp() - now()), v_step);
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
@@ -126,7 +128,7 @@ begin
   end if;
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
-  return jsonb_build_object('complete', v_complete, 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
+  return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
     'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')

@@ -71,14 +71,16 @@ begin
 end $$;
 comment on function tandem.apply_set(jsonb, text, boolean) is 'Writes one set of staged rows, or nothing of it.';
 
--- tandem.apply_split(p_plans, p_replica, p_deadline) -> jsonb
+-- tandem.apply_split(p_plans, p_replica, p_deadline, p_step) -> jsonb
 -- After the whole set failed: tables parents first for what is written, children first for what is deleted, from the lowest number
 -- on, range by range, each in a savepoint. A range that fails is searched by halves for its first row at fault, which gets the
 -- verdict "park" with the reason; a range that succeeds is followed by one twice as long, and a row at fault by one as long as the
--- way to it was: so few bad rows cost a search each, and many do not make every range fail. Returns {"complete", "rows", "left"}: not
+-- way to it was: so few bad rows cost a search each, and many do not make every range fail. Returns {"complete", "rows", "left", "step"}: not
 -- complete where p_deadline passed first; then the caller commits what there is and comes again, so that locks are not
--- held for long, and left says what is still to be written: [{"id", "phase", "low"}], staged rows of that phase from n = low on.
-create or replace function tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamptz) returns jsonb
+-- held for long, and left says what is still to be written: [{"id", "phase", "low"}], staged rows of that phase from n = low on, and
+-- step is the p_step to go on with: how many rows are tried at a time (null at first: all). However late it is, at least one row is gone
+-- through, or a machine too slow for the budget would never come to an end.
+create or replace function tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamptz, p_step bigint) returns jsonb
 language plpgsql as $$
 declare
   v_plan jsonb;
@@ -95,23 +97,24 @@ declare
   v_tried bigint := 0;   -- ranges that are over, written or parked
 begin
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
-    execute format('select min(n), max(n) from %s', v_plan ->> 'stage') into v_low, v_high;
-    if v_low is not null then
-      v_ranges := jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 'not s.present', 'low', v_low, 'high', v_high)) || v_ranges;
-      v_ranges := v_ranges || jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 's.present', 'low', v_low, 'high', v_high));
-    end if;
+    -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
+    for v_range in execute format('select jsonb_build_object(''phase'', case when s.present then ''s.present'' else ''not s.present'' end, ''low'', min(s.n), ''high'', max(s.n))
+      from %s s group by s.present', v_plan ->> 'stage') loop
+      v_range := v_range || jsonb_build_object('plan', v_plan);
+      v_ranges := case v_range ->> 'phase' when 's.present' then v_ranges || jsonb_build_array(v_range) else jsonb_build_array(v_range) || v_ranges end;
+    end loop;
   end loop;
   while jsonb_array_length(v_ranges) > 0 loop
     v_range := v_ranges -> -1;
     v_low := (v_range ->> 'low')::bigint;
     v_high := (v_range ->> 'high')::bigint;
-    v_step := v_high - v_low + 1;
+    v_step := least(v_high - v_low + 1, case when v_tried = 0 then p_step end);
     v_bad := null;
     v_run := 0;
     while v_low <= v_high loop
       if clock_timestamp() > p_deadline and v_tried > 0 then
         v_ranges := jsonb_set(v_ranges, '{-1,low}', to_jsonb(v_low));
-        return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
+        return jsonb_build_object('complete', false, 'rows', v_rows, 'step', v_step, 'left',
           (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
       end if;
       v_upto := least(v_low + greatest(v_step, 1) - 1, v_high);
@@ -145,7 +148,7 @@ begin
   end loop;
   return jsonb_build_object('complete', true, 'rows', v_rows);
 end $$;
-comment on function tandem.apply_split(jsonb, boolean, timestamptz) is 'Applies what can be applied of a set that failed.';
+comment on function tandem.apply_split(jsonb, boolean, timestamptz, bigint) is 'Applies what can be applied of a set that failed.';
 
 -- tandem.parents_first(p_plans) -> jsonb: the plans in foreign-key order; within a cycle by name.
 create or replace function tandem.parents_first(p_plans jsonb) returns jsonb

@@ -59,7 +59,8 @@ begin
     execute format('drop table if exists tandem_log.%I', v_name);
     execute format('create unlogged table tandem_log.%I (%s)', v_name, v_definition);
     execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
-    execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000)', v_name);
+    -- Cutting off its empty end locks the table as a whole, and the applier, which has its rows locked by then, does not wait for that.
+    execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000, vacuum_truncate = off)', v_name);
     execute format('create index on tandem_log.%I (%s)', v_name,
       array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
     -- For the search for rows at fault: else each of its many small steps would read the whole batch.

@@ -158,8 +158,8 @@ export interface ApplyRequest {
   readonly copy: (TableName & { readonly upto: readonly string[] | null; readonly done: boolean }) | null;
   readonly released: readonly TableName[];
   readonly tables: readonly StagedTable[];
-  /** The last call for this staging was not complete: what it could not write is parked without a further try. */
-  readonly again?: boolean;
+  /** The last call for this staging was not complete, and this is its `step`: what it could not write is parked without a further try. */
+  readonly again?: number | null;
 }
 
 /** What became of the staged rows of a table: applied + adopted + superseded + parked + undecided = staged. */
@@ -177,6 +177,8 @@ export interface TableCounts extends TableName {
 export interface ApplyResult {
   /** False: locks would have been held too long; apply the same staging again. */
   readonly complete: boolean;
+  /** If not complete: how many rows the search for those at fault tries at a time, to go on from there. */
+  readonly step: number | null;
   /** Not empty: nothing was done; the source must write fresh entries for these keys. */
   readonly unsettled: readonly TableKeys[];
   readonly undecided: number;

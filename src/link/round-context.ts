@@ -173,11 +173,12 @@ export class RoundContext {
 
   async #apply(request: ApplyRequest): Promise<ApplyResult> {
     const { target, report } = this.ends;
-    for (let again = false; ; again = true) {
+    for (let again: number | null = null; ; ) {
       const result = await target.apply({ ...request, again });
       if (result.unsettled.length > 0) return result;
       addResult(report, result);
       if (result.complete) return result;
+      again = result.step;
       this.options.signal?.throwIfAborted();
     }
   }

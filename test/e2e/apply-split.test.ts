@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
 
 // Several databases and many rounds: patience for slow machines, not a measure.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 const table =
   "create table public.t (id int primary key, v int); create table public.c (id int primary key, t int not null references public.t);";
@@ -79,6 +79,44 @@ for (const { way, options } of ways) {
       await links.retryParked();
       await links.sync();
       expect(await links.expectRest()).toBe(20_400);
+    });
+
+    test("C2 C6: a machine too slow for the lock-time budget still comes to an end", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema: table });
+      const { nodes, links } = linked;
+      await app(
+        nodes.local,
+        "insert into public.t select i, i from generate_series(1, 400) i; insert into public.c select i, i from generate_series(1, 400) i",
+      );
+      await links.sync();
+      await app(nodes.external, "alter table public.t add constraint good check (v <> -300)");
+      // however little a call does, its time is over
+      await nodes.external.admin.query(
+        `alter function tandem.apply_split(jsonb, boolean, timestamptz, bigint) rename to apply_split_in_time;
+         create function tandem.apply_split(jsonb, boolean, timestamptz, bigint) returns jsonb language sql
+         as $$ select tandem.apply_split_in_time($1, $2, '-infinity', $4) $$`,
+      );
+      await app(
+        nodes.local,
+        `delete from public.c where id % 2 = 1; delete from public.t where id % 2 = 1;
+         update public.t set v = -id; insert into public.c select -i, 2 * i from generate_series(1, 200) i`,
+      );
+      const link = await links.link("local", "external");
+      const apply = link.target.apply.bind(link.target);
+      let pieces = 0;
+      Object.assign(link.target, {
+        apply: (request: Parameters<typeof apply>[0]) => {
+          if (++pieces > 100) throw new Error("the batch does not come to an end");
+          return apply(request);
+        },
+      });
+      await links.catchUp("local", "external");
+      expect(pieces).toBeGreaterThan(5);
+      expect(await links.parked("external")).toEqual(["t 300 refused"]);
+      await app(nodes.external, "alter table public.t drop constraint good");
+      await links.retryParked();
+      await links.sync();
+      expect(await links.expectRest()).toBe(600);
     });
   });
 }

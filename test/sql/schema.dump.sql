@@ -304,6 +304,7 @@ declare
   v_to pg_snapshot := (p_batch ->> 'to')::pg_snapshot;
   v_copy boolean := p_batch ->> 'mode' = 'copy';
   v_alone boolean := p_batch ->> 'mode' = 'alone';
+  v_step bigint := (p_batch ->> 'again')::bigint;
   v_replica boolean;
   v_plans jsonb;
   v_plan jsonb;
@@ -343,7 +344,7 @@ begin
 
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
-    delete from tandem.verdict where peer_id = v_peer and not (coalesce((p_batch ->> 'again')::boolean, false) and verdict = 'park');
+    delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
@@ -369,7 +370,7 @@ begin
     end loop;
     perform tandem.raise_floor(v_peer, v_newest);
     v_result := '{"ok": true}';
-    if jsonb_array_length(v_plans) > 0 and coalesce((p_batch ->> 'again')::boolean, false) then
+    if jsonb_array_length(v_plans) > 0 and v_step is not null then
       -- The set is known to fail as a whole: to try that once more would hold the locks for as long again.
       v_result := '{"ok": false}';
     elsif jsonb_array_length(v_plans) > 0 then
@@ -378,7 +379,8 @@ begin
     exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' is distinct from 'TD007' or v_try = 5;
   end loop;
   if not (v_result ->> 'ok')::boolean then
-    v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + interval '200 milliseconds');
+    -- As long as it took to come here, at least: locking and deciding go over all that is staged, and are done anew in each call.
+    v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + greatest(interval '200 milliseconds', clock_timestamp() - now()), v_step);
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
@@ -401,7 +403,7 @@ begin
   end if;
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
-  return jsonb_build_object('complete', v_complete, 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
+  return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
     'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
@@ -570,10 +572,10 @@ COMMENT ON FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica bool
 
 
 --
--- Name: apply_split(jsonb, boolean, timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: apply_split(jsonb, boolean, timestamp with time zone, bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone, p_step bigint) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
@@ -591,23 +593,24 @@ declare
   v_tried bigint := 0;   -- ranges that are over, written or parked
 begin
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
-    execute format('select min(n), max(n) from %s', v_plan ->> 'stage') into v_low, v_high;
-    if v_low is not null then
-      v_ranges := jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 'not s.present', 'low', v_low, 'high', v_high)) || v_ranges;
-      v_ranges := v_ranges || jsonb_build_array(jsonb_build_object('plan', v_plan, 'phase', 's.present', 'low', v_low, 'high', v_high));
-    end if;
+    -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
+    for v_range in execute format('select jsonb_build_object(''phase'', case when s.present then ''s.present'' else ''not s.present'' end, ''low'', min(s.n), ''high'', max(s.n))
+      from %s s group by s.present', v_plan ->> 'stage') loop
+      v_range := v_range || jsonb_build_object('plan', v_plan);
+      v_ranges := case v_range ->> 'phase' when 's.present' then v_ranges || jsonb_build_array(v_range) else jsonb_build_array(v_range) || v_ranges end;
+    end loop;
   end loop;
   while jsonb_array_length(v_ranges) > 0 loop
     v_range := v_ranges -> -1;
     v_low := (v_range ->> 'low')::bigint;
     v_high := (v_range ->> 'high')::bigint;
-    v_step := v_high - v_low + 1;
+    v_step := least(v_high - v_low + 1, case when v_tried = 0 then p_step end);
     v_bad := null;
     v_run := 0;
     while v_low <= v_high loop
       if clock_timestamp() > p_deadline and v_tried > 0 then
         v_ranges := jsonb_set(v_ranges, '{-1,low}', to_jsonb(v_low));
-        return jsonb_build_object('complete', false, 'rows', v_rows, 'left',
+        return jsonb_build_object('complete', false, 'rows', v_rows, 'step', v_step, 'left',
           (select jsonb_agg(jsonb_build_object('id', e #> '{plan,id}', 'phase', e -> 'phase', 'low', e -> 'low')) from jsonb_array_elements(v_ranges) e));
       end if;
       v_upto := least(v_low + greatest(v_step, 1) - 1, v_high);
@@ -644,10 +647,10 @@ end $$;
 
 
 --
--- Name: FUNCTION apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone, p_step bigint); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone) IS 'Applies what can be applied of a set that failed.';
+COMMENT ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone, p_step bigint) IS 'Applies what can be applied of a set that failed.';
 
 
 --
@@ -3661,7 +3664,8 @@ begin
     execute format('drop table if exists tandem_log.%I', v_name);
     execute format('create unlogged table tandem_log.%I (%s)', v_name, v_definition);
     execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
-    execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000)', v_name);
+    -- Cutting off its empty end locks the table as a whole, and the applier, which has its rows locked by then, does not wait for that.
+    execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000, vacuum_truncate = off)', v_name);
     execute format('create index on tandem_log.%I (%s)', v_name,
       array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
     -- For the search for rows at fault: else each of its many small steps would read the whole batch.
@@ -7079,10 +7083,10 @@ REVOKE ALL ON FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica b
 
 
 --
--- Name: FUNCTION apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone, p_step bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone, p_step bigint) FROM PUBLIC;
 
 
 --
