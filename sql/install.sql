@@ -42,4 +42,5 @@ set check_function_bodies = off;
 \ir verify/hash.sql
 \ir verify/scan.sql
 \ir verify/look.sql
+\ir verify/repair.sql
 \ir admin/grants.sql

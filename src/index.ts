@@ -52,6 +52,7 @@ export {
   retryParked,
 } from "./sidecar/lists.ts";
 export type { Problem } from "./sidecar/problems.ts";
+export { type RepairedKey, type RepairOptions, type RepairReport, repair } from "./sidecar/repair.ts";
 export { runSidecar, type SidecarOptions } from "./sidecar/sidecar.ts";
 export { type LeftOut, type StatusReport, status } from "./sidecar/status.ts";
 export { type LinkOutcome, type SyncOptions, type SyncReport, sync } from "./sidecar/sync.ts";

@@ -15,11 +15,11 @@ comment on function tandem.verify_links(text, text) is 'How far the links into t
 
 -- tandem.verify_look(p_spec, p_keys, p_targets) -> rows, one per key
 -- One look at keys ([["1"],["2"]]), in this transaction's snapshot: n (its place in p_keys), key (as it stands in the row; null: there is no row), hash
--- of the row, the newest entry (version: microseconds and origin, empty for none; xid; received_from as a name), pending: the targets that have not applied everything that this node
+-- of the row, the newest entry (version: microseconds and origin, empty for none; op; xid; received_from as a name), pending: the targets that have not applied everything that this node
 -- has entered for the key; parked: [{"source", "kind", "reason"}]. p_targets: [{"target", "position"}] as verify_links gave it, read before.
 -- What was received from a target, or what reaches it by another link, does not wait for it.
 create or replace function tandem.verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb)
-returns table (n integer, key text, hash text, version text, xid text, received_from text, pending text, parked text)
+returns table (n integer, key text, hash text, version text, op text, xid text, received_from text, pending text, parked text)
 language plpgsql stable as $$
 declare
   t tandem.tracked_table;
@@ -41,10 +41,10 @@ begin
   join tandem.outbound o on o.peer_id = p.peer_id;
   return query execute format($sql$
     select k.n::integer, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end,
-      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
+      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.op::text, e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
     from (select x.n, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
     left join lateral (select to_jsonb(array[%5$s])::text as key, %6$s from %7$I.%8$I t where %9$s offset 0) s on true
-    left join lateral (select l.stamp, l.origin, l.xid, l.received_from from tandem_log.%10$I l where %11$s
+    left join lateral (select l.stamp, l.origin, l.op, l.xid, l.received_from from tandem_log.%10$I l where %11$s
       order by %12$s, l.stamp desc, l.origin desc limit 1) e on true
     left join tandem.peer p on p.peer_id = e.received_from
     left join lateral (select jsonb_agg(jsonb_build_object('source', q.name, 'kind', c.kind, 'reason', c.reason) order by q.name)::text as parked

@@ -4,13 +4,13 @@
 -- rewritten, which its file's number tells.
 
 -- tandem.verify_overview() -> jsonb
--- {"name" (of this node), "encoding", "tables": describe_tables plus "log", quoted}. Errors: those of check_identity.
+-- {"name" (of this node), "encoding", "tables": describe_tables plus "log", quoted, and "policy"}. Errors: those of check_identity.
 create or replace function tandem.verify_overview() returns jsonb
 language plpgsql as $$
 begin
   perform tandem.check_identity();
   return (select jsonb_build_object('name', (select name from tandem.local_node), 'encoding', getdatabaseencoding(),
-      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name)) order by i), '[]'))
+      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name), 'policy', t.conflict_policy) order by i), '[]'))
     from jsonb_array_elements(tandem.describe_tables()) with ordinality x (e, i)
     join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer);
 end $$;

@@ -15,6 +15,8 @@ export interface VerifyTable extends TableShape {
   readonly keyTypes: readonly string[];
   /** Its log, quoted. */
   readonly log: string;
+  /** `newest`, or `prefer: <node>`. */
+  readonly policy: string;
 }
 
 /** What verify must know of a node. */
@@ -71,11 +73,28 @@ export interface Look {
   readonly hash: string | null;
   /** Of the newest entry, microseconds and origin; empty when there is none. */
   readonly version: string;
+  /** Of that entry: `D` says that the row is gone. */
+  readonly op: string | null;
   readonly xid: string | null;
   readonly receivedFrom: string | null;
   /** The targets that have not applied all that was entered here. */
   readonly pending: readonly string[];
   readonly parked: readonly ParkedThere[];
+}
+
+/** A row that a repair concerns, as it was looked at. */
+export interface RepairRow {
+  readonly key: readonly string[];
+  readonly hash: string | null;
+  readonly version: string;
+  /** Of the fresh entry, in microseconds. */
+  readonly stamp: string;
+}
+
+/** An image, its arrays as the database writes them; null texts: there is no row. */
+export interface RepairImage {
+  readonly columns: string | null;
+  readonly texts: string | null;
 }
 
 /** The table was rewritten while it was read in pieces: its rows lie elsewhere now. */
@@ -92,8 +111,8 @@ const lockTimeoutMs = 2_000;
 const retryDelays = [100, 500, 2_000, 5_000, 5_000];
 
 /**
- * A node as verify reads it. Every call is a transaction of its own and writes nothing, so each may be repeated, over
- * another connection too: no provider's limit on transactions or sessions ends a verify.
+ * A node as verify reads it. Every call is a transaction of its own that may be repeated, over another connection too:
+ * no provider's limit on transactions or sessions ends a verify. Only what repairs writes.
  */
 export class VerifyNode implements AsyncDisposable {
   readonly name: string;
@@ -179,11 +198,62 @@ export class VerifyNode implements AsyncDisposable {
       key: row.key ?? null,
       hash: row.hash ?? null,
       version: row.version ?? "",
+      op: row.op ?? null,
       xid: row.xid ?? null,
       receivedFrom: row.received_from ?? null,
       pending: row.pending ? row.pending.split(",") : [],
       parked: row.parked ? (JSON.parse(row.parked) as ParkedThere[]) : [],
     }));
+  }
+
+  /** A stamp for a change that this node would make now, in microseconds. */
+  async repairStamp(): Promise<bigint> {
+    const [row] = await this.#read("repair-stamp", [], "tandem.repair_stamp()::text as stamp");
+    return BigInt(row?.stamp ?? 0);
+  }
+
+  /** The images that are to be written anew, by their place in `rows`; rows that are not as they were looked at are missing. */
+  async repairImages(
+    table: VerifyTable,
+    spec: VerifySpec,
+    rows: readonly RepairRow[],
+  ): Promise<ReadonlyMap<number, RepairImage>> {
+    const call = `tandem.repair_images(${jsonLiteral(spec)}, ${jsonLiteral(rows)})`;
+    const found = await this.#read(
+      "repair-images",
+      [relationOf(table), table.log],
+      `r.n::text, r.columns::text, r.texts::text from ${call} r`,
+    );
+    return new Map(
+      found.map(({ n, columns, texts }) => [Number(n) - 1, { columns: columns ?? null, texts: texts ?? null }]),
+    );
+  }
+
+  /** Keeps the images that `winner` is going to overwrite here; returns, by the place in `rows`, the conflict or null where it was kept before. */
+  async repairKeep(
+    table: VerifyTable,
+    spec: VerifySpec,
+    rows: readonly (RepairRow & RepairImage)[],
+    winner: string,
+  ): Promise<ReadonlyMap<number, string | null>> {
+    const call = `tandem.repair_keep(${jsonLiteral(spec)}, ${jsonLiteral(rows)}, ${quoteLiteral(winner)})`;
+    const kept = await this.#write(
+      "repair-keep",
+      [relationOf(table), table.log],
+      `r.n::text, r.conflict_id::text from ${call} r`,
+    );
+    return new Map(kept.map(({ n, conflict_id }) => [Number(n) - 1, conflict_id ?? null]));
+  }
+
+  /** Enters rows into the log anew; returns the places of those that were as they were looked at. */
+  async repairAnew(table: VerifyTable, spec: VerifySpec, rows: readonly RepairRow[]): Promise<ReadonlySet<number>> {
+    const call = `tandem.repair_anew(${jsonLiteral(spec)}, ${jsonLiteral(rows)})`;
+    const [row] = await this.#write("repair-anew", [relationOf(table), table.log], `to_jsonb(${call})::text as done`);
+    return new Set((JSON.parse(row?.done ?? "[]") as number[]).map((n) => n - 1));
+  }
+
+  async repairForget(ids: readonly string[]): Promise<void> {
+    await this.#write("repair-forget", [], `tandem.repair_forget('{${ids.join(",")}}')::text`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -208,6 +278,15 @@ export class VerifyNode implements AsyncDisposable {
    * take none), or a table rewritten in between would read as empty.
    */
   async #read(step: string, locks: readonly string[], what: string): Promise<readonly Row[]> {
+    return await this.#call("repeatable read read only", step, locks, what);
+  }
+
+  /** One writing transaction. Where the answer was lost it is made again, and finds the rows changed by itself. */
+  async #write(step: string, locks: readonly string[], what: string): Promise<readonly Row[]> {
+    return await this.#call("read committed read write", step, locks, what);
+  }
+
+  async #call(mode: string, step: string, locks: readonly string[], what: string): Promise<readonly Row[]> {
     const { clock, signal } = this.#options;
     return await withRetry(
       async () => {
@@ -218,7 +297,7 @@ export class VerifyNode implements AsyncDisposable {
         signal?.addEventListener("abort", stop, { once: true });
         try {
           const answers = await connection.exec(
-            `begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
+            `begin isolation level ${mode};\n${pinnedSettings(connection.serverVersion)}
             set local lock_timeout = ${lockTimeoutMs};\nset local jit = off;\n${lock}\n/* tandem:${step} */ select ${what};\ncommit`,
           );
           return answers.at(-2)?.rows ?? [];

@@ -1,6 +1,7 @@
 import { bucketsFor, differingSlices, finerBuckets } from "./buckets.ts";
 import type { TableMatch } from "./match.ts";
-import type { DifferingKey, Reason, TableVerifyReport, VerifyEvent } from "./report.ts";
+import { type MendOptions, mendKeys } from "./mend.ts";
+import type { DifferingKey, Mended, Reason, TableVerifyReport, VerifyEvent } from "./report.ts";
 import { estimate, hashesOf, type Side, sumTable } from "./scan.ts";
 import type { Settler } from "./settle.ts";
 
@@ -10,6 +11,8 @@ export interface CompareOptions {
   /** Differing keys that are listed for a table; all are counted. */
   readonly keyLimit: number;
   readonly settler: Settler;
+  /** Null: nothing is mended. */
+  readonly mend: MendOptions | null;
   readonly onProgress: (event: VerifyEvent) => void;
 }
 
@@ -27,6 +30,7 @@ export async function compareTable(match: TableMatch, options: CompareOptions): 
   const { schema, name, sides, missing, schemaDifferences } = match;
   const found = new Findings(sides, options.keyLimit);
   const rows: Record<string, number> = {};
+  const mended: Mended[] = [];
   if (sides.length > 0) {
     const guess = Math.max(...(await Promise.all(sides.map(estimate))));
     const onRows = (node: string, read: number, total: number) =>
@@ -47,7 +51,10 @@ export async function compareTable(match: TableMatch, options: CompareOptions): 
       const keys = differingKeys(hashes);
       if (keys.length === 0) continue;
       options.onProgress({ kind: "settle", schema, name, keys: keys.length });
-      for (const key of await options.settler.settle(sides, keys, aliases)) found.add(key);
+      const settled = await options.settler.settle(sides, keys, aliases);
+      for (const { key } of settled) found.add(key);
+      const diverged = settled.filter(({ key }) => key.reason === "diverged");
+      if (options.mend && diverged.length > 0) mended.push(...(await mendKeys(sides, diverged, options.mend)));
     }
   }
   const complete = schemaDifferences.every(({ generated }) => generated) && missing.length === 0;
@@ -61,6 +68,7 @@ export async function compareTable(match: TableMatch, options: CompareOptions): 
     differing: found.count,
     reasons: found.reasons,
     keys: found.listed(),
+    mended,
     schemaDifferences,
     missing,
   };

@@ -17,6 +17,18 @@ export interface DifferingKey {
   readonly groups: readonly (readonly string[])[];
 }
 
+/** What was done, or would be, about a key that is diverged. */
+export interface Mended {
+  readonly key: readonly string[];
+  /** Whose row all are to have; null: nobody may decide that. */
+  readonly winner: string | null;
+  readonly why: string;
+  /** False: only looked at, or the row changed meanwhile. */
+  readonly written: boolean;
+  /** What the other nodes do when it reaches them. */
+  readonly changes: readonly { readonly node: string; readonly change: "insert" | "update" | "delete" }[];
+}
+
 /** A part of a table's definition that keeps it from being compared wholly. */
 export interface SchemaDifference {
   readonly kind: "column" | "key";
@@ -49,6 +61,8 @@ export interface TableVerifyReport {
   readonly reasons: Readonly<Record<Reason, number>>;
   /** In the order of their keys' text, as many as were asked for. */
   readonly keys: readonly DifferingKey[];
+  /** With `--repair`: every diverged key. */
+  readonly mended: readonly Mended[];
   readonly schemaDifferences: readonly SchemaDifference[];
   readonly missing: readonly MissingTable[];
 }

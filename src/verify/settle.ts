@@ -3,6 +3,7 @@ import type { Clock } from "../base/time.ts";
 import type { Look, VerifyLink } from "../postgres/verify-node.ts";
 import type { DifferingKey, Reason } from "./report.ts";
 import type { Side } from "./scan.ts";
+import { compareVersions } from "./versions.ts";
 
 /*
  * Rows that differ only because a change is under way are no differences. How that is told, for one key:
@@ -62,6 +63,12 @@ interface Undecided {
 
 const moving: Undecided = { reason: "pending", detail: "it is being written", final: false };
 
+/** A key that differs, and how each node was seen last. */
+export interface Settled {
+  readonly key: DifferingKey;
+  readonly looks: readonly Look[];
+}
+
 /** Tells keys that differ from keys whose changes are under way. */
 export class Settler {
   readonly #options: SettleOptions;
@@ -76,11 +83,11 @@ export class Settler {
    * Looks at keys (JSON) until each is equal or known not to be; returns those that are not. `aliases` collects other
    * texts of equal keys (1 and 1.00), so that one row is one difference.
    */
-  async settle(sides: readonly Side[], keys: readonly string[], aliases: Set<string>): Promise<DifferingKey[]> {
+  async settle(sides: readonly Side[], keys: readonly string[], aliases: Set<string>): Promise<Settled[]> {
     const { clock, signal, limitMs } = this.#options;
     const backoff = new Backoff({ min: 20, max: 500 });
     const deadline = clock.now() + limitMs;
-    const differing: DifferingKey[] = [];
+    const differing: Settled[] = [];
     let open = keys.filter((key) => !aliases.has(key)).map((key) => newCandidate(key, sides.length));
     for (let round = 1; open.length > 0; round++) {
       const links = await Promise.all(sides.map(({ node, table }) => node.links(table)));
@@ -95,7 +102,8 @@ export class Settler {
           for (const { key } of seen) if (key !== null && key !== candidate.key) aliases.add(key);
           candidate.state = this.#judge(candidate.last, seen, sides, links);
           candidate.last = seen;
-          if (candidate.state.final || (impatient && round > 1)) differing.push(describe(candidate, sides));
+          if (candidate.state.final || (impatient && round > 1))
+            differing.push({ key: describe(candidate, sides), looks: seen });
           else left.push(candidate);
         }
       }
@@ -189,16 +197,6 @@ function agree(candidate: Candidate, looks: readonly Look[]): boolean {
     apart = still;
   }
   return apart.length === 0;
-}
-
-/** By stamp, then by origin; no entry is older than any. */
-function compareVersions(one: string, other: string): number {
-  const [stamp = "", origin = ""] = one.split(" ");
-  const [otherStamp = "", otherOrigin = ""] = other.split(" ");
-  if (stamp === "" || otherStamp === "") return stamp.length - otherStamp.length;
-  const [a, b] = [BigInt(stamp), BigInt(otherStamp)];
-  if (a !== b) return a < b ? -1 : 1;
-  return origin === otherOrigin ? 0 : origin < otherOrigin ? -1 : 1;
 }
 
 function sameLook(one: Look, other: Look | undefined): boolean {

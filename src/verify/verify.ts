@@ -7,6 +7,7 @@ import { selectionQuery } from "../install/selection.ts";
 import { VerifyNode } from "../postgres/verify-node.ts";
 import { type CompareOptions, compareTable, noReasons } from "./compare-table.ts";
 import { matchTable, type SeenNode, tableId, trackedTables } from "./match.ts";
+import type { MendOptions } from "./mend.ts";
 import type { TableVerifyReport, UnreachableNode, UntrackedTable, VerifyEvent, VerifyReport } from "./report.ts";
 import { Settler } from "./settle.ts";
 
@@ -20,6 +21,8 @@ export interface VerifyOptions {
   readonly keyLimit?: number | undefined;
   /** How long changes under way are waited for while no link moves. */
   readonly patienceMs?: number | undefined;
+  /** What is diverged is mended; without it nothing is written. `prefer` must be a node that can be reached. */
+  readonly mend?: MendOptions | undefined;
   readonly onProgress?: ((event: VerifyEvent) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
@@ -32,8 +35,8 @@ const limitFactor = 6;
 const awayCodes = ["cannot_connect", "connection_lost", "server_starting", "too_many_connections", "timed_out"];
 
 /**
- * Compares every tracked table on all nodes by content, while writes go on, and writes nothing. A node that cannot be
- * reached is named, as long as two others are left to compare.
+ * Compares every tracked table on all nodes by content, while writes go on, and writes nothing unless told to mend. A
+ * node that cannot be reached is named, as long as two others are left to compare.
  */
 export async function verify(config: Config, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { clock = systemClock, signal, onProgress = () => {} } = options;
@@ -41,6 +44,7 @@ export async function verify(config: Config, options: VerifyOptions = {}): Promi
   const nodes = config.nodes.map((node) => new VerifyNode(node, { clock, signal }));
   try {
     const { reachable, unreachable } = await openAll(nodes);
+    checkPreferred(options.mend, reachable, unreachable);
     const seen = await Promise.all(reachable.map((node) => see(node, config)));
     const settler = new Settler({
       clock,
@@ -54,6 +58,7 @@ export async function verify(config: Config, options: VerifyOptions = {}): Promi
       rangeRows: options.rangeRows ?? defaults.rangeRows,
       keyLimit: options.keyLimit ?? defaults.keyLimit,
       settler,
+      mend: options.mend ?? null,
       onProgress,
     };
     const tables: TableVerifyReport[] = [];
@@ -90,6 +95,19 @@ async function openAll(
     error: error instanceof Error ? error.message : String(error),
   }));
   return { reachable, unreachable };
+}
+
+/** All nodes must be there to be mended: one that is away may hold what is newest. */
+function checkPreferred(
+  mend: MendOptions | undefined,
+  reachable: readonly VerifyNode[],
+  unreachable: readonly UnreachableNode[],
+): void {
+  const [away] = unreachable;
+  if (mend && away) throw new TandemError("cannot_connect", `nothing is mended while a node is away: ${away.error}`);
+  if (mend?.prefer && !reachable.some(({ name }) => name === mend.prefer)) {
+    throw new TandemError("usage", `no node is called ${mend.prefer}`, { node: mend.prefer });
+  }
 }
 
 /** Whether any two of the nodes have a link of their own. */

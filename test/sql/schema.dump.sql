@@ -4202,6 +4202,174 @@ COMMENT ON FUNCTION tandem.related_tables(p_tables integer[]) IS 'Tables connect
 
 
 --
+-- Name: repair_anew(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repair_anew(p_spec jsonb, p_rows jsonb) RETURNS integer[]
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_done integer[];
+  v_op text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
+  execute format('select array_agg(r.n) from (%s) r where r.hash is not distinct from r.e ->> ''hash'' and r.version = r.e ->> ''version''
+      and (r.hash is not null or not exists (select from %I.%I t where %s))',
+    tandem.repair_rows(p_spec, true), t.schema_name, t.table_name,
+    tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('r', cardinality(t.key_columns))))
+  into v_done using p_rows;
+  foreach v_op in array array['U', 'D'] loop
+    execute tandem.capture_insert(t, (select name from tandem.local_node), 'o.fresh', v_op, tandem.key_names('o', cardinality(t.key_columns)),
+      format('from (select tandem.from_us((x.e ->> ''stamp'')::bigint) as fresh, %s from jsonb_array_elements($1) with ordinality x (e, n)
+          where x.n = any ($2) and (x.e ->> ''hash'' is null) = %L) o',
+        (select string_agg(format('(x.e -> ''key'' ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
+        v_op = 'D'))
+    using p_rows, v_done;
+  end loop;
+  return coalesce(v_done, '{}');
+end $_$;
+
+
+--
+-- Name: FUNCTION repair_anew(p_spec jsonb, p_rows jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repair_anew(p_spec jsonb, p_rows jsonb) IS 'Enters rows into the log anew.';
+
+
+--
+-- Name: repair_forget(bigint[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repair_forget(p_ids bigint[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+  delete from tandem.conflict where conflict_id = any (p_ids) and rule = 'repair'
+$$;
+
+
+--
+-- Name: FUNCTION repair_forget(p_ids bigint[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repair_forget(p_ids bigint[]) IS 'Forgets what a repair kept in vain.';
+
+
+--
+-- Name: repair_images(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repair_images(p_spec jsonb, p_rows jsonb) RETURNS TABLE(n integer, columns text[], texts text[])
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return query execute format('select r.n, r.columns, r.texts from (%s) r where r.hash = r.e ->> ''hash''', tandem.repair_rows(p_spec, false)) using p_rows;
+end $$;
+
+
+--
+-- Name: FUNCTION repair_images(p_spec jsonb, p_rows jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repair_images(p_spec jsonb, p_rows jsonb) IS 'Images to be written anew.';
+
+
+--
+-- Name: repair_keep(jsonb, jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repair_keep(p_spec jsonb, p_rows jsonb, p_winner text) RETURNS TABLE(n integer, conflict_id bigint)
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_peer integer;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
+  -- With a link of its own where there is one; else the image stands under the neighbour by whom the change may come.
+  select p.peer_id into strict v_peer from tandem.inbound i join tandem.peer p using (peer_id) where p.configured order by p.name <> p_winner, p.peer_id limit 1;
+  return query execute format($sql$
+    with r as materialized (%1$s), fit as (
+      select r.*, tandem.from_us((r.e ->> 'stamp')::bigint) as fresh from r where r.key is not null and r.hash = r.e ->> 'hash' and r.version = r.e ->> 'version'),
+    kept as (
+      insert into tandem.conflict as c (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
+        incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
+      select %2$s, %3$L, %4$L, f.key, concat(case f.op when 'I' then 'insert' when 'D' then 'delete' else 'update' end, '/',
+          case when f.e ->> 'texts' is null then 'delete' else 'update' end), 'repair', 'incoming',
+        coalesce(f.stamp, '0001-01-01 00:00:00+00'), coalesce(f.origin, ''), f.fresh, %5$L, f.columns, f.texts, (f.e ->> 'columns')::text[], (f.e ->> 'texts')::text[]
+      from fit f
+      on conflict do nothing
+      returning c.key, c.conflict_id)
+    select f.n, k.conflict_id from fit f left join kept k on k.key = f.key
+  $sql$, tandem.repair_rows(p_spec, false), v_peer, t.schema_name, t.table_name, p_winner)
+  using p_rows;
+end $_$;
+
+
+--
+-- Name: FUNCTION repair_keep(p_spec jsonb, p_rows jsonb, p_winner text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repair_keep(p_spec jsonb, p_rows jsonb, p_winner text) IS 'Keeps images that a repair overwrites.';
+
+
+--
+-- Name: repair_rows(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repair_rows(p_spec jsonb, p_locked boolean) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format($sql$
+    select k.*, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end as hash, %3$L::text[] as columns, s.texts,
+      coalesce(tandem.to_us(l.stamp) || ' ' || l.origin, '') as version, l.stamp, l.origin, l.op
+    from (select x.n::integer as n, x.e, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
+    left join lateral (select array[%5$s] as key, array[%6$s] as texts, %7$s from %8$I.%9$I t where %10$s offset 0 %11$s) s on true
+    left join lateral (select l.stamp, l.origin, l.op from tandem_log.%12$I l where %13$s order by %14$s, l.stamp desc, l.origin desc limit 1) l on true
+  $sql$,
+    v.hash_1, v.hash_2, c.names,
+    (select string_agg(format('(x.e -> ''key'' ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), c.texts,
+    v.parts, t.schema_name, t.table_name,
+    tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', cardinality(t.key_columns))),
+    case when p_locked then 'for no key update skip locked' else '' end, t.log_name,
+    tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.key_names('k', cardinality(t.key_columns))),
+    array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), ', '))
+  from tandem.tracked_table t
+  cross join lateral tandem.verify_rows(p_spec, t) v
+  cross join lateral (select array_agg(a.attname::text order by a.attnum) as names, string_agg(format('t.%I::text', a.attname), ', ' order by a.attnum) as texts
+    from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped) c
+  where t.table_id = (p_spec ->> 'id')::integer
+$_$;
+
+
+--
+-- Name: FUNCTION repair_rows(p_spec jsonb, p_locked boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repair_rows(p_spec jsonb, p_locked boolean) IS 'Rows to be repaired, as they are now.';
+
+
+--
+-- Name: repair_stamp(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repair_stamp() RETURNS bigint
+    LANGUAGE sql
+    AS $$
+  select tandem.to_us(tandem.next_stamp())
+$$;
+
+
+--
+-- Name: FUNCTION repair_stamp(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repair_stamp() IS 'A stamp for a repair.';
+
+
+--
 -- Name: restore_conflict(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5440,7 +5608,7 @@ COMMENT ON FUNCTION tandem.verify_links(p_schema text, p_table text) IS 'How far
 -- Name: verify_look(jsonb, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb) RETURNS TABLE(n integer, key text, hash text, version text, xid text, received_from text, pending text, parked text)
+CREATE FUNCTION tandem.verify_look(p_spec jsonb, p_keys jsonb, p_targets jsonb) RETURNS TABLE(n integer, key text, hash text, version text, op text, xid text, received_from text, pending text, parked text)
     LANGUAGE plpgsql STABLE
     AS $_$
 declare
@@ -5463,10 +5631,10 @@ begin
   join tandem.outbound o on o.peer_id = p.peer_id;
   return query execute format($sql$
     select k.n::integer, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end,
-      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
+      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.op::text, e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
     from (select x.n, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
     left join lateral (select to_jsonb(array[%5$s])::text as key, %6$s from %7$I.%8$I t where %9$s offset 0) s on true
-    left join lateral (select l.stamp, l.origin, l.xid, l.received_from from tandem_log.%10$I l where %11$s
+    left join lateral (select l.stamp, l.origin, l.op, l.xid, l.received_from from tandem_log.%10$I l where %11$s
       order by %12$s, l.stamp desc, l.origin desc limit 1) e on true
     left join tandem.peer p on p.peer_id = e.received_from
     left join lateral (select jsonb_agg(jsonb_build_object('source', q.name, 'kind', c.kind, 'reason', c.reason) order by q.name)::text as parked
@@ -5503,7 +5671,7 @@ CREATE FUNCTION tandem.verify_overview() RETURNS jsonb
 begin
   perform tandem.check_identity();
   return (select jsonb_build_object('name', (select name from tandem.local_node), 'encoding', getdatabaseencoding(),
-      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name)) order by i), '[]'))
+      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name), 'policy', t.conflict_policy) order by i), '[]'))
     from jsonb_array_elements(tandem.describe_tables()) with ordinality x (e, i)
     join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer);
 end $$;
@@ -7843,6 +8011,48 @@ REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repair_anew(p_spec jsonb, p_rows jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repair_anew(p_spec jsonb, p_rows jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repair_forget(p_ids bigint[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repair_forget(p_ids bigint[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repair_images(p_spec jsonb, p_rows jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repair_images(p_spec jsonb, p_rows jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repair_keep(p_spec jsonb, p_rows jsonb, p_winner text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repair_keep(p_spec jsonb, p_rows jsonb, p_winner text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repair_rows(p_spec jsonb, p_locked boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repair_rows(p_spec jsonb, p_locked boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repair_stamp(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repair_stamp() FROM PUBLIC;
 
 
 --
