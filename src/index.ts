@@ -1,6 +1,8 @@
 // The library's face: what the commands do. The CLI is a thin user of the same functions.
 export { type BackupEvent, type CreateOptions, createBackup } from "./backup/create.ts";
 export { type BackupEntry, type BackupList, listBackups } from "./backup/list.ts";
+export { type PruneOptions, type PruneReport, pruneBackups } from "./backup/prune.ts";
+export type { Decision } from "./backup/retention.ts";
 export { type BackupProof, type VerifyBackupOptions, verifyBackup } from "./backup/verify.ts";
 export type { ErrorCode } from "./base/error-codes.ts";
 export { TandemError } from "./base/errors.ts";

@@ -42,6 +42,11 @@ export class BackupFolder {
     return join(this.making, `${id}.partial`);
   }
 
+  /** A backup that retention has taken away, and whose data go next. */
+  deleted(id: string): string {
+    return join(this.making, `${id}.deleted`);
+  }
+
   /** One file for each use of a backup that must not be disturbed. */
   get uses(): string {
     return join(this.path, ".use");

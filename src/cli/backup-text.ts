@@ -1,4 +1,5 @@
 import type { BackupEntry, BackupList } from "../backup/list.ts";
+import type { PruneReport } from "../backup/prune.ts";
 import type { BackupProof } from "../backup/verify.ts";
 import { count } from "../sidecar/words.ts";
 import { renderTable } from "./table.ts";
@@ -31,6 +32,14 @@ export function describeProof({ id, asked, reached, error }: BackupProof): strin
   if (reached === null) return `Backup ${id} is damaged.`;
   const state = `Backup ${id} is ${levels[reached]} (level ${reached})`;
   return error === null ? `${state}.` : `${state}; level ${asked} was not reached.`;
+}
+
+/** What goes and what stays, for a person. */
+export function describePrune({ dryRun, decisions, removed }: PruneReport): string {
+  if (!dryRun) return `${count(removed.length, "backup")} removed, ${decisions.length - removed.length} kept.`;
+  if (decisions.length === 0) return "There is no backup.";
+  const rows = decisions.map(({ id, keep, reasons }) => [id, keep ? "stays" : "goes", reasons.join(", ")]);
+  return renderTable(["backup", "", "why"], rows);
 }
 
 /** What there is, for a person. */

@@ -7,23 +7,25 @@ const known: Readonly<Record<string, readonly string[]>> = {
   create: ["job", "node", "label", "require", "wait", "pg-bin"],
   list: [],
   verify: ["level", "pg-bin", "scratch"],
+  prune: ["job", "dry-run"],
 };
 
-/** Backups: made, listed, proven. */
+/** Backups: made, listed, proven, pruned. */
 export const backup = defineCommand({
   usage: "backup <action> [id]",
-  summary: "create a backup, list what there is, verify one",
+  summary: "create a backup, list what there is, verify one, prune",
   positionals: {
     action: { type: "string", choices: Object.keys(known), describe: "what is to be done" },
     id: { type: "string", describe: "verify: the backup, or `latest`" },
   },
   options: {
-    job: { type: "string", requiresArg: true, describe: "create: the job of the configuration (the only one)" },
+    job: { type: "string", requiresArg: true, describe: "create, prune: the job of the configuration" },
     node: { type: "string", requiresArg: true, describe: "create: the node, for a backup that belongs to no job" },
     label: { type: "string", requiresArg: true, describe: "create: a word to know it by; `emergency` stands in line" },
     require: { type: "string", choices: ["dump"], describe: "create: fail rather than go without pg_dump" },
     wait: { type: "boolean", describe: "create: stand in line behind one that is being made" },
     "pg-bin": { type: "string", requiresArg: true, describe: "create, verify: the folder of pg_dump and pg_restore" },
+    "dry-run": { type: "boolean", describe: "prune: print what would be removed, and why the rest stays" },
     level: {
       type: "number",
       requiresArg: true,
@@ -42,6 +44,7 @@ export const backup = defineCommand({
       throw new TandemError("usage", `\`tandem backup ${action}\` takes no backup`);
     }
     if (action === "create") return await create(args, session);
+    if (action === "prune") return await prune(args.job, args["dry-run"] === true, session);
     return await (action === "verify" ? prove(args, session) : list(session));
   },
 });
@@ -106,6 +109,19 @@ async function prove(args: VerifyArgs, { loadConfig, signal, stderr, answer }: S
   if (proof.error) stderr.write(`${errorLine(proof.error)}\n`);
   answer(proof, describeProof(proof));
   return proof.error === null ? 0 : 1;
+}
+
+async function prune(job: string | undefined, dryRun: boolean, session: Session): Promise<ExitCode> {
+  const config = await session.loadConfig();
+  if (job !== undefined && !config.backup.jobs.some(({ name }) => name === job)) {
+    throw new TandemError("usage", `there is no job ${job}`);
+  }
+  const { pruneBackups } = await import("../backup/prune.ts");
+  const { describePrune } = await import("./backup-text.ts");
+  const report = await pruneBackups(config, { job, dryRun });
+  for (const { id, error } of report.stuck) session.stderr.write(`${id}: ${error}\n`);
+  session.answer(report, describePrune(report));
+  return report.stuck.length === 0 ? 0 : 1;
 }
 
 async function list({ loadConfig, answer }: Session): Promise<ExitCode> {

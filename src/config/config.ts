@@ -56,6 +56,9 @@ export interface BackupJob {
   readonly afterChange: readonly string[] | null;
   readonly keepLast: number | null;
   readonly keepDays: number | null;
+  readonly keepDaily: number | null;
+  readonly keepWeekly: number | null;
+  readonly keepMonthly: number | null;
 }
 
 /** Backups; `dir` is absolute. */
@@ -67,6 +70,8 @@ export interface BackupConfig {
   readonly compress: boolean;
   /** URL of a server where backups are restored for a try; null: one of our own. */
   readonly scratch: string | null;
+  /** Where the days, weeks and months of retention begin; a name of the IANA list. */
+  readonly timeZone: string;
   readonly jobs: readonly BackupJob[];
 }
 

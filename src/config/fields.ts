@@ -49,6 +49,18 @@ export const cronSchedule = z.string().refine(isCronSchedule, {
   error: 'must have five fields as cron has them: minute hour day month weekday, for example "0 3 * * *"',
 });
 
+/** A name of the IANA list, as the machine knows it. */
+export const timeZone = z.string().refine(isTimeZone, { error: "must be a time zone, for example America/Sao_Paulo" });
+
+function isTimeZone(text: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** `host:port` to listen on. */
 export const listenAddress = z
   .string()

@@ -143,6 +143,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       pgBin: backup.pg_bin === undefined ? null : resolve(folder, backup.pg_bin),
       compress: backup.compress,
       scratch: backup.scratch ?? null,
+      timeZone: backup.time_zone,
       jobs: backup.jobs.map((job) => ({
         name: job.name,
         node: job.node,
@@ -150,6 +151,9 @@ function build(value: FileValue, file: string | null, folder: string): Config {
         afterChange: job.after_change ?? null,
         keepLast: job.keep_last ?? null,
         keepDays: job.keep_days ?? null,
+        keepDaily: job.keep_daily ?? null,
+        keepWeekly: job.keep_weekly ?? null,
+        keepMonthly: job.keep_monthly ?? null,
       })),
     },
   });

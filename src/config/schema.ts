@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { conflictRule, cronSchedule, duration, listenAddress, nodeName, tablePattern, wholeNumber } from "./fields.ts";
+import {
+  conflictRule,
+  cronSchedule,
+  duration,
+  listenAddress,
+  nodeName,
+  tablePattern,
+  timeZone,
+  wholeNumber,
+} from "./fields.ts";
 
 const second = 1_000;
 const day = 86_400 * second;
@@ -35,6 +44,9 @@ const job = z
     after_change: z.array(tablePattern).min(1, { error: "must name a table" }).optional(),
     keep_last: wholeNumber(1).optional(),
     keep_days: wholeNumber(1).optional(),
+    keep_daily: wholeNumber(1).optional(),
+    keep_weekly: wholeNumber(1).optional(),
+    keep_monthly: wholeNumber(1).optional(),
   })
   .refine((value) => value.schedule !== undefined || value.after_change !== undefined, {
     error: "needs a schedule or after_change",
@@ -45,6 +57,7 @@ const backup = z.strictObject({
   pg_bin: text.optional(),
   compress: z.boolean().default(true),
   scratch: text.optional(),
+  time_zone: timeZone.default("UTC"),
   jobs: z.array(job).default([]),
 });
 

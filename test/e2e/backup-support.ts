@@ -15,7 +15,7 @@ import { configOf } from "./verify-support.ts";
 export async function backupConfig(nodes: Cluster, changes: Partial<Config["backup"]> = {}): Promise<Config> {
   const dir = join(await tempFolder(), "backups");
   return configOf(nodes, {
-    backup: { dir, pgBin: dirname(pgDump()), compress: true, scratch: null, jobs: [], ...changes },
+    backup: { dir, pgBin: dirname(pgDump()), compress: true, scratch: null, timeZone: "UTC", jobs: [], ...changes },
   });
 }
 

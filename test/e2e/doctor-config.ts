@@ -31,7 +31,7 @@ export function configOf(nodes: Iterable<Named>, { sync, ...changes }: Changes =
       ...sync,
     },
     http: { listen: "127.0.0.1:7420", token: null },
-    backup: { dir: "/tmp/backups", pgBin: null, compress: true, scratch: null, jobs: [] },
+    backup: { dir: "/tmp/backups", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
     ...changes,
   };
 }

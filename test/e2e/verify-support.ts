@@ -24,7 +24,7 @@ export function configOf(nodes: Cluster, changes: Partial<Config> = {}): Config 
       verifyEveryMs: null,
     },
     http: { listen: "127.0.0.1:0", token: null },
-    backup: { dir: "backups", pgBin: null, compress: true, scratch: null, jobs: [] },
+    backup: { dir: "backups", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
     ...changes,
   };
 }

@@ -35,7 +35,7 @@ export function configOf(nodes: Iterable<NodeConfig>, { tables, exclude = [], sy
       ...sync,
     },
     http: { listen: "127.0.0.1:7420", token: null },
-    backup: { dir: "/nowhere", pgBin: null, compress: true, scratch: null, jobs: [] },
+    backup: { dir: "/nowhere", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
   };
 }
 

@@ -257,7 +257,7 @@ function configOf(nodes: Cluster, options: LinkedOptions): Config {
       verifyEveryMs: null,
     },
     http: { listen: "127.0.0.1:7420", token: null },
-    backup: { dir: "/nonexistent", pgBin: null, compress: true, scratch: null, jobs: [] },
+    backup: { dir: "/nonexistent", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
   };
 }
 

@@ -86,6 +86,7 @@ backup:
         pgBin: null,
         compress: true,
         scratch: null,
+        timeZone: "UTC",
         jobs: [
           {
             name: "five-minutes",
@@ -94,6 +95,9 @@ backup:
             afterChange: null,
             keepLast: 50,
             keepDays: null,
+            keepDaily: null,
+            keepWeekly: null,
+            keepMonthly: null,
           },
           {
             name: "visits",
@@ -102,6 +106,9 @@ backup:
             afterChange: ["public.visitas"],
             keepLast: null,
             keepDays: 3,
+            keepDaily: null,
+            keepWeekly: null,
+            keepMonthly: null,
           },
         ],
       },
@@ -126,7 +133,14 @@ backup:
       sequences: "past",
       verifyEveryMs: null,
     });
-    expect(config.backup).toEqual({ dir: join(cwd, "backups"), pgBin: null, compress: true, scratch: null, jobs: [] });
+    expect(config.backup).toEqual({
+      dir: join(cwd, "backups"),
+      pgBin: null,
+      compress: true,
+      scratch: null,
+      timeZone: "UTC",
+      jobs: [],
+    });
   });
 
   it("with a file, the environment counts only where the file names it", async () => {
