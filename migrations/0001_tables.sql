@@ -60,7 +60,6 @@ create table tandem.inbound (
   peer_id integer primary key references tandem.peer,
   position pg_snapshot,
   token uuid,
-  staging uuid,
   applying xid8,
   applying_tables integer[] not null default '{}',
   applied_at timestamptz,
@@ -195,6 +194,12 @@ create unlogged table tandem.verdict (
 create index verdict_table on tandem.verdict (table_id);
 comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written.';
 
+create unlogged table tandem.staged (
+  peer_id integer primary key references tandem.peer on delete cascade,
+  staging uuid not null
+);
+comment on table tandem.staged is 'Whose rows are staged for a link. A crash empties the staging tables, and this one with them: what is lost is noticed.';
+
 create unlogged table tandem.plan (
   peer_id integer not null references tandem.peer,
   table_id integer not null references tandem.tracked_table on delete cascade,
@@ -208,6 +213,16 @@ create unlogged table tandem.plan (
 create index plan_table on tandem.plan (table_id);
 comment on table tandem.plan is 'Fragments of SQL for applying, kept until the catalogs they were made from change.';
 
+create table tandem.lease (
+  only_row boolean primary key default true check (only_row),
+  holder uuid not null,
+  label text not null,
+  taken_at timestamptz not null,
+  renewed_at timestamptz not null,
+  lasts interval not null check (lasts > interval '0')
+);
+comment on table tandem.lease is 'The sidecar that works on the links into this node; another one stands by until the lease is over, by this clock.';
+
 create table tandem.sql_file (
   path text primary key,
   sha256 text not null,
@@ -218,6 +233,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.plan, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.parked_change,
+drop table tandem.sql_file, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

@@ -20,7 +20,8 @@ comment on function tandem.try_replica_role() is 'Sets replica role for this tra
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}]}.
 -- Not complete: locks would have been held too long; commit and call again with the same staging and "again": the "step" of this answer
 -- (apply_split's). Unsettled: nothing was done; the source must write fresh entries for these keys first.
--- Errors: TD003 another applier has moved this link on (or staged anew); TD012 a table's columns have changed since it was staged; TD001 no such link.
+-- Errors: TD003 another applier has moved this link on (or staged anew), or a crash has emptied the staging tables; TD012 a table's
+-- columns have changed since it was staged; TD001 no such link.
 create or replace function tandem.apply_batch(p_batch jsonb) returns jsonb
 language plpgsql as $$
 declare
@@ -46,9 +47,10 @@ declare
 begin
   update tandem.inbound set applying = pg_current_xact_id(),
     applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
-  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position::text = v_from::text;
-  if not found then
-    raise exception 'another applier has moved this link on' using errcode = 'TD003';
+  where peer_id = v_peer and position::text = v_from::text;
+  -- Gone with the staged rows, if the server has crashed since: behind a pooler the connection does not tell.
+  if not found or not exists (select from tandem.staged where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid) then
+    raise exception 'another applier has moved this link on, or the staged rows went with a crash' using errcode = 'TD003';
   end if;
   v_replica := tandem.try_replica_role();
   v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
@@ -196,8 +198,9 @@ language plpgsql as $$
 declare
   v_peer integer := (p_batch ->> 'peer')::integer;
 begin
+  delete from tandem.staged where peer_id = v_peer;
   update tandem.inbound set
-    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), staging = null, applied_at = clock_timestamp(),
+    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), applied_at = clock_timestamp(),
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),

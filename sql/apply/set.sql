@@ -1,7 +1,7 @@
 -- tandem.apply_set(p_plans, p_where, p_replica) -> jsonb
 -- Writes one set of staged rows in a savepoint of its own, with all checks. Returns {"ok": true, counts} or {"ok": false,
 -- "sqlstate", "reason"}, then nothing of the set was written; rows that a check found at fault have got the verdict "park" and
--- the set was written without them.
+-- the set was written without them. Errors: what no row is to blame for (resources, input and output, an operator), as they come.
 create or replace function tandem.apply_set(p_plans jsonb, p_where text, p_replica boolean) returns jsonb
 language plpgsql as $$
 declare
@@ -64,6 +64,10 @@ begin
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
       when others then
         get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
+        -- A full disk is no row's fault: nothing is parked for it, the batch waits.
+        if v_state ~ '^(53|57|58|F0|XX00[12])' then
+          raise;
+        end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
     end;
   end loop;

@@ -6,16 +6,28 @@ language sql immutable as $$
 $$;
 comment on function tandem.stage_name(integer, text, text) is 'Name of the staging table of a link and table.';
 
+-- tandem.link_lock() -> integer: class of the advisory locks of links; the other half is the peer's id. Nothing else may use it.
+create or replace function tandem.link_lock() returns integer
+language sql immutable as $$
+  select 1950109540
+$$;
+comment on function tandem.link_lock() is 'Class of the advisory locks of links.';
+
 -- tandem.begin_stage(p_peer_id, p_staging) -> void
 -- Takes the link for this transaction and marks whose rows are staged. Two appliers of one link: the second waits here
--- (lock_timeout is the caller's), and apply_batch refuses the first one's rows once the second has staged its own.
+-- (lock_timeout is the caller's), and apply_batch refuses the first one's rows once the second has staged its own. The link is
+-- taken by an advisory lock too, for that can be seen by others: tandem.end_stalled. The mark is unlogged as the staging tables are.
+-- Errors: TD001 no such link.
 create or replace function tandem.begin_stage(p_peer_id integer, p_staging uuid) returns void
 language plpgsql as $$
 begin
-  update tandem.inbound set staging = p_staging where peer_id = p_peer_id;
+  perform pg_advisory_xact_lock(tandem.link_lock(), p_peer_id);
+  perform 1 from tandem.inbound where peer_id = p_peer_id for no key update;
   if not found then
     raise exception 'this node has no link from peer %', p_peer_id using errcode = 'TD001';
   end if;
+  insert into tandem.staged (peer_id, staging) values (p_peer_id, p_staging)
+  on conflict (peer_id) do update set staging = excluded.staging;
 end $$;
 comment on function tandem.begin_stage(integer, uuid) is 'Takes a link for staging.';
 

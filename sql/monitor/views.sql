@@ -86,3 +86,8 @@ left join tandem.inbound i using (peer_id)
 left join tandem.outbound o using (peer_id)
 where p.configured;
 comment on view tandem.status is 'One row per peer: what waits in either direction, and since when all was well.';
+
+create or replace view tandem.sidecar as
+select l.label, l.taken_at as since, l.renewed_at as seen_at, tandem.lease_stands(l) as working
+from tandem.lease l;
+comment on view tandem.sidecar is 'The sidecar that works on the links into this node, if it has been heard of in time.';

@@ -201,8 +201,11 @@ export interface TablePreview extends TableName {
 /** A staging session: the link is taken until it ends. */
 export interface Staging {
   readonly id: string;
-  /** Empties the staging table and fills it from `rows`; returns how many there were. */
-  fill(table: Omit<StagedTable, "known">, rows: Readable, append: boolean): Promise<number>;
+  /**
+   * Empties the staging table and fills it; returns how many rows there were. `rows` is called once all is ready to take
+   * them: a stream that nobody reads would hold up its connection for ever.
+   */
+  fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number>;
   /** Keys the source must be asked for before anything is decided. */
   closure(tables: readonly StagedTable[]): Promise<readonly TableKeys[]>;
 }

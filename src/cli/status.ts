@@ -1,5 +1,5 @@
 import type { StatusReport } from "../sidecar/status.ts";
-import { duration } from "../sidecar/words.ts";
+import { duration, listing } from "../sidecar/words.ts";
 import { defineCommand } from "./command.ts";
 import { renderTable } from "./table.ts";
 import { hasColours, moment, paint, printable } from "./text.ts";
@@ -20,7 +20,13 @@ export const status = defineCommand({
 function describe(report: StatusReport, colours: boolean): string {
   const { sentence, well, problems, leftOut } = report;
   const waits = report.links.some(({ pending }) => pending);
-  const parts = [paint(well ? (waits ? "yellow" : "green") : "red", printable(sentence), colours), "", links(report)];
+  const parts = [
+    paint(well ? (waits ? "yellow" : "green") : "red", printable(sentence), colours),
+    "",
+    links(report),
+    "",
+    ...sidecars(report),
+  ];
   if (problems.length > 0) {
     parts.push("", ...problems.map(({ message, remedy }) => `- ${printable(message)}. ${printable(remedy)}`));
   }
@@ -36,6 +42,17 @@ function describe(report: StatusReport, colours: boolean): string {
     );
   }
   return parts.join("\n");
+}
+
+/** Who works, by sidecar: one that works on all nodes is one line. */
+function sidecars({ nodes }: StatusReport): string[] {
+  const labels = new Set(nodes.flatMap(({ sidecar }) => (sidecar ? [sidecar.label] : [])));
+  const lines = [...labels].map((label) => {
+    const held = nodes.filter(({ sidecar }) => sidecar?.label === label);
+    const since = held.map(({ sidecar }) => sidecar?.since ?? "").sort()[0] ?? "";
+    return `Sidecar ${printable(label)} works on ${listing(held.map(({ node }) => node))} since ${moment(since)} (UTC).`;
+  });
+  return lines.length > 0 ? lines : ["No sidecar is running."];
 }
 
 function links({ links: all }: StatusReport): string {

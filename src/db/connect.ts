@@ -5,8 +5,9 @@ import type { NodeConfig } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { type ConnectionTarget, parseNodeUrl } from "../config/url.ts";
 import { Connection } from "./connection.ts";
+import { processIdOf } from "./driver.ts";
 import { logIn } from "./login.ts";
-import { openingStatement } from "./session.ts";
+import { greeting, sessionSettings } from "./session.ts";
 import { classify, messageOf, sqlState } from "./sqlstate.ts";
 import { type TlsAttempt, tlsAttempts } from "./tls.ts";
 
@@ -21,7 +22,8 @@ const defaultTimeoutMs = 10_000;
 const oldestServer = 130000;
 
 /**
- * Opens a session with the settings pinned that everything else relies on. `purpose` is seen in pg_stat_activity as
+ * Opens a session; the settings that everything else relies on are pinned in it, unless a pooler shares it: there each
+ * transaction pins its own. `purpose` is seen in pg_stat_activity as
  * `tandem/<purpose>`. Throws a TandemError that names node and host, and never the password.
  */
 export async function connect(node: NodeConfig, purpose: string, options: ConnectOptions = {}): Promise<Connection> {
@@ -29,10 +31,11 @@ export async function connect(node: NodeConfig, purpose: string, options: Connec
   registerSecret(target.password);
   try {
     const { client, encryption, answer } = await tryAll(target, purpose, options);
-    const connection = new Connection(client, { node: node.name, serverVersion: answer, encryption });
-    if (answer >= oldestServer) return connection;
+    const connection = new Connection(client, { node: node.name, encryption, ...answer });
+    const { serverVersion } = connection;
+    if (serverVersion >= oldestServer) return connection;
     await connection.close();
-    throw new TandemError("unsupported_server", `the server is of version ${Math.floor(answer / 10000)}`);
+    throw new TandemError("unsupported_server", `the server is of version ${Math.floor(serverVersion / 10000)}`);
   } catch (error) {
     throw explain(error, node, target);
   }
@@ -47,9 +50,16 @@ function targetOf(node: NodeConfig): ConnectionTarget {
   }
 }
 
-async function readVersion(client: pg.Client): Promise<number> {
-  const results = (await client.query(openingStatement())) as unknown as pg.QueryResult<{ version: string }>[];
-  return Number(results.at(-1)?.rows[0]?.version ?? 0);
+/**
+ * The settings are pinned for the session where it is our own. A pooler gives its clients process ids that it has made
+ * up, and the session goes to somebody else after each transaction.
+ */
+async function openSession(client: pg.Client): Promise<{ serverVersion: number; pooled: boolean }> {
+  const results = (await client.query(greeting())) as unknown as pg.QueryResult<{ version: string; pid: string }>[];
+  const answer = results.find(({ rows }) => rows.length > 0)?.rows[0];
+  const pooled = Number(answer?.pid) !== processIdOf(client);
+  if (!pooled) await client.query(sessionSettings());
+  return { serverVersion: Number(answer?.version ?? 0), pooled };
 }
 
 async function tryAll(target: ConnectionTarget, purpose: string, options: ConnectOptions) {
@@ -57,7 +67,7 @@ async function tryAll(target: ConnectionTarget, purpose: string, options: Connec
   const failures: unknown[] = [];
   for (const attempt of await tlsAttempts(target)) {
     try {
-      return await logIn(target, attempt, { timeoutMs, signal: options.signal, purpose, first: readVersion });
+      return await logIn(target, attempt, { timeoutMs, signal: options.signal, purpose, first: openSession });
     } catch (error) {
       failures.push(error);
       if (!mayFallBack(attempt, error)) break;

@@ -32,6 +32,7 @@ export interface ConnectionFacts {
   readonly node: string;
   readonly serverVersion: number;
   readonly encryption: Encryption | null;
+  readonly pooled: boolean;
 }
 
 const closeDeadlineMs = 2_000;
@@ -45,6 +46,8 @@ export class Connection implements AsyncDisposable {
   /** As `server_version_num`: 150004. */
   readonly serverVersion: number;
   readonly encryption: Encryption | null;
+  /** A pooler stands between: every transaction may run in another session, and sessions may be few. */
+  readonly pooled: boolean;
   readonly #client: pg.Client;
   #lost: TandemError | null = null;
   #closed = false;
@@ -54,6 +57,7 @@ export class Connection implements AsyncDisposable {
     this.node = facts.node;
     this.serverVersion = facts.serverVersion;
     this.encryption = facts.encryption;
+    this.pooled = facts.pooled;
     // Without a listener for 'error' Node ends the process when an idle connection is lost.
     client.on("error", (error) => this.#lose(error));
     client.on("end", () => this.#lose(new Error("Connection terminated")));

@@ -120,3 +120,13 @@ export const inboundTable = tandemSchema.table("inbound_table", {
   reason: text("reason"),
   since: instant("since").notNull(),
 });
+
+/** The sidecar that works on the links into a node, or did. */
+export const sidecarView = tandemSchema
+  .view("sidecar", {
+    label: text("label").notNull(),
+    since: instant("since").notNull(),
+    seenAt: instant("seen_at").notNull(),
+    working: flag("working").notNull(),
+  })
+  .existing();

@@ -41,22 +41,29 @@ export function pinnedSettings(serverVersion: number): string {
 }
 
 /**
- * SQL that pins the settings for the session and answers with the server's version, in one message. `search_path`
- * comes first: an object in a schema ahead of pg_catalog could otherwise stand in for what the last statement uses.
+ * SQL that answers with the server's version and the process id of the session, in one message, and leaves nothing
+ * behind: behind a transaction pooler the next client to use this session would inherit whatever was set.
  */
-export function openingStatement(): string {
+export function greeting(): string {
+  return `begin read only;
+set local search_path = pg_catalog, pg_temp;
+select current_setting('server_version_num') as version, pg_backend_pid() as pid;
+commit`;
+}
+
+/**
+ * SQL that pins the settings for the session, for a session that nobody else uses. `search_path` comes first: an object
+ * in a schema ahead of pg_catalog could otherwise stand in for what the last statement uses.
+ */
+export function sessionSettings(): string {
   const always = pinned.filter(([, , since]) => since === undefined);
   const later = [
     ...pinned.filter(([, , since]) => since !== undefined),
     ["idle_session_timeout", "0", 140000] as const,
   ];
-  const version = "current_setting('server_version_num')";
-  return [
-    ...always.map(([name, value]) => `set ${name} = ${value};`),
-    `select ${version} as version`,
-    ...later.map(
-      ([name, value, since]) =>
-        `, case when ${version}::int >= ${since} then set_config('${name}', '${value}', false) end as ${name}`,
-    ),
-  ].join("\n");
+  const version = "current_setting('server_version_num')::int";
+  const settings = later.map(
+    ([name, value, since]) => `case when ${version} >= ${since} then set_config('${name}', '${value}', false) end`,
+  );
+  return [...always.map(([name, value]) => `set ${name} = ${value};`), `select ${settings.join(", ")}`].join("\n");
 }

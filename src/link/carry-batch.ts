@@ -116,7 +116,7 @@ class Stage {
     }
     const { columns, unplaced } = matchColumns(source, shape);
     const table = { shape, columns, asText: this.#rules.asText.has(key) };
-    const rows = await this.#batch.rows({ table: source, columns, unplaced, what });
+    const rows = () => this.#batch.rows({ table: source, columns, unplaced, what });
     let count: number;
     try {
       count = await this.#staging.fill(table, rows, append);

@@ -20,6 +20,8 @@ export interface LinkOptions {
   readonly batchRows: number;
   readonly onEvent?: ((event: LinkEvent) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Runs what holds a transaction on either end at once; where sessions are few, one link at a time. */
+  readonly inTurn?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
 }
 
 /** What a batch is to become, once it is open. */
@@ -151,9 +153,9 @@ export class RoundContext {
     plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>,
   ): Promise<{ staged: Staged; plan: BatchPlan; horizon: string } | null> {
     const { source, target } = this.ends;
-    const { onEvent, batchRows } = this.options;
-    try {
-      return await source.read({ ...request, limit: batchRows }, async (batch) => {
+    const { onEvent, batchRows, inTurn = (work) => work() } = this.options;
+    const read = () =>
+      source.read({ ...request, limit: batchRows }, async (batch) => {
         const planned = await plan(batch);
         const kind = planned.mode === "copy" ? "copy" : "batch";
         const staged = await carryBatch(batch, target, planned.wanted, {
@@ -164,6 +166,8 @@ export class RoundContext {
         });
         return { staged, plan: planned, horizon: batch.horizon };
       });
+    try {
+      return await inTurn(read);
     } catch (error) {
       if (!(error instanceof NotOfItsType)) throw error;
       this.#asText.add(tableKey(error.table));

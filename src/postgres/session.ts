@@ -26,7 +26,15 @@ export type Step =
   | "closure"
   | "apply"
   | "preview"
-  | "note";
+  | "note"
+  | "lease"
+  | "prune";
+
+/**
+ * How long a transaction may wait for its applier between two statements. An applier that sleeps, or is gone unnoticed,
+ * must not hold a link, or back the cleaning up of dead rows, for ever.
+ */
+export const longestPause = "5min";
 
 /** Puts the step's name in front of a statement, where logs and `pg_stat_activity` show it. */
 export function step(name: Step, sql: string): string {
@@ -38,6 +46,13 @@ export function jsonLiteral(value: unknown): string {
   return `${quoteLiteral(JSON.stringify(value))}::jsonb`;
 }
 
+/** Begins a transaction that writes what the other end will rely on: it must outlive a crash, whatever the role has set. */
+export function beginDurable(serverVersion: number): string {
+  return `begin isolation level read committed read write;
+${pinnedSettings(serverVersion)}
+select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';`;
+}
+
 /**
  * Runs one statement in a transaction of its own, in one message, with the settings pinned: through a transaction
  * pooler nothing that was set before holds. Returns the statement's rows.
@@ -45,7 +60,7 @@ export function jsonLiteral(value: unknown): string {
 export async function call(connection: Connection, name: Step, statement: string): Promise<readonly Row[]> {
   const answers = await execWhole(
     connection,
-    `begin isolation level read committed read write;\n${pinnedSettings(connection.serverVersion)}\n${step(name, statement)};\ncommit`,
+    `${beginDurable(connection.serverVersion)}\n${step(name, statement)};\ncommit`,
   );
   return answers.at(-2)?.rows ?? [];
 }

@@ -15,12 +15,15 @@ import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { inTransaction } from "../db/transaction.ts";
-import { call, callJson, jsonLiteral, step } from "./session.ts";
+import { call, callJson, jsonLiteral, longestPause, step } from "./session.ts";
 
 const nullable = (value: string | null): string => (value === null ? "null" : quoteLiteral(value));
 const textArray = (values: readonly string[] | null): string =>
   values === null ? "null::text[]" : `array[${values.map(quoteLiteral).join(", ")}]::text[]`;
 const intArray = (values: readonly number[]): string => `'{${values.join(",")}}'::integer[]`;
+
+// The application's writers queue behind whoever waits to mend a trigger.
+const watchTimeoutMs = 500;
 
 /** What a whole batch needs, as `tandem.batch_header` gives it. */
 interface Header {
@@ -67,7 +70,11 @@ export class PostgresSource implements Source {
   }
 
   async watch(): Promise<number> {
-    return await callJson<number>(this.#connection, "watch", "to_jsonb(tandem.watch())");
+    return await callJson<number>(
+      this.#connection,
+      "watch",
+      `(select to_jsonb(tandem.watch()) from set_config('lock_timeout', '${watchTimeoutMs}', true))`,
+    );
   }
 
   async shapes(): Promise<readonly TableShape[]> {
@@ -148,7 +155,8 @@ export class PostgresSource implements Source {
     const connection = this.#connection;
     // No statement that takes a snapshot may come before the locks: not even `select 1`.
     const begin = `/* tandem:read-begin */ begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
-      set local lock_timeout = ${this.#lockTimeout}`;
+      set local lock_timeout = ${this.#lockTimeout};
+      set local idle_in_transaction_session_timeout = '${longestPause}'`;
     return inTransaction(connection, begin, async () => {
       if (statement) await connection.exec(step("read-lock", statement));
       const [row] = await connection.query(

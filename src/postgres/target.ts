@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type {
   ApplyRequest,
   ApplyResult,
@@ -17,7 +17,7 @@ import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { execWhole, inTransaction } from "../db/transaction.ts";
 import { carry } from "./copy.ts";
-import { call, callJson, jsonLiteral, step } from "./session.ts";
+import { beginDurable, call, callJson, jsonLiteral, longestPause, step } from "./session.ts";
 
 /** The document that `tandem.inbound_state` answers with. */
 interface InboundState extends Omit<LinkState, "clock"> {
@@ -91,6 +91,7 @@ export class PostgresTarget implements Target {
     const id = randomUUID();
     const begin = `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
       set local lock_timeout = ${this.#lockTimeout};
+      set local idle_in_transaction_session_timeout = '${longestPause}';
       ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)}`;
     return await inTransaction(this.#connection, begin, () =>
       body({
@@ -108,7 +109,7 @@ export class PostgresTarget implements Target {
   async apply(request: ApplyRequest): Promise<ApplyResult> {
     const answers = await execWhole(
       this.#connection,
-      `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
+      `${beginDurable(this.#connection.serverVersion)}
       ${step("apply", `select tandem.apply_batch(${jsonLiteral(this.#document(request))})::text as answer`)};\ncommit`,
     );
     const { tables, ...result } = JSON.parse(answers.at(-2)?.rows[0]?.answer ?? "null") as AppliedDocument;
@@ -145,15 +146,19 @@ export class PostgresTarget implements Target {
     };
   }
 
-  async #fill(table: Omit<StagedTable, "known">, rows: Readable, append: boolean): Promise<number> {
+  async #fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number> {
     const columns = `array[${table.columns.map(quoteLiteral).join(", ")}]::text[]`;
     const sql = `select tandem.prepare_stage(${this.#peer}, ${table.shape.id}, ${columns}, ${table.asText}, ${append}) as command`;
-    const [row] = await this.#connection.query(step("stage-prepare", sql)).catch((error: unknown) => {
-      // a COPY that nobody reads would keep its connection for ever
-      rows.resume();
+    const [row] = await this.#connection.query(step("stage-prepare", sql));
+    const from = await rows();
+    let to: Writable;
+    try {
+      to = this.#connection.copyIn(step("stage-rows", row?.command ?? ""));
+    } catch (error) {
+      from.destroy();
       throw error;
-    });
-    const count = await carry(rows, this.#connection.copyIn(step("stage-rows", row?.command ?? "")));
+    }
+    const count = await carry(from, to);
     if (table.asText) {
       const aside = `select tandem.set_misfits_aside(${this.#peer}, ${table.shape.id}, ${columns})`;
       await this.#connection.query(step("stage-misfits", aside));

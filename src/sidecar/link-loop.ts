@@ -4,13 +4,14 @@ import { Backoff, mendsItself } from "../base/retry.ts";
 import type { Clock } from "../base/time.ts";
 import type { Config, LinkConfig } from "../config/config.ts";
 import type { LinkEvent } from "../link/report.ts";
+import { disconnectFromMs, type Lease } from "./lease.ts";
 import { type OpenLink, openLink } from "./open-link.ts";
 
 /** What a link is doing, for status. */
 export interface LinkActivity {
   readonly source: string;
   readonly target: string;
-  state: "connecting" | "working" | "idle" | "failing" | "stopped";
+  state: "connecting" | "standby" | "working" | "idle" | "failing" | "stopped";
   /** Milliseconds since 1970: when the target last had all its source had. */
   caughtUpAt: number | null;
   error: string | null;
@@ -23,12 +24,11 @@ export interface LinkLoopOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** Of the target: only who holds it works on the link. */
+  readonly lease: Lease;
   readonly onEvent?: ((event: LinkEvent) => void) | undefined;
   readonly onActivity?: ((activity: LinkActivity) => void) | undefined;
 }
-
-// A database that sleeps when idle is not kept awake by a connection that only waits.
-const disconnectFromMs = 60_000;
 
 /** One link for ever: rounds while there is work, then growing pauses up to the interval; failures are waited out. */
 export class LinkLoop {
@@ -39,6 +39,8 @@ export class LinkLoop {
   readonly #idle: Backoff;
   readonly #failing = new Backoff({ min: 250, max: 60_000 });
   #open: OpenLink | null = null;
+  /** The lease's tenure under which the link was opened. */
+  #tenure: AbortSignal | null = null;
   #worked = false;
 
   constructor(config: Config, pair: LinkConfig, options: LinkLoopOptions) {
@@ -66,6 +68,7 @@ export class LinkLoop {
   /** One round; returns how long to wait before the next, in milliseconds. */
   async #turn(): Promise<number> {
     try {
+      await this.#leased();
       const link = (await this.#connected()).link;
       this.#set({ state: "working" });
       const { worked, reached } = await link.round();
@@ -87,6 +90,16 @@ export class LinkLoop {
     }
   }
 
+  /** Waits for the lease, without a connection, where another sidecar has it. */
+  async #leased(): Promise<void> {
+    const { lease, signal } = this.#options;
+    const tenure = lease.tenure;
+    if (tenure && tenure === this.#tenure) return;
+    await this.#close();
+    if (!tenure && lease.otherHolder) this.#set({ state: "standby", error: null });
+    this.#tenure = tenure ?? (await lease.held(signal));
+  }
+
   async #connected(): Promise<OpenLink> {
     if (this.#open?.broken) await this.#close();
     if (!this.#open) {
@@ -95,7 +108,7 @@ export class LinkLoop {
       this.#open = await openLink(this.#config, this.#pair, {
         clock,
         batchRows: this.#config.sync.batchRows,
-        signal,
+        signal: this.#tenure ? AbortSignal.any([signal, this.#tenure]) : signal,
         onEvent: (event) => {
           this.#set({ rows: this.activity.rows + (event.total === null ? event.rows : 0) });
           onEvent?.(event);
@@ -107,7 +120,7 @@ export class LinkLoop {
 
   async #failed(error: unknown): Promise<number> {
     const { logger, signal } = this.#options;
-    if (signal.aborted) return 0;
+    if (signal.aborted || this.#tenure?.aborted) return 0;
     if (error instanceof TandemError && ["position_mismatch", "shape_changed"].includes(error.code)) return 20;
     // What only a person can mend is said at once when the sidecar starts; later it is waited out like the rest.
     if (!this.#worked && !mendsItself(error)) throw error;

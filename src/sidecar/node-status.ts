@@ -3,7 +3,7 @@ import type { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import type { Connection } from "../db/connection.ts";
 import { readerOf } from "../db/drizzle.ts";
-import { inboundTable, nodesView, peerTable, statusView } from "../db/schema.ts";
+import { inboundTable, nodesView, peerTable, sidecarView, statusView } from "../db/schema.ts";
 import { toTandemError } from "../db/sqlstate.ts";
 import { type SelectionRow, selectionQuery } from "../install/selection.ts";
 import { reading } from "./ask-nodes.ts";
@@ -26,6 +26,16 @@ export interface NodeAnswer {
   readonly peers: readonly PeerAnswer[];
   readonly waiting: readonly WaitingTable[];
   readonly selection: readonly SelectionRow[];
+  /** The sidecar that works on the links into this node. */
+  readonly sidecar: SidecarAnswer | null;
+}
+
+/** A sidecar at work, as the node's lease names it. */
+export interface SidecarAnswer {
+  /** Its machine and process. */
+  readonly label: string;
+  readonly since: string;
+  readonly seenAt: string;
 }
 
 /** A row of tandem.status, with ages by the node's own clock, in milliseconds. */
@@ -62,6 +72,7 @@ export async function readNode(connection: Connection, config: Config): Promise<
       .innerJoin(peerTable, eq(peerTable.id, inboundTable.peerId))
       .where(and(peerTable.configured, ne(inboundTable.state, "flow")))
       .orderBy(peerTable.name, inboundTable.schemaName, inboundTable.tableName);
+    const [working] = await reader.select().from(sidecarView).where(eq(sidecarView.working, true));
     return {
       name: here?.name ?? null,
       identity,
@@ -72,6 +83,7 @@ export async function readNode(connection: Connection, config: Config): Promise<
         state: state === "flow" ? "catch_up" : state,
       })),
       selection: await tx.query<SelectionRow>(selectionQuery(config)),
+      sidecar: working ? { label: working.label, since: working.since, seenAt: working.seenAt } : null,
     };
   });
 }

@@ -1,3 +1,4 @@
+import { Turns } from "../base/turns.ts";
 import type { Config, LinkConfig, NodeConfig } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import type { Connection } from "../db/connection.ts";
@@ -6,6 +7,9 @@ import { Link } from "../link/link.ts";
 import type { LinkOptions } from "../link/round-context.ts";
 import { PostgresSource } from "../postgres/source.ts";
 import { PostgresTarget } from "../postgres/target.ts";
+
+// A pool may have fewer sessions than links: each would hold one at its source while it waits for one at its target.
+const turns = new Turns();
 
 /** A link with the two connections it works on. */
 export interface OpenLink extends AsyncDisposable {
@@ -38,7 +42,9 @@ export async function openLink(
       await checkCompat(connection);
     }
     const [from, to] = connections as [Connection, Connection];
-    const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), options);
+    const few = from.pooled || to.pooled;
+    const inTurn = few ? <T>(work: () => Promise<T>) => turns.take(work) : undefined;
+    const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), { ...options, inTurn });
     return {
       link,
       [Symbol.asyncDispose]: dispose,

@@ -1,9 +1,13 @@
-import { errorLine } from "../base/errors.ts";
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { errorLine, TandemError } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import type { Config, NodeConfig } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import type { LinkEvent } from "../link/report.ts";
+import { call } from "../postgres/session.ts";
+import { disconnectFromMs, Lease } from "./lease.ts";
 import { type LinkActivity, LinkLoop } from "./link-loop.ts";
 
 /** How the sidecar works. */
@@ -17,6 +21,8 @@ export interface SidecarOptions {
 }
 
 const pruneEveryMs = 3_600_000;
+// Three of them and a second are the most that pass before another sidecar takes over.
+const renewLeaseMs = 3_000;
 
 /**
  * All links of the configuration, for ever; returns once all have ended. What only a person can mend before a link's
@@ -25,40 +31,65 @@ const pruneEveryMs = 3_600_000;
 export async function runSidecar(config: Config, options: SidecarOptions): Promise<void> {
   const { onEvent, onActivity } = options;
   const failed = new AbortController();
+  const released = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
-  const loops = config.links.map((pair) => new LinkLoop(config, pair, { clock, logger, signal, onEvent, onActivity }));
+  const leases = new Map(leasesOf(config, { clock, logger, signal: released.signal }));
+  const loops = config.links.map(
+    (pair) =>
+      new LinkLoop(config, pair, { clock, logger, signal, lease: of(leases, pair.target), onEvent, onActivity }),
+  );
   logger.info({ links: loops.length, nodes: config.nodes.map((node) => node.name) }, "sidecar started");
+  const endAllWhenFailed = (work: Promise<void>) =>
+    work.catch((error: unknown) => {
+      failed.abort(error);
+      throw error;
+    });
+  const keeping = [...leases.values()].map((lease) => endAllWhenFailed(lease.run()));
   const works = [
     ...loops.map((loop) => loop.run()),
-    ...config.nodes.map((node) => pruneLoop(node, { clock, logger, signal })),
+    ...config.nodes.map((node) => pruneLoop(node, { clock, logger, signal, lease: of(leases, node.name) })),
   ];
-  const ended = await Promise.allSettled(
-    works.map((work) =>
-      work.catch((error: unknown) => {
-        failed.abort(error);
-        throw error;
-      }),
-    ),
-  );
+  const ended = await Promise.allSettled(works.map(endAllWhenFailed));
+  released.abort();
+  ended.push(...(await Promise.allSettled(keeping)));
   logger.info({}, "sidecar stopped");
   const failure = ended.find((result) => result.status === "rejected");
   if (failure) throw failure.reason;
 }
 
+/** One lease for each node: for the links into it, and for what is done in it once in a while. */
+function leasesOf(
+  config: Config,
+  options: { clock: Clock; logger: Logger; signal: AbortSignal },
+): [node: string, lease: Lease][] {
+  const { intervalMs } = config.sync;
+  const holder = randomUUID();
+  const label = `${hostname()}, process ${process.pid}`;
+  const renewMs = intervalMs >= disconnectFromMs ? intervalMs : renewLeaseMs;
+  return config.nodes.map((node) => [node.name, new Lease(node, { ...options, holder, label, renewMs })]);
+}
+
+function of(leases: ReadonlyMap<string, Lease>, node: string): Lease {
+  const lease = leases.get(node);
+  if (!lease) throw new TandemError("internal", `node ${node} has no lease`, { node });
+  return lease;
+}
+
 /** Log entries that nobody needs any more go, once an hour; a node that cannot be reached is asked again an hour later. */
 async function pruneLoop(
   node: NodeConfig,
-  { clock, logger, signal }: { clock: Clock; logger: Logger; signal: AbortSignal },
+  { clock, logger, signal, lease }: { clock: Clock; logger: Logger; signal: AbortSignal; lease: Lease },
 ): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(pruneEveryMs, signal).catch(() => {});
     if (signal.aborted) return;
+    if (!lease.tenure) continue;
     try {
       await using connection = await connect(node, "prune", { signal });
       for (;;) {
-        const [row] = await connection.query("select tandem.prune(50000)::text as pruned");
+        const [row] = await call(connection, "prune", "select tandem.prune(50000)::text as pruned");
         if (Number(row?.pruned) > 0)
           logger.info({ node: node.name, entries: Number(row?.pruned) }, "pruned change log");
         if (Number(row?.pruned) < 50_000 || signal.aborted) break;

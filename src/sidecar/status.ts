@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { SelectionRow } from "../install/selection.ts";
 import { askNodes } from "./ask-nodes.ts";
 import { type LinkStatus, linkStatus } from "./link-status.ts";
-import { labelOf, readNode } from "./node-status.ts";
+import { labelOf, readNode, type SidecarAnswer } from "./node-status.ts";
 import { findProblems, isUntracked, type Problem } from "./problems.ts";
 import { count, duration, listing } from "./words.ts";
 
@@ -14,6 +14,15 @@ export interface LeftOut {
   readonly problem: boolean;
 }
 
+/** One node of the configuration. */
+export interface NodeStatus {
+  readonly node: string;
+  readonly answered: boolean;
+  readonly tables: number | null;
+  /** Who works on the links into it; null: no sidecar, or the node could not be asked. */
+  readonly sidecar: SidecarAnswer | null;
+}
+
 /** How all is. */
 export interface StatusReport {
   /** One sentence for a person. */
@@ -21,7 +30,7 @@ export interface StatusReport {
   /** False when there is anything that a person must look at. Changes that wait are well. */
   readonly well: boolean;
   readonly problems: readonly Problem[];
-  readonly nodes: readonly { readonly node: string; readonly answered: boolean; readonly tables: number | null }[];
+  readonly nodes: readonly NodeStatus[];
   readonly links: readonly LinkStatus[];
   readonly leftOut: readonly LeftOut[];
 }
@@ -40,8 +49,9 @@ export async function status(
     well: problems.length === 0,
     problems,
     nodes: config.nodes.map(({ name }) => {
-      const tables = answers.get(name)?.selection.filter((row) => row.tracked === "t").length ?? null;
-      return { node: name, answered: answers.has(name), tables };
+      const answer = answers.get(name);
+      const tables = answer?.selection.filter((row) => row.tracked === "t").length ?? null;
+      return { node: name, answered: answer !== undefined, tables, sidecar: answer?.sidecar ?? null };
     }),
     links,
     leftOut: [...answers].flatMap(([node, { selection }]) =>

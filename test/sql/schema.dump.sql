@@ -122,8 +122,9 @@ CREATE FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_s
 declare
   v_peer integer := (p_batch ->> 'peer')::integer;
 begin
+  delete from tandem.staged where peer_id = v_peer;
   update tandem.inbound set
-    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), staging = null, applied_at = clock_timestamp(),
+    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), applied_at = clock_timestamp(),
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
@@ -321,9 +322,10 @@ declare
 begin
   update tandem.inbound set applying = pg_current_xact_id(),
     applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
-  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position::text = v_from::text;
-  if not found then
-    raise exception 'another applier has moved this link on' using errcode = 'TD003';
+  where peer_id = v_peer and position::text = v_from::text;
+  -- Gone with the staged rows, if the server has crashed since: behind a pooler the connection does not tell.
+  if not found or not exists (select from tandem.staged where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid) then
+    raise exception 'another applier has moved this link on, or the staged rows went with a crash' using errcode = 'TD003';
   end if;
   v_replica := tandem.try_replica_role();
   v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
@@ -557,6 +559,10 @@ begin
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
       when others then
         get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
+        -- A full disk is no row's fault: nothing is parked for it, the batch waits.
+        if v_state ~ '^(53|57|58|F0|XX00[12])' then
+          raise;
+        end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
     end;
   end loop;
@@ -1023,10 +1029,13 @@ CREATE FUNCTION tandem.begin_stage(p_peer_id integer, p_staging uuid) RETURNS vo
     LANGUAGE plpgsql
     AS $$
 begin
-  update tandem.inbound set staging = p_staging where peer_id = p_peer_id;
+  perform pg_advisory_xact_lock(tandem.link_lock(), p_peer_id);
+  perform 1 from tandem.inbound where peer_id = p_peer_id for no key update;
   if not found then
     raise exception 'this node has no link from peer %', p_peer_id using errcode = 'TD001';
   end if;
+  insert into tandem.staged (peer_id, staging) values (p_peer_id, p_staging)
+  on conflict (peer_id) do update set staging = excluded.staging;
 end $$;
 
 
@@ -2139,6 +2148,41 @@ COMMENT ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) I
 
 
 --
+-- Name: end_stalled(interval); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.end_stalled(p_silent interval) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_pid integer;
+  v_count integer := 0;
+begin
+  for v_pid in
+    select l.pid from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.granted and l.classid = tandem.link_lock() and l.objsubid = 2
+      and l.database = (select d.oid from pg_database d where d.datname = current_database())
+      and (a.state like 'idle in transaction%' or a.wait_event_type = 'Client') and a.state_change < clock_timestamp() - p_silent
+  loop
+    begin
+      perform pg_terminate_backend(v_pid);
+      v_count := v_count + 1;
+    exception when insufficient_privilege then
+      null;
+    end;
+  end loop;
+  return v_count;
+end $$;
+
+
+--
+-- Name: FUNCTION end_stalled(p_silent interval); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.end_stalled(p_silent interval) IS 'Ends sessions that hold a link for a client that is gone.';
+
+
+--
 -- Name: equal_is_identical(oid, oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2348,6 +2392,38 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.history(p_table text, p_key text) IS 'The entries of one row, newest first.';
+
+
+--
+-- Name: hold_lease(uuid, text, interval); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_was uuid;
+  v_now tandem.lease;
+begin
+  insert into tandem.lease (holder, label, taken_at, renewed_at, lasts)
+  values (p_holder, p_label, clock_timestamp(), clock_timestamp(), p_lasts) on conflict do nothing;
+  select holder into v_was from tandem.lease for no key update;
+  update tandem.lease l set holder = p_holder, label = p_label, lasts = p_lasts, renewed_at = clock_timestamp(),
+    taken_at = case when l.holder = p_holder then l.taken_at else clock_timestamp() end
+  where l.holder = p_holder or not tandem.lease_stands(l);
+  select * into v_now from tandem.lease;
+  if v_now.holder = p_holder and v_was <> p_holder then
+    perform tandem.end_stalled(p_lasts / 2);
+  end if;
+  return jsonb_build_object('held', v_now.holder = p_holder, 'label', v_now.label, 'taken_at', v_now.taken_at);
+end $$;
+
+
+--
+-- Name: FUNCTION hold_lease(p_holder uuid, p_label text, p_lasts interval); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) IS 'Takes or renews the lease of this node''s links.';
 
 
 --
@@ -2645,6 +2721,47 @@ COMMENT ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) IS 
 
 
 --
+-- Name: lease; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.lease (
+    only_row boolean DEFAULT true NOT NULL,
+    holder uuid NOT NULL,
+    label text NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    renewed_at timestamp with time zone NOT NULL,
+    lasts interval NOT NULL,
+    CONSTRAINT lease_lasts_check CHECK ((lasts > '00:00:00'::interval)),
+    CONSTRAINT lease_only_row_check CHECK (only_row)
+);
+
+
+--
+-- Name: TABLE lease; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.lease IS 'The sidecar that works on the links into this node; another one stands by until the lease is over, by this clock.';
+
+
+--
+-- Name: lease_stands(tandem.lease); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.lease_stands(p_lease tandem.lease) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  select clock_timestamp() between p_lease.renewed_at - p_lease.lasts and p_lease.renewed_at + p_lease.lasts
+$$;
+
+
+--
+-- Name: FUNCTION lease_stands(p_lease tandem.lease); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.lease_stands(p_lease tandem.lease) IS 'Whether a lease is not over.';
+
+
+--
 -- Name: leaves(oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2664,6 +2781,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.leaves(p_relid oid) IS 'Leaf partitions of a table.';
+
+
+--
+-- Name: link_lock(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.link_lock() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 1950109540
+$$;
+
+
+--
+-- Name: FUNCTION link_lock(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.link_lock() IS 'Class of the advisory locks of links.';
 
 
 --
@@ -4199,6 +4334,26 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.related_tables(p_tables integer[]) IS 'Tables connected by foreign keys.';
+
+
+--
+-- Name: release_lease(uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.release_lease(p_holder uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from tandem.lease where holder = p_holder;
+  return found;
+end $$;
+
+
+--
+-- Name: FUNCTION release_lease(p_holder uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.release_lease(p_holder uuid) IS 'Gives a lease back.';
 
 
 --
@@ -6224,7 +6379,6 @@ CREATE TABLE tandem.inbound (
     peer_id integer NOT NULL,
     "position" pg_snapshot,
     token uuid,
-    staging uuid,
     applying xid8,
     applying_tables integer[] DEFAULT '{}'::integer[] NOT NULL,
     applied_at timestamp with time zone,
@@ -6649,6 +6803,25 @@ COMMENT ON TABLE tandem.reasserted_pair IS 'Rows written anew because an incomin
 
 
 --
+-- Name: sidecar; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.sidecar AS
+ SELECT l.label,
+    l.taken_at AS since,
+    l.renewed_at AS seen_at,
+    tandem.lease_stands(l.*) AS working
+   FROM tandem.lease l;
+
+
+--
+-- Name: VIEW sidecar; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.sidecar IS 'The sidecar that works on the links into this node, if it has been heard of in time.';
+
+
+--
 -- Name: sql_file; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -6664,6 +6837,23 @@ CREATE TABLE tandem.sql_file (
 --
 
 COMMENT ON TABLE tandem.sql_file IS 'The files of sql/ as installed here, so that both ends of a link can be seen to fit.';
+
+
+--
+-- Name: staged; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE UNLOGGED TABLE tandem.staged (
+    peer_id integer NOT NULL,
+    staging uuid NOT NULL
+);
+
+
+--
+-- Name: TABLE staged; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.staged IS 'Whose rows are staged for a link. A crash empties the staging tables, and this one with them: what is lost is noticed.';
 
 
 --
@@ -6872,6 +7062,14 @@ ALTER TABLE ONLY tandem.interleaved_sequence
 
 
 --
+-- Name: lease lease_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (only_row);
+
+
+--
 -- Name: local_node local_node_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -6957,6 +7155,14 @@ ALTER TABLE ONLY tandem.reasserted_pair
 
 ALTER TABLE ONLY tandem.sql_file
     ADD CONSTRAINT sql_file_pkey PRIMARY KEY (path);
+
+
+--
+-- Name: staged staged_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.staged
+    ADD CONSTRAINT staged_pkey PRIMARY KEY (peer_id);
 
 
 --
@@ -7155,6 +7361,14 @@ ALTER TABLE ONLY tandem.plan
 
 ALTER TABLE ONLY tandem.plan
     ADD CONSTRAINT plan_table_id_fkey FOREIGN KEY (table_id) REFERENCES tandem.tracked_table(table_id) ON DELETE CASCADE;
+
+
+--
+-- Name: staged staged_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.staged
+    ADD CONSTRAINT staged_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id) ON DELETE CASCADE;
 
 
 --
@@ -7538,6 +7752,13 @@ REVOKE ALL ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text
 
 
 --
+-- Name: FUNCTION end_stalled(p_silent interval); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.end_stalled(p_silent interval) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION equal_is_identical(p_type oid, p_collation oid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -7598,6 +7819,13 @@ REVOKE ALL ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.history(p_table text, p_key text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION hold_lease(p_holder uuid, p_label text, p_lasts interval); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) FROM PUBLIC;
 
 
 --
@@ -7671,10 +7899,24 @@ REVOKE ALL ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) 
 
 
 --
+-- Name: FUNCTION lease_stands(p_lease tandem.lease); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.lease_stands(p_lease tandem.lease) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION leaves(p_relid oid); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.leaves(p_relid oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION link_lock(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.link_lock() FROM PUBLIC;
 
 
 --
@@ -8011,6 +8253,13 @@ REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION release_lease(p_holder uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.release_lease(p_holder uuid) FROM PUBLIC;
 
 
 --

@@ -7,7 +7,7 @@ import { majors } from "./majors.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-const suites = ["test/sql", "test/e2e", "test/property"];
+const suites = ["test/sql", "test/e2e", "test/property", "test/fault"];
 
 const named = process.argv.slice(2).map(Number);
 const versions =

@@ -15,6 +15,8 @@ export interface PgBouncerOptions {
   poolMode?: "transaction" | "session" | "statement";
   /** Sessions with the server. */
   poolSize?: number;
+  /** What is run in a session before another client gets it, in session mode; PgBouncer's own default is DISCARD ALL. */
+  resetQuery?: string;
 }
 
 /** A pooler that runs; it ends with the test. */
@@ -22,6 +24,8 @@ export interface PgBouncer extends AsyncDisposable {
   /** Of the same database and role as the URL it was started for. */
   readonly url: string;
   readonly port: number;
+  /** Ends it at once and starts it again: all its clients lose their connections. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,7 +48,10 @@ export async function startPgBouncer(url: string, options: PgBouncerOptions = {}
   return bouncer;
 }
 
-function configuration(server: URL, { poolMode, poolSize, port, folder }: PgBouncerOptions & Place): string {
+function configuration(
+  server: URL,
+  { poolMode, poolSize, resetQuery, port, folder }: PgBouncerOptions & Place,
+): string {
   const quoted = (text: string) => `'${decodeURIComponent(text).replaceAll("'", "''")}'`;
   const database = server.pathname.slice(1);
   return `[databases]
@@ -57,7 +64,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = ${poolMode ?? "transaction"}
 default_pool_size = ${poolSize ?? 4}
-ignore_startup_parameters = extra_float_digits, options
+${resetQuery === undefined ? "" : `server_reset_query = ${resetQuery}\n`}ignore_startup_parameters = extra_float_digits, options
 logfile = ${join(folder, "pgbouncer.log")}
 `;
 }
@@ -67,28 +74,45 @@ interface Place {
   folder: string;
 }
 
+interface Given extends Place {
+  program: string;
+  ini: string;
+  user: ServerUser | undefined;
+  url: string;
+}
+
 class RunningPgBouncer implements PgBouncer {
   readonly url: string;
   readonly port: number;
-  readonly #folder: string;
-  readonly #process: ChildProcess;
-  readonly #guard: Guard | undefined;
-  readonly #ended: Promise<void>;
+  readonly #given: Given;
+  #process: ChildProcess | undefined;
+  #guard: Guard | undefined;
+  #ended: Promise<void> = Promise.resolve();
 
-  constructor(given: Place & { program: string; ini: string; user: ServerUser | undefined; url: string }) {
+  constructor(given: Given) {
     const through = new URL(given.url);
     through.host = `127.0.0.1:${given.port}`;
     this.url = through.href;
     this.port = given.port;
-    this.#folder = given.folder;
-    const ids = given.user ? { uid: given.user.uid, gid: given.user.gid } : {};
-    this.#process = spawn(given.program, [given.ini], { ...ids, cwd: "/", stdio: "ignore" });
+    this.#given = given;
+    this.#start();
+  }
+
+  #start(): void {
+    const { program, ini, user } = this.#given;
+    const child = spawn(program, [ini], { ...(user && { uid: user.uid, gid: user.gid }), cwd: "/", stdio: "ignore" });
+    this.#process = child;
     this.#ended = new Promise((resolve) => {
-      this.#process.once("error", () => resolve());
-      this.#process.once("exit", () => resolve());
+      child.once("error", () => resolve());
+      child.once("exit", () => resolve());
     });
-    const { pid } = this.#process;
-    this.#guard = pid === undefined ? undefined : guardServer(pid, given);
+    this.#guard = child.pid === undefined ? undefined : guardServer(child.pid, this.#given);
+  }
+
+  async restart(): Promise<void> {
+    await this.#kill();
+    this.#start();
+    await this.ready();
   }
 
   async ready(): Promise<void> {
@@ -98,18 +122,22 @@ class RunningPgBouncer implements PgBouncer {
         return true;
       });
     } catch (cause) {
-      const log = await readFile(join(this.#folder, "pgbouncer.log"), "utf8").catch(() => "(no log)");
+      const log = await readFile(join(this.#given.folder, "pgbouncer.log"), "utf8").catch(() => "(no log)");
       await this.stop();
       throw new Error(`pgbouncer does not answer:\n${log.slice(-2000)}`, { cause });
     }
   }
 
-  async stop(): Promise<void> {
-    // It holds nothing that must be saved, and its polite signals differ between versions.
-    this.#process.kill("SIGKILL");
+  /** It holds nothing that must be saved, and its polite signals differ between versions. */
+  async #kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
     await this.#ended;
     this.#guard?.dismiss();
-    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async stop(): Promise<void> {
+    await this.#kill();
+    await rm(this.#given.folder, { recursive: true, force: true });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

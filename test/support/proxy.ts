@@ -30,6 +30,13 @@ export interface Proxy extends Faults, AsyncDisposable {
    * `all` cuts the other connections too.
    */
   cutAt(step: string | RegExp, options?: { when?: "before" | "after"; all?: boolean }): Promise<void>;
+  /** Forgets every `cutAt` and `holdAt` that has not been met. */
+  disarm(): void;
+  /**
+   * Keeps the first message that holds the step from the server until `release` is called; the client waits. Resolves
+   * when it is held.
+   */
+  holdAt(step: string | RegExp): Promise<{ release(): void }>;
   /** As a stopped server: open connections are cut, new ones refused. */
   down(): Promise<void>;
   up(): Promise<void>;
@@ -38,9 +45,8 @@ export interface Proxy extends Faults, AsyncDisposable {
 
 interface Trap {
   pattern: RegExp;
-  when: "before" | "after";
-  all: boolean;
-  sprung(): void;
+  when: "before" | "after" | "hold";
+  sprung(connection: ProxyConnection): void;
 }
 
 /** Stands between a client and the server at `targetPort`; closed when the test is over. */
@@ -120,17 +126,29 @@ class TcpProxy implements Proxy {
     step: string | RegExp,
     { when = "before", all = false }: { when?: "before" | "after"; all?: boolean } = {},
   ): Promise<void> {
+    return this.#trap(step, when, () => {
+      if (all) this.cut();
+    });
+  }
+
+  holdAt(step: string | RegExp): Promise<{ release(): void }> {
+    return this.#trap(step, "hold", (connection) => ({ release: () => connection.letGo() }));
+  }
+
+  disarm(): void {
+    this.#traps.splice(0);
+  }
+
+  #trap<T>(step: string | RegExp, when: Trap["when"], met: (connection: ProxyConnection) => T): Promise<T> {
     const pattern =
       typeof step === "string" ? new RegExp(`/\\* tandem:${escapeRegExp(step)}(?![\\w-])[^*]*\\*/`) : step;
     return new Promise((resolve) => {
       const trap: Trap = {
         pattern,
         when,
-        all,
-        sprung: () => {
+        sprung: (connection) => {
           this.#traps.splice(this.#traps.indexOf(trap), 1);
-          if (all) this.cut();
-          resolve();
+          resolve(met(connection));
         },
       };
       this.#traps.push(trap);
@@ -175,6 +193,8 @@ export class ProxyConnection implements Faults {
   readonly #queues: Queue[];
   /** An "after" trap that waits for the end of the message's cycle. */
   #armed: Trap | undefined;
+  /** What the client has said since a message was held, that one first. */
+  #held: FrontendMessage[] | undefined;
   #dead = false;
 
   constructor(client: Socket, server: Socket, traps: readonly Trap[]) {
@@ -208,11 +228,21 @@ export class ProxyConnection implements Faults {
     }
   }
 
-  #forward({ bytes, text, endsCycle }: FrontendMessage): void {
+  #forward(message: FrontendMessage): void {
+    if (this.#held) {
+      this.#held.push(message);
+      return;
+    }
+    const { bytes, text, endsCycle } = message;
     const trap = this.#armed ? undefined : this.#traps.find(({ pattern }) => pattern.test(text));
+    if (trap?.when === "hold") {
+      this.#held = [message];
+      trap.sprung(this);
+      return;
+    }
     if (trap?.when === "before") {
       this.cut();
-      trap.sprung();
+      trap.sprung(this);
       return;
     }
     this.#server.write(bytes);
@@ -220,8 +250,15 @@ export class ProxyConnection implements Faults {
     if (this.#armed && endsCycle) {
       const sprung = this.#armed;
       this.#abandon();
-      sprung.sprung();
+      sprung.sprung(this);
     }
+  }
+
+  /** What was held goes to the server after all, if the connection is still there. */
+  letGo(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const message of held) if (!this.#dead) this.#forward(message);
   }
 
   #toClient(chunk: Buffer): void {

@@ -1,0 +1,184 @@
+import { errorLine, TandemError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { Backoff, mendsItself } from "../base/retry.ts";
+import type { Clock } from "../base/time.ts";
+import type { NodeConfig } from "../config/config.ts";
+import { connect } from "../db/connect.ts";
+import type { Connection } from "../db/connection.ts";
+import { quoteLiteral } from "../db/quote.ts";
+import { checkCompat } from "../install/compat.ts";
+import { callJson } from "../postgres/session.ts";
+
+/** Who wants the lease, and for how long. */
+export interface LeaseOptions {
+  /** This sidecar, as a UUID: another one for each process. */
+  readonly holder: string;
+  /** How people see it in status. */
+  readonly label: string;
+  /** Between two renewals, in milliseconds; the lease lasts for three of them and a bit. */
+  readonly renewMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborted when nobody works under the lease any more. */
+  readonly signal: AbortSignal;
+}
+
+interface Answer {
+  readonly held: boolean;
+  readonly label: string;
+}
+
+/** A database that sleeps when idle is not kept awake by a connection that only waits, for so long or longer. */
+export const disconnectFromMs = 60_000;
+
+/**
+ * The right to work on the links into one node. Of several sidecars one has it, the others stand by and take over when
+ * it has not been renewed in time. It rests on the node's clock; here counts the time since the last renewal was asked for,
+ * so that a holder who slept notices by itself.
+ */
+export class Lease {
+  readonly #node: NodeConfig;
+  readonly #options: LeaseOptions;
+  readonly #failing = new Backoff({ min: 250, max: 10_000 });
+  #connection: Connection | null = null;
+  #tenure: AbortController | null = null;
+  #waiting: ((tenure: AbortSignal) => void)[] = [];
+  #expiry = new AbortController();
+  #heldUntil = 0;
+  #holder: string | null = null;
+  #asked = false;
+
+  constructor(node: NodeConfig, options: LeaseOptions) {
+    this.#node = node;
+    this.#options = options;
+  }
+
+  /** Who holds it instead of us, as last heard; null: nobody known. */
+  get otherHolder(): string | null {
+    return this.#holder;
+  }
+
+  /** The signal of the present tenure, aborted when the lease is lost; null while it is not held. */
+  get tenure(): AbortSignal | null {
+    if (this.#tenure && this.#options.clock.now() >= this.#heldUntil) this.#lose();
+    return this.#tenure?.signal ?? null;
+  }
+
+  /** Waits until the lease is held; rejects with `stopped` when the signal is aborted before that. */
+  async held(signal: AbortSignal): Promise<AbortSignal> {
+    const tenure = this.tenure;
+    if (tenure) return tenure;
+    return await new Promise((resolve, reject) => {
+      const stop = () => reject(new TandemError("stopped", "stopped while standing by", { cause: signal.reason }));
+      if (signal.aborted) return stop();
+      signal.addEventListener("abort", stop, { once: true });
+      this.#waiting.push((begun) => {
+        signal.removeEventListener("abort", stop);
+        resolve(begun);
+      });
+    });
+  }
+
+  /** Renews until the signal is aborted, then gives the lease back; throws what only a person can mend before the first answer. */
+  async run(): Promise<void> {
+    const { signal, clock } = this.#options;
+    try {
+      while (!signal.aborted) {
+        const pause = await this.#turn();
+        if (!signal.aborted) await clock.sleep(pause, signal).catch(() => {});
+      }
+    } finally {
+      await this.#release();
+      this.#lose();
+    }
+  }
+
+  async #turn(): Promise<number> {
+    const { holder, label, renewMs, clock, logger } = this.#options;
+    const lastsMs = 3 * renewMs + 1_000;
+    const askedAt = clock.now();
+    try {
+      const answer = await callJson<Answer>(
+        await this.#connected(),
+        "lease",
+        `tandem.hold_lease(${quoteLiteral(holder)}, ${quoteLiteral(label)}, interval '${lastsMs} milliseconds')`,
+      );
+      this.#asked = true;
+      this.#failing.reset();
+      if (answer.held) this.#keep(askedAt + lastsMs);
+      else this.#standBy(answer.label);
+      if (renewMs >= disconnectFromMs) await this.#close();
+      return renewMs;
+    } catch (error) {
+      await this.#close();
+      if (!this.#asked && !mendsItself(error)) throw error;
+      const retryInMs = this.#failing.next();
+      if (!this.#options.signal.aborted) logger.warn({ node: this.#node.name, retryInMs }, errorLine(error));
+      return retryInMs;
+    }
+  }
+
+  #keep(until: number): void {
+    const { clock, logger } = this.#options;
+    const tenure = this.#tenure ?? new AbortController();
+    if (!this.#tenure) logger.info({ node: this.#node.name }, "works on the links into this node");
+    this.#tenure = tenure;
+    this.#heldUntil = until;
+    this.#holder = null;
+    this.#expiry.abort();
+    this.#expiry = new AbortController();
+    // Also where no renewal comes back: the next turn may hang in a silent network.
+    clock.sleep(until - clock.now(), this.#expiry.signal).then(
+      () => this.tenure,
+      () => {},
+    );
+    for (const begin of this.#waiting.splice(0)) begin(tenure.signal);
+  }
+
+  #standBy(label: string): void {
+    this.#lose();
+    if (this.#holder !== label) this.#options.logger.info({ node: this.#node.name, holder: label }, "stands by");
+    this.#holder = label;
+  }
+
+  #lose(): void {
+    this.#expiry.abort();
+    const tenure = this.#tenure;
+    this.#tenure = null;
+    tenure?.abort(
+      new TandemError("link_busy", `node ${this.#node.name}: another sidecar may have taken over its links`),
+    );
+  }
+
+  async #connected(): Promise<Connection> {
+    if (this.#connection?.broken) await this.#close();
+    if (!this.#connection) {
+      this.#connection = await connect(this.#node, "lease", { signal: this.#options.signal });
+      await checkCompat(this.#connection);
+    }
+    return this.#connection;
+  }
+
+  async #release(): Promise<void> {
+    try {
+      if (this.#tenure && this.#connection && !this.#connection.broken) {
+        await callJson(
+          this.#connection,
+          "lease",
+          `to_jsonb(tandem.release_lease(${quoteLiteral(this.#options.holder)}))`,
+        );
+      }
+    } catch (error) {
+      // It is over by itself in a moment.
+      this.#options.logger.warn({ node: this.#node.name }, errorLine(error));
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async #close(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = null;
+    await connection?.close();
+  }
+}
