@@ -26,12 +26,16 @@ comment on column tandem.local_node.horizon is 'Entries stamped before this may 
 
 create table tandem.peer (
   peer_id integer generated always as identity primary key,
-  name text collate "C" not null unique check (name ~ '^[a-z][a-z0-9_-]{0,29}$'),
+  name text collate "C" not null check (name ~ '^[a-z][a-z0-9_-]{0,29}$'),
   incarnation uuid,
   receives_from text[] not null default '{}',
-  configured boolean not null default true
+  configured boolean not null default true,
+  gone_at timestamptz,
+  check (gone_at is null or not configured)
 );
+create unique index peer_name on tandem.peer (name) where gone_at is null;
 comment on table tandem.peer is 'The other nodes this one has a link with, and from whom each of them receives directly.';
+comment on column tandem.peer.gone_at is 'Set when this incarnation is no more (dropped, or rejoined): what was received from it is sent to everybody.';
 
 create table tandem.tracked_table (
   table_id integer generated always as identity primary key,
@@ -68,11 +72,13 @@ create table tandem.inbound (
   rows_applied bigint not null default 0,
   rows_superseded bigint not null default 0,
   batches_cut bigint not null default 0,
+  missing text check (missing in ('keep', 'delete')),
   clock_skew interval,
   last_error text,
   last_error_at timestamptz
 );
 comment on table tandem.inbound is 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
+comment on column tandem.inbound.missing is 'What becomes of rows that only a rejoined source has and that may have been deleted here: a person''s choice.';
 
 create table tandem.inbound_table (
   peer_id integer not null references tandem.peer,
@@ -84,17 +90,19 @@ create table tandem.inbound_table (
   rows_copied bigint not null default 0,
   rows_undecided bigint not null default 0,
   reason text,
+  rejoin text check (rejoin in ('restored', 'replaced', 'survivor')),
   since timestamptz not null default clock_timestamp(),
   primary key (peer_id, schema_name, table_name),
   check ((state = 'flow') = (position is null)),
   check (state <> 'held' or reason is not null)
 );
 comment on table tandem.inbound_table is 'The tables a link knows: flowing with it, being copied, held back, or catching up from a position of their own.';
+comment on column tandem.inbound_table.rejoin is 'Compared since a node came back: this one (restored with what had flowed, or replaced by a database that had not) or the peer (this one survived).';
 
 create table tandem.outbound (
   peer_id integer primary key references tandem.peer,
   token uuid,
-  pending_token uuid,
+  pending_tokens uuid[] not null default '{}',
   acknowledged pg_snapshot,
   acknowledged_at timestamptz,
   candidate pg_snapshot,
@@ -183,7 +191,7 @@ create unlogged table tandem.verdict (
   peer_id integer not null references tandem.peer,
   table_id integer not null references tandem.tracked_table on delete cascade,
   n bigint not null,
-  verdict text not null check (verdict in ('adopt', 'drop', 'win', 'lose', 'prefer', 'keep', 'tie', 'anew', 'park', 'undecided')),
+  verdict text not null check (verdict in ('adopt', 'drop', 'win', 'lose', 'prefer', 'keep', 'tie', 'anew', 'park', 'undecided', 'missing')),
   kind text,
   reason text,
   sqlstate text,

@@ -11,6 +11,8 @@ set check_function_bodies = off;
 \ir capture/track.sql
 \ir admin/node.sql
 \ir admin/prune.sql
+\ir admin/forget.sql
+\ir admin/rejoin.sql
 \ir admin/lease.sql
 \ir batch/bounds.sql
 \ir batch/value_class.sql

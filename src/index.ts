@@ -54,6 +54,7 @@ export {
   retryParked,
 } from "./sidecar/lists.ts";
 export type { Problem } from "./sidecar/problems.ts";
+export { type RejoinOptions, type RejoinReport, rejoin } from "./sidecar/rejoin.ts";
 export { type RepairedKey, type RepairOptions, type RepairReport, repair } from "./sidecar/repair.ts";
 export { runSidecar, type SidecarOptions } from "./sidecar/sidecar.ts";
 export { type LeftOut, type StatusReport, status } from "./sidecar/status.ts";

@@ -2,6 +2,7 @@
 -- Makes this database the node p_name and brings its peers up to date; returns whether anything changed. p_peers:
 -- [{"name": "external", "sends": true, "receives": true, "receives_from": ["local"]}, ...]: sends = it has a link into this
 -- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "keep_conflicts": "28 days", "seed": null}.
+-- What was received from a node that a peer no longer hears directly is entered anew, to be sent on to it.
 -- Identity is written here and not by a migration, so that a template database holds none.
 -- Errors: TD002 this database is another node already, or no longer the database it was.
 create or replace function tandem.configure_node(p_name text, p_peers jsonb, p_settings jsonb default '{}') returns boolean
@@ -10,6 +11,9 @@ declare
   n tandem.local_node;
   v_peer jsonb;
   v_id integer;
+  v_hears text[];
+  v_heard text[];
+  v_lost text[] := '{}';
   v_done boolean := false;
 begin
   select * into n from tandem.local_node;
@@ -18,10 +22,8 @@ begin
     values (p_name, gen_random_uuid(), tandem.system_identifier(),
       (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
     v_done := true;
-  elsif n.name <> p_name then
-    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
   else
-    perform tandem.check_identity();
+    perform tandem.check_identity(p_name);
   end if;
   update tandem.local_node set
     max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
@@ -34,15 +36,15 @@ begin
     or seed is distinct from p_settings ->> 'seed';
   v_done := v_done or found;
   for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop
-    select p.peer_id into v_id from tandem.peer p where p.name = v_peer ->> 'name';
+    v_hears := array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1);
+    select p.peer_id, p.receives_from into v_id, v_heard from tandem.peer p where p.name = v_peer ->> 'name' and p.gone_at is null;
     if not found then
-      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id into v_id;
+      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id, receives_from into v_id, v_heard;
       v_done := true;
     end if;
-    update tandem.peer p set configured = true,
-      receives_from = array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1)
-    where p.peer_id = v_id and (not p.configured
-      or p.receives_from <> array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1));
+    v_lost := v_lost || array(select u from unnest(v_heard) u where u <> all (v_hears));
+    update tandem.peer p set configured = true, receives_from = v_hears
+    where p.peer_id = v_id and (not p.configured or p.receives_from <> v_hears);
     v_done := v_done or found;
     if (v_peer ->> 'sends')::boolean then
       insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
@@ -53,6 +55,7 @@ begin
       v_done := v_done or found;
     end if;
   end loop;
+  perform tandem.forward_received(p.peer_id) from tandem.peer p where p.name = any (v_lost);
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
@@ -72,10 +75,10 @@ exception when insufficient_privilege then
 end $$;
 comment on function tandem.system_identifier() is 'The server''s system identifier.';
 
--- tandem.check_identity() -> void
+-- tandem.check_identity(p_name) -> void
 -- Errors: TD001 not configured; TD002 this is not the database that was configured (restored, cloned, branched), for its
--- server, its oid or its transaction counter say so; TD004 the server is a standby.
-create or replace function tandem.check_identity() returns void
+-- server, its oid or its transaction counter say so, or it is another node than p_name (null: not asked); TD004 the server is a standby.
+create or replace function tandem.check_identity(p_name text default null) returns void
 language plpgsql as $$
 declare
   n tandem.local_node;
@@ -87,6 +90,9 @@ begin
   if not found then
     raise exception 'this database is not configured as a node' using errcode = 'TD001';
   end if;
+  if n.name <> p_name then
+    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
+  end if;
   if n.system_identifier <> tandem.system_identifier()
     or n.database_oid <> (select d.oid from pg_database d where d.datname = current_database())
   then
@@ -96,16 +102,18 @@ begin
     raise exception 'node "%": its transaction counter went back, so it was restored to an earlier state', n.name using errcode = 'TD002';
   end if;
 end $$;
-comment on function tandem.check_identity() is 'Stops where this database is not the one that was configured.';
+comment on function tandem.check_identity(text) is 'Stops where this database is not the one that was configured.';
 
--- tandem.meet(p_name, p_incarnation) -> integer
--- The id of a peer, after seeing that it is the same one as before; at the first contact its incarnation is noted.
--- Errors: TD001 no such peer here; TD002 another incarnation than was met before.
-create or replace function tandem.meet(p_name text, p_incarnation uuid) returns integer
+-- tandem.meet(p_self, p_name, p_incarnation, p_token) -> integer
+-- The id of a peer, after seeing that this database and that one are the same as before; at the first contact its incarnation is
+-- noted. p_token: the one the peer has got by the link from here.
+-- Errors: of check_identity; TD001 no such peer here; TD002 another incarnation than was met before, or the token does not fit.
+create or replace function tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) returns integer
 language plpgsql as $$
 declare
   p tandem.peer;
 begin
+  perform tandem.check_identity(p_self);
   select * into p from tandem.peer where name = p_name and configured;
   if not found then
     raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
@@ -115,6 +123,9 @@ begin
   elsif p.incarnation <> p_incarnation then
     raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
   end if;
+  if not coalesce(tandem.contact_fits(p.peer_id, p_token), true) then
+    raise exception 'the contact token of node "%" does not fit: one of the two databases was restored, cloned or branched', p_name using errcode = 'TD002';
+  end if;
   return p.peer_id;
 end $$;
-comment on function tandem.meet(text, uuid) is 'Recognizes a peer.';
+comment on function tandem.meet(text, text, uuid, uuid) is 'Recognizes a peer.';

@@ -3,6 +3,7 @@
 -- older than the retention, when every peer has acknowledged it and nothing older can still arrive from that peer (tandem.outbound.prunable,
 -- see tandem.confirm), and when no peer has its key parked. The newest entry of a row that exists goes too: such a row has the
 -- unknown version. Prunes no entry while a configured peer has never acknowledged. Conflicts go after a time of their own (tandem.prune_conflicts).
+-- Errors: of check_identity.
 create or replace function tandem.prune(p_limit bigint default 100000) returns bigint
 language plpgsql as $$
 declare
@@ -14,6 +15,7 @@ declare
   v_count bigint;
   v_total bigint := 0;
 begin
+  perform tandem.check_identity();
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
   perform tandem.prune_conflicts();

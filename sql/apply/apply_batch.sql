@@ -115,6 +115,7 @@ begin
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan);
     end if;
+    perform tandem.write_missing(v_plan);
     perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
   end loop;
@@ -162,7 +163,7 @@ begin
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
       from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s s where %6$s) s
       cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
-          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
+          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie', 'missing')) as superseded,
           count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
         from tandem.verdict b join %1$s s on s.n = b.n where b.peer_id = %2$s and b.table_id = %3$s and %6$s) v
     $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table', tandem.over(v_plan, p_left)) into v_one;
@@ -213,7 +214,8 @@ begin
       rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
       copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
       state = case when x.done and not x.again then 'catch_up' else b.state end,
-      reason = case when x.again then format('%s rows differ and nothing says which is newer', b.rows_undecided + x.undecided) end
+      reason = case when x.again then format(case when b.rejoin is null then '%s rows differ and nothing says which is newer'
+          else '%s rows are only in node %s and may have been deleted here' end, b.rows_undecided + x.undecided, p_batch ->> 'source') end
     from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
         (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
       from tandem.inbound_table c

@@ -1,6 +1,6 @@
 -- tandem.inbound_state(p_source) -> jsonb
 -- How far the link from a source has come: {"peer", "position", "token", "skew", "tables": [{"schema", "name", "state", "position",
--- "copiedTo", "rowsCopied"}] (those that do not simply flow), "known" (how many tables the link knows), "parked" (due keys, see
+-- "copiedTo", "rowsCopied", "reason", "rejoin"}] (those that do not simply flow), "known" (how many tables the link knows), "parked" (due keys, see
 -- parked_keys), "clock"}. Errors: TD001 no link from there.
 create or replace function tandem.inbound_state(p_source text) returns jsonb
 language plpgsql as $$
@@ -10,7 +10,7 @@ begin
   select jsonb_build_object('peer', p.peer_id, 'position', i.position::text, 'token', i.token,
     'known', (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id),
     'tables', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'state', b.state,
-        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason)
+        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason, 'rejoin', b.rejoin)
         order by b.schema_name, b.table_name), '[]')
       from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
     'parked', tandem.parked_keys(p.peer_id, true), 'clock', clock_timestamp())

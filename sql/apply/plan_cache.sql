@@ -9,6 +9,7 @@ declare
   v_columns text[];
   v_mark text;
   v_plan jsonb;
+  v_rejoin text;
   v_plans jsonb := '[]';
 begin
   for e in select x.e from jsonb_array_elements(p_tables) with ordinality x (e, i) order by x.i loop
@@ -23,6 +24,13 @@ begin
       insert into tandem.plan (peer_id, table_id, columns, as_text, replica, catalog_mark, plan)
       values (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica, v_mark, v_plan)
       on conflict (peer_id, table_id, columns, as_text, replica) do update set catalog_mark = excluded.catalog_mark, plan = excluded.plan;
+    end if;
+    select b.rejoin into v_rejoin from tandem.inbound_table b
+    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, v_plan ->> 'schema', v_plan ->> 'table') and b.state <> 'flow';
+    if v_rejoin is not null then
+      v_plan := v_plan || (select jsonb_build_object('rejoin', v_rejoin, 'missing', i.missing,
+          'unlogged_stamp', tandem.unlogged_stamp(t, 't', v_rejoin), 'unlogged_origin', tandem.unlogged_origin(t, 't', v_rejoin))
+        from tandem.tracked_table t, tandem.inbound i where t.table_id = (e ->> 'id')::integer and i.peer_id = p_peer_id);
     end if;
     v_plans := v_plans || jsonb_build_array(e || v_plan);
   end loop;

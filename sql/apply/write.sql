@@ -117,3 +117,24 @@ begin
   return v_total;
 end $$;
 comment on function tandem.write_anew(jsonb) is 'Writes images anew as changes of this node.';
+
+-- tandem.write_missing(p_plan) -> bigint
+-- Deletions, stamped here and received from nobody, of rows that only a node that came back still has and that a person wants deleted.
+create or replace function tandem.write_missing(p_plan jsonb) returns bigint
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_count bigint := 0;
+begin
+  if p_plan ? 'rejoin' then
+    select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D',
+      array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
+      format('from (select %s from %s s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''missing'') o',
+        p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id'))
+    using tandem.next_stamp();
+    get diagnostics v_count = row_count;
+  end if;
+  return v_count;
+end $$;
+comment on function tandem.write_missing(jsonb) is 'Deletes what only a node that came back still has.';

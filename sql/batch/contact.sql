@@ -1,18 +1,20 @@
 -- The contact token of a link: a source that was branched or restored, and a target that was, have every other sign of identity
--- right. The source offers a new token with each batch, the target commits it with the rows, the source confirms it.
+-- right. The source offers a new token with each batch, the target commits it with the rows, the source confirms it. No two batches
+-- are offered the same one: of two copies of a target that both commit, only the one that comes back first fits any longer.
 
 -- tandem.contact_fits(p_peer_id, p_token) -> boolean
--- Whether the target's token is this source's current or pending one.
+-- Whether the target's token is this source's current one or one of the pending ones.
 create or replace function tandem.contact_fits(p_peer_id integer, p_token uuid) returns boolean
 language sql stable as $$
-  select case when p_token is null then o.token is null else coalesce(p_token in (o.token, o.pending_token), false) end
+  select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
   from tandem.outbound o where o.peer_id = p_peer_id
 $$;
 comment on function tandem.contact_fits(integer, uuid) is 'Whether a target''s contact token fits.';
 
 -- tandem.offer_contact(p_peer_id, p_token) -> uuid
--- A new token for the next batch; a pending one that the target has is confirmed first, one that it has not got yet is offered
--- again: with two appliers at once the one that commits may be either. Errors: TD002 the target's does not fit.
+-- A new token for the next batch. One that the target has is confirmed first, and those offered beside it are void; those that it has
+-- not got yet stay valid (the newest hundred): with two appliers at once the one that commits may be either.
+-- Errors: TD002 the target's does not fit.
 create or replace function tandem.offer_contact(p_peer_id integer, p_token uuid) returns uuid
 language plpgsql as $$
 declare
@@ -24,8 +26,8 @@ begin
       (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
   update tandem.outbound set token = p_token,
-    pending_token = case when pending_token is not null and token is not distinct from p_token then pending_token else v_token end
-  where peer_id = p_peer_id returning pending_token into v_token;
+    pending_tokens = array[v_token] || case when token is not distinct from p_token then pending_tokens[:99] else '{}' end
+  where peer_id = p_peer_id;
   return v_token;
 end $$;
 comment on function tandem.offer_contact(integer, uuid) is 'Offers the token of the next contact.';
@@ -35,17 +37,18 @@ comment on function tandem.offer_contact(integer, uuid) is 'Offers the token of 
 -- after that commit; p_parked: what it has parked of this node's, [{"schema", "table", "key"}].
 -- What was acknowledged may be pruned once this node's own position of that peer is past p_seen with all transactions then open
 -- finished: nothing older can still arrive. One such pair is watched at a time, the next one follows when it is through.
+-- A token that the next offer has confirmed already leaves those offered since then as they are.
 create or replace function tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_token uuid, p_seen pg_snapshot, p_parked jsonb) returns void
 language plpgsql as $$
 begin
   update tandem.outbound o set
-    token = p_token, pending_token = null, acknowledged = p_position, acknowledged_at = clock_timestamp(),
+    token = p_token, pending_tokens = case when p_token = o.token then o.pending_tokens else '{}' end, acknowledged = p_position, acknowledged_at = clock_timestamp(),
     prunable = case when x.through then o.candidate else o.prunable end,
     candidate = case when x.through or o.candidate is null then p_position else o.candidate end,
     candidate_seen = case when x.through or o.candidate is null then p_seen else o.candidate_seen end
   from (select coalesce(pg_snapshot_xmin(i.position) >= pg_snapshot_xmax(b.candidate_seen), false) as through
     from tandem.outbound b left join tandem.inbound i using (peer_id) where b.peer_id = p_peer_id) x
-  where o.peer_id = p_peer_id and p_token in (o.token, o.pending_token);
+  where o.peer_id = p_peer_id and (p_token = o.token or p_token = any (o.pending_tokens));
   if not found then
     raise exception 'the contact token of peer "%" does not fit', (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;

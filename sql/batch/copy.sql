@@ -54,39 +54,44 @@ comment on function tandem.copy_bound(integer, text[], bigint) is 'Where a range
 
 -- tandem.copy_query(p_table_id, p_peer_id, p_after, p_upto, p_columns, p_unplaced, p_vector) -> text
 -- The rows of a range, each with its version: its newest entry, else its updated_at column (times in the future count as now),
--- else the unknown version; the seed's rows with unknown version bear the seed's name, so that they win.
+-- else the unknown version; the seed's rows with unknown version bear the seed's name, so that they win. Where a node came back, see
+-- admin/rejoin.sql.
 create or replace function tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[],
-  p_columns text[], p_unplaced text[], p_vector boolean default false) returns text
+  p_columns text[], p_unplaced text[], p_vector text default null) returns text
 language plpgsql stable as $$
 declare
   t tandem.tracked_table;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  return format('select %s from (select %s from %I.%I t where %s) k %s',
+  return (select format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't')), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't'))),
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin))),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
     t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
-    tandem.newest_and_row(t, 'k'));
+    tandem.newest_and_row(t, 'k'))
+  from (select (select b.rejoin from tandem.inbound_table b
+    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, t.schema_name, t.table_name)) as rejoin) x);
 end $$;
-comment on function tandem.copy_query(integer, integer, text[], text[], text[], text[], boolean) is 'The COPY query of a range of keys.';
+comment on function tandem.copy_query(integer, integer, text[], text[], text[], text[], text) is 'The COPY query of a range of keys.';
 
--- tandem.unlogged_stamp(p_table, p_alias), tandem.unlogged_origin(p_table, p_alias) -> text
--- Expressions for the version of a row without an entry, as a first meeting counts it.
-create or replace function tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) returns text
+-- tandem.unlogged_stamp(p_table, p_alias, p_rejoin), tandem.unlogged_origin(p_table, p_alias, p_rejoin) -> text
+-- Expressions for the version of a row without an entry, as a first meeting counts it, or (p_rejoin) as it counts when a node came back.
+create or replace function tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text default null) returns text
 language sql stable as $$
-  select coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
-    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''')
+  select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
+    when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
+    else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
+    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end
 $$;
-comment on function tandem.unlogged_stamp(tandem.tracked_table, text) is 'Stamp of a row without an entry.';
+comment on function tandem.unlogged_stamp(tandem.tracked_table, text, text) is 'Stamp of a row without an entry.';
 
-create or replace function tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) returns text
+create or replace function tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text default null) returns text
 language sql stable as $$
-  select coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
-    quote_literal(s.origin))
+  select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
+    quote_literal(s.origin)) end
   from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s
 $$;
-comment on function tandem.unlogged_origin(tandem.tracked_table, text) is 'Origin of a row without an entry.';
+comment on function tandem.unlogged_origin(tandem.tracked_table, text, text) is 'Origin of a row without an entry.';
 
 -- tandem.time_column(p_table) -> text: the column that says when a row was last changed, if there is one.
 create or replace function tandem.time_column(p_table tandem.tracked_table) returns setof text

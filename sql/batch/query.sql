@@ -7,9 +7,9 @@
 -- whole snapshot, and the row itself or nothing when it is gone. Left out: what was received from the target, and what was
 -- received from a node that the target has a link of its own from; but never where entry and row disagree (a deletion came in while
 -- the row's insert was not committed yet): that is unsettled, whoever sent the entry. p_unplaced: columns that the target lacks.
--- p_vector: whether to send the versions of other nodes that this one knew, one per node; always sent where a node is preferred.
+-- p_vector: which versions of the row that this node knew are sent: null none, 'newest' one per node, 'all' those the log still names; 'newest' at least where a node is preferred.
 create or replace function tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer,
-  p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector boolean default false) returns text
+  p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector text default null) returns text
 language plpgsql stable as $$
 declare
   t tandem.tracked_table;
@@ -36,7 +36,7 @@ begin
     tandem.newest_and_row(t, 'k'),
     v_skip, t.key_columns[1]);
 end $$;
-comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, boolean) is 'The COPY query of one table in a batch.';
+comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text) is 'The COPY query of one table in a batch.';
 
 -- tandem.not_forwarded(p_peer_id) -> integer[]
 -- Peers whose changes this node does not send to p_peer_id: itself, and those it hears directly.
@@ -63,15 +63,15 @@ comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins 
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, or two transactions share the newest version.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
-  p_vector boolean, p_stamp text, p_origin text) returns text
+  p_vector text, p_stamp text, p_origin text) returns text
 language sql stable as $$
   select concat_ws(', ',
     array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
     'n.op',
     x.present,
     p_stamp, p_origin,
-    case when x.vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
-    case when x.vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
       then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
@@ -85,11 +85,12 @@ language sql stable as $$
         (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
-    p_vector or p_table.conflict_policy like 'prefer: %' as vector,
+    p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
     format('t.%I is not null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-    format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,
+    format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
+        else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
   ) x
 $$;
-comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], boolean, text, text) is 'The select list of a COPY query.';
+comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text) is 'The select list of a COPY query.';

@@ -37,7 +37,8 @@ end $$;
 comment on function tandem.next_stamp() is 'A stamp for a change made now.';
 
 -- tandem.make_floor() -> void
--- Creates the floor sequence of each incoming link that has none, and the function that reads the greatest of them.
+-- Creates the floor sequence of each incoming link that has none, and the function that reads the greatest of them; those of links
+-- that are no more still count, for what they brought is here.
 create or replace function tandem.make_floor() returns void
 language plpgsql as $$
 declare
@@ -46,7 +47,9 @@ declare
   v_body text;
 begin
   for v_peer in
-    select p.name from tandem.inbound i join tandem.peer p using (peer_id) order by p.name collate "C"
+    select distinct p.name collate "C" as name from tandem.peer p
+    where exists (select from tandem.inbound i where i.peer_id = p.peer_id) or to_regclass(format('tandem_log.%I', 'floor ' || p.name)) is not null
+    order by 1
   loop
     if to_regclass(format('tandem_log.%I', 'floor ' || v_peer.name)) is null then
       execute format('create sequence tandem_log.%I minvalue 0 start 0', 'floor ' || v_peer.name);

@@ -24,7 +24,7 @@ create or replace function tandem.synced_condition() returns text
 language sql immutable as $$
   select 'not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
     where p.configured and o.peer_id is distinct from l.received_from and not coalesce(pg_visible_in_snapshot(l.xid, o.acknowledged), false)
-      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.name = any (p.receives_from)))'
+      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.gone_at is null and s.name = any (p.receives_from)))'
 $$;
 comment on function tandem.synced_condition() is 'Condition that all peers have acknowledged an entry.';
 
@@ -44,7 +44,7 @@ comment on function tandem.synced(xid8, integer) is 'Whether all peers have ackn
 create or replace function tandem.forwarded_by_other(p_received_from integer, p_peer_id integer) returns boolean
 language sql stable as $$
   select coalesce((select s.name = any (t.receives_from)
-    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and t.peer_id = p_peer_id), false)
+    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and s.gone_at is null and t.peer_id = p_peer_id), false)
 $$;
 comment on function tandem.forwarded_by_other(integer, integer) is 'Whether a peer gets something from its source directly.';
 

@@ -45,6 +45,10 @@ export interface SourceState {
   readonly clock: number;
   /** Where the source stands now. */
   readonly now: Position;
+  /** The contact token that the source holds of the link the other way. */
+  readonly token: string | null;
+  /** It came back and has not got everything from this target yet: until then it sends nothing. */
+  readonly waits: boolean;
 }
 
 /** A table that does not flow with its link. */
@@ -54,6 +58,8 @@ export interface TableState extends TableName {
   readonly copiedTo: readonly string[] | null;
   readonly rowsCopied: number;
   readonly reason: string | null;
+  /** Compared since a node came back. */
+  readonly rejoin: "restored" | "replaced" | "survivor" | null;
 }
 
 /** Parked keys of one table whose next try has come; `busy` are those that only waited for a lock. */
@@ -93,6 +99,8 @@ export interface BatchRequest {
   readonly own: readonly TableState[];
   /** Entries that a batch may hold before it is cut. */
   readonly limit: number;
+  /** Every version that the source's log names is sent with each row, for a node came back. */
+  readonly allVersions: boolean;
   /** Tables to be read whether they have entries or not. */
   readonly tables: readonly TableName[];
 }
@@ -213,8 +221,8 @@ export interface Staging {
 /** Where changes go to. One owner, one call at a time. */
 export interface Target {
   readonly name: string;
-  /** Recognizes the source. */
-  meet(incarnation: string): Promise<void>;
+  /** Sees that it is itself the database it was, and recognizes the source; `token`: what that one got by the link the other way. */
+  meet(incarnation: string, token: string | null): Promise<void>;
   state(): Promise<LinkState>;
   shapes(): Promise<readonly TableShape[]>;
   /** Brings the tables the link knows up to date with what the source tracks; returns how many changed. */

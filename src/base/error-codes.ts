@@ -101,7 +101,7 @@ export const errorCodes = {
   },
   identity_mismatch: {
     summary: "A node is not the database it was: it was restored, cloned, branched or exchanged.",
-    hint: "Check that the URL is the right one. If the database was restored or cloned on purpose, run `tandem uninstall --node` and `tandem migrate` for it: it then meets the others anew.",
+    hint: "Check that the URL is the right one. If the database was restored, branched or cloned on purpose, `tandem rejoin NODE` brings it back without losing a write of either side.",
     retry: "operator",
     exit: 1,
   },

@@ -7,6 +7,7 @@ import { init } from "./init.ts";
 import { migrate } from "./migrate.ts";
 import { parked } from "./parked.ts";
 import { pending } from "./pending.ts";
+import { rejoin } from "./rejoin.ts";
 import { run } from "./run.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
@@ -27,5 +28,6 @@ export const commands: readonly Command[] = [
   verify,
   backup,
   doctor,
+  rejoin,
   uninstall,
 ];

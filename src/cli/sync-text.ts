@@ -1,8 +1,15 @@
+import { errorLine } from "../base/errors.ts";
 import type { LinkOutcome, SyncReport } from "../sidecar/sync.ts";
 import { count } from "../sidecar/words.ts";
 import { errorDocument } from "./error-document.ts";
 import { renderTable } from "./table.ts";
 import { printable } from "./text.ts";
+
+/** Both links of an unreachable node fail with the same words: it is one trouble, and one line. */
+export function tellErrors(links: readonly { readonly error: unknown }[], stderr: NodeJS.WritableStream): void {
+  const lines = links.flatMap(({ error }) => (error === null ? [] : [errorLine(error)]));
+  for (const line of new Set(lines)) stderr.write(`${line}\n`);
+}
 
 /** The report as a document: maps become lists. */
 export function syncDocument({ well, links }: SyncReport): object {

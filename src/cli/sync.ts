@@ -1,4 +1,4 @@
-import { errorLine, TandemError } from "../base/errors.ts";
+import { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import type { SyncOptions } from "../sidecar/sync.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
@@ -30,18 +30,12 @@ export const sync = defineCommand({
   },
 });
 
-/** Both links of an unreachable node fail with the same words: it is one trouble, and one line. */
-function tellErrors(links: readonly { readonly error: unknown }[], { stderr }: Session): void {
-  const lines = links.flatMap(({ error }) => (error === null ? [] : [errorLine(error)]));
-  for (const line of new Set(lines)) stderr.write(`${line}\n`);
-}
-
 async function carry(config: Config, options: SyncOptions, session: Session, done: () => void): Promise<ExitCode> {
   const { sync: work } = await import("../sidecar/sync.ts");
-  const { describeSync, syncDocument } = await import("./sync-text.ts");
+  const { describeSync, syncDocument, tellErrors } = await import("./sync-text.ts");
   const report = await work(config, options);
   done();
-  tellErrors(report.links, session);
+  tellErrors(report.links, session.stderr);
   session.answer(syncDocument(report), describeSync(report));
   return report.well ? 0 : 1;
 }
@@ -49,9 +43,10 @@ async function carry(config: Config, options: SyncOptions, session: Session, don
 async function preview(config: Config, options: SyncOptions, session: Session, done: () => void): Promise<ExitCode> {
   const { dryRun } = await import("../sidecar/dry-run.ts");
   const { describeDryRun, dryRunDocument, dryRunWell } = await import("./dry-run-text.ts");
+  const { tellErrors } = await import("./sync-text.ts");
   const previews = await dryRun(config, options);
   done();
-  tellErrors(previews, session);
+  tellErrors(previews, session.stderr);
   session.answer(dryRunDocument(previews), describeDryRun(previews));
   return dryRunWell(previews) ? 0 : 1;
 }

@@ -18,9 +18,15 @@ export interface InstallOutcome {
 
 /**
  * Migrations, all of sql/ and the node's identity in one transaction under one lock: an interruption leaves nothing
- * half done. Where all is as this program brings it nothing is written.
+ * half done. Where all is as this program brings it nothing is written. `identify` is the expression that gives the
+ * database its identity and says whether that changed anything.
  */
-export function installNode(connection: Connection, config: Config, own: PackageSql): Promise<InstallOutcome> {
+export function installNode(
+  connection: Connection,
+  config: Config,
+  own: PackageSql,
+  identify = configureNodeCall(config, connection.node),
+): Promise<InstallOutcome> {
   return underInstallLock(connection, async (tx) => {
     const installed = await readInstalled(tx);
     const level = levelOf(installed, own);
@@ -37,7 +43,7 @@ export function installNode(connection: Connection, config: Config, own: Package
     if (level !== "same") {
       await tx.exec(`${commentOnMigrations};\n${sqlBlock(own.files)}\n${writeSums(own.migrations)}`);
     }
-    const [row] = await tx.query(`select ${configureNodeCall(config, tx.node)} as changed`);
+    const [row] = await tx.query(`select ${identify} as changed`);
     return { migrations, sqlInstalled: level !== "same", configured: row?.changed === "t" };
   });
 }

@@ -42,11 +42,13 @@ export async function migrate(config: Config, options: InstallOptions = {}): Pro
   };
 }
 
-async function migrateNode(
+/** All that `migrate` does in one node; `identify`: see `installNode`. */
+export async function migrateNode(
   connection: Connection,
   config: Config,
   own: PackageSql,
   { onProgress = () => {}, clock = systemClock, signal, patienceMs = 60_000 }: InstallOptions,
+  identify?: string,
 ): Promise<NodeReport> {
   const { node } = connection;
   const patience = (what: string): Patience => ({
@@ -56,7 +58,7 @@ async function migrateNode(
     onWait: (error) => onProgress({ kind: "waiting", node, what, reason: error instanceof Error ? error.message : "" }),
   });
   // Somebody may be reading the views that are replaced.
-  const installed = await patiently(() => installNode(connection, config, own), patience("functions"));
+  const installed = await patiently(() => installNode(connection, config, own, identify), patience("functions"));
   if (installed.migrations.length > 0) onProgress({ kind: "migrations", node, names: installed.migrations });
   if (installed.sqlInstalled) onProgress({ kind: "functions", node });
   const tables = await trackTables(connection, config, patience("tables"), (table) =>

@@ -29,8 +29,9 @@ export function peersOf(config: Config, node: string): PeerSettings[] {
     }));
 }
 
-/** The call that makes a database this node. */
-export function configureNodeCall(config: Config, node: string): string {
+const json = (value: unknown) => `${quoteLiteral(JSON.stringify(value))}::jsonb`;
+
+function nodeArguments(config: Config, node: string): string {
   const { maxSkewMs, retentionMs, keepConflictsMs, seed } = config.sync;
   const settings = {
     max_skew: `${maxSkewMs} milliseconds`,
@@ -38,8 +39,23 @@ export function configureNodeCall(config: Config, node: string): string {
     keep_conflicts: `${keepConflictsMs} milliseconds`,
     seed,
   };
-  const json = (value: unknown) => `${quoteLiteral(JSON.stringify(value))}::jsonb`;
-  return `tandem.configure_node(${quoteLiteral(node)}, ${json(peersOf(config, node))}, ${json(settings)})`;
+  return `${quoteLiteral(node)}, ${json(peersOf(config, node))}, ${json(settings)}`;
+}
+
+/** The call that makes a database this node. */
+export function configureNodeCall(config: Config, node: string): string {
+  return `tandem.configure_node(${nodeArguments(config, node)})`;
+}
+
+/** The call that makes a database this node anew, whatever it was; the incarnations are its peers'. True. */
+export function rejoinNodeCall(config: Config, node: string, incarnations: Readonly<Record<string, string>>): string {
+  return `(tandem.rejoin_node(${nodeArguments(config, node)}, ${json(incarnations)}) is not null)`;
+}
+
+/** The call by which `node` takes up a peer that came back. */
+export function renewPeerCall(config: Config, node: string, peer: string, incarnation: string): string {
+  const settings = peersOf(config, node).find(({ name }) => name === peer);
+  return `tandem.renew_peer(${json(settings)}, ${quoteLiteral(incarnation)})`;
 }
 
 /** A node's residue class where sequences are interleaved: its place by name, out of the number of nodes. */

@@ -1,4 +1,4 @@
-import type { LinkState, Position, Source, TablePreview, Target } from "../base/ends.ts";
+import type { LinkState, Position, Source, SourceState, TablePreview, Target } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import { tableKey, type Wanted } from "./carry-batch.ts";
 import { copyTables } from "./first-copy.ts";
@@ -32,8 +32,8 @@ export class Link {
   /** First copies that found rows nothing decides: not tried again by this process. */
   readonly #undecided = new Set<string>();
   #metAt: number | null = null;
-  /** Up to here the source is known to hold nothing for the target, beyond the stored position. */
-  #scanned: Position | null = null;
+  /** Up to `to` the source is known to hold nothing for the target, beyond the position that is stored there. */
+  #scanned: { readonly from: Position; readonly to: Position; readonly incarnation: string } | null = null;
   #skewMs = 0;
 
   constructor(source: Source, target: Target, options: LinkOptions) {
@@ -50,19 +50,16 @@ export class Link {
 
   /** One round: whatever waits is carried, at most one batch. */
   async round(): Promise<RoundResult> {
-    const here = await this.source.state();
-    await this.#meet(here.incarnation);
-    const state = await this.target.state();
-    this.#skewMs = state.clock - here.clock;
-    if (!(await this.source.contactFits(state.token))) {
-      throw (await movedOn(this, state.token)) ?? this.#identityMismatch();
-    }
+    const { here, state } = await this.meet();
+    if (here.waits) return { worked: false, reached: false };
     if (await this.#reconcile(state)) return { worked: true, reached: false };
     try {
       const context = new RoundContext(this, this.#options, state, this.#asText, this.#skewMs);
       if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
+      if (this.#scanned?.from !== context.position || this.#scanned.incarnation !== here.incarnation)
+        this.#scanned = null;
       const result = await this.#batch(context, state);
-      if (!result.worked) this.#scanned = here.now;
+      if (!result.worked) this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
       return result;
     } catch (error) {
       // The next round compares the tables first.
@@ -76,12 +73,7 @@ export class Link {
    * tables; no row of the application is written or locked.
    */
   async preview(): Promise<Map<string, TablePreview>> {
-    const here = await this.source.state();
-    await this.#meet(here.incarnation);
-    let state = await this.target.state();
-    if (!(await this.source.contactFits(state.token))) {
-      throw (await movedOn(this, state.token)) ?? this.#identityMismatch();
-    }
+    let { state } = await this.meet();
     if (await this.#reconcile(state)) state = await this.target.state();
     return await previewLink(new RoundContext(this, this.#options, state, this.#asText, this.#skewMs), state);
   }
@@ -92,15 +84,44 @@ export class Link {
     this.#scanned = null;
   }
 
-  async #meet(incarnation: string): Promise<void> {
-    if (this.#metAt === null) await this.target.meet(incarnation);
+  /**
+   * Sees that both ends are the databases they were, and know each other: by themselves, and by what each has got from the
+   * other, in both directions. Nothing of the application is read before. Throws `identity_mismatch` when they are not.
+   */
+  async meet(): Promise<{ readonly here: SourceState; readonly state: LinkState }> {
+    const here = await this.#recognized();
+    const state = await this.target.state();
+    this.#skewMs = state.clock - here.clock;
+    if (!(await this.source.contactFits(state.token))) {
+      throw (await movedOn(this, state.token)) ?? this.#identityMismatch();
+    }
+    return { here, state };
+  }
+
+  /** While an applier of the other direction works, the token that was read may be an old one already: then it is read again. */
+  async #recognized(): Promise<SourceState> {
+    for (let here = await this.source.state(); ; ) {
+      try {
+        await this.target.meet(here.incarnation, here.token);
+        return here;
+      } catch (error) {
+        if (!(error instanceof TandemError) || error.code !== "identity_mismatch") throw error;
+        const again = await this.source.state();
+        if (again.token === here.token) throw error;
+        here = again;
+      }
+    }
+  }
+
+  get #name(): string {
+    return `${this.source.name} → ${this.target.name}`;
   }
 
   #identityMismatch(): TandemError {
     return new TandemError(
       "identity_mismatch",
-      `link ${this.source.name} → ${this.target.name}: the contact token does not fit, so one of the two databases was restored, cloned or branched`,
-      { link: `${this.source.name} → ${this.target.name}` },
+      `link ${this.#name}: the contact token does not fit, so one of the two databases was restored, cloned or branched`,
+      { link: this.#name },
     );
   }
 
@@ -117,7 +138,7 @@ export class Link {
   async #batch(context: RoundContext, state: LinkState): Promise<RoundResult> {
     const own = state.tables.filter((table) => table.state === "catch_up");
     const resting = new Set(state.tables.filter((table) => table.state !== "catch_up").map(tableKey));
-    const from = this.#scanned ?? context.position;
+    const from = this.#scanned?.to ?? context.position;
     const parked = state.parked.filter((table) => !resting.has(tableKey(table)));
     if (own.length === 0 && parked.length === 0 && !(await this.source.hasEntries(from))) {
       return { worked: false, reached: true };

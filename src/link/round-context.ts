@@ -62,6 +62,7 @@ export class RoundContext {
   readonly #asText: Set<string>;
   readonly #held: ReadonlySet<string>;
   readonly #skewMs: number;
+  readonly #allVersions: boolean;
   #position: Position;
   #token: string | null;
 
@@ -72,6 +73,7 @@ export class RoundContext {
     this.#asText = asText;
     this.#held = new Set(state.tables.filter((table) => table.state === "held").map(tableKey));
     this.#skewMs = skewMs;
+    this.#allVersions = state.tables.some(({ rejoin }) => rejoin !== null);
     this.#position = state.position;
     this.#token = state.token;
   }
@@ -155,7 +157,7 @@ export class RoundContext {
     const { source, target } = this.ends;
     const { onEvent, batchRows, inTurn = (work) => work() } = this.options;
     const read = () =>
-      source.read({ ...request, limit: batchRows }, async (batch) => {
+      source.read({ ...request, limit: batchRows, allVersions: this.#allVersions }, async (batch) => {
         const planned = await plan(batch);
         const kind = planned.mode === "copy" ? "copy" : "batch";
         const staged = await carryBatch(batch, target, planned.wanted, {

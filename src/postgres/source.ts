@@ -25,6 +25,13 @@ const intArray = (values: readonly number[]): string => `'{${values.join(",")}}'
 // The application's writers queue behind whoever waits to mend a trigger.
 const watchTimeoutMs = 500;
 
+/** The document that `tandem.source_state` answers with. */
+interface OutboundState extends Omit<SourceState, "clock" | "now"> {
+  readonly peer: number;
+  readonly clock: string;
+  readonly snapshot: Position;
+}
+
 /** What a whole batch needs, as `tandem.batch_header` gives it. */
 interface Header {
   readonly horizon: string;
@@ -60,13 +67,10 @@ export class PostgresSource implements Source {
   }
 
   async state(): Promise<SourceState> {
-    const state = await callJson<{ peer: number; incarnation: string; clock: string; snapshot: Position }>(
-      this.#connection,
-      "source-state",
-      `tandem.source_state(${quoteLiteral(this.#target)})`,
-    );
-    this.#peer = state.peer;
-    return { incarnation: state.incarnation, clock: Date.parse(state.clock), now: state.snapshot };
+    const sql = `tandem.source_state(${quoteLiteral(this.name)}, ${quoteLiteral(this.#target)})`;
+    const { peer, clock, snapshot, ...state } = await callJson<OutboundState>(this.#connection, "source-state", sql);
+    this.#peer = peer;
+    return { ...state, clock: Date.parse(clock), now: snapshot };
   }
 
   async watch(): Promise<number> {
@@ -181,7 +185,7 @@ export class PostgresSource implements Source {
         horizon: header.horizon,
         known: (table) => header.known[`${table.schema}.${table.name}`] ?? null,
         bound: (table, after, rows) => this.#bound(table, after, rows),
-        rows: (read) => this.#rows(read, to, header.vector),
+        rows: (read) => this.#rows(read, to, request.allVersions ? "all" : header.vector ? "newest" : null),
       });
     });
   }
@@ -192,7 +196,12 @@ export class PostgresSource implements Source {
     return row?.bound ? (JSON.parse(row.bound) as string[]) : null;
   }
 
-  async #rows({ table, columns, unplaced, what }: ReadRequest, to: Position, vector: boolean): Promise<Readable> {
+  async #rows(
+    { table, columns, unplaced, what }: ReadRequest,
+    to: Position,
+    versions: "all" | "newest" | null,
+  ): Promise<Readable> {
+    const vector = nullable(versions);
     const lists = `${textArray(columns)}, ${textArray(unplaced)}`;
     const query =
       what.kind === "range"

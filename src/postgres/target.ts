@@ -57,8 +57,10 @@ export class PostgresTarget implements Target {
     this.#lockTimeout = lockTimeout;
   }
 
-  async meet(incarnation: string): Promise<void> {
-    const sql = `select tandem.check_identity(), tandem.meet(${quoteLiteral(this.#source)}, ${quoteLiteral(incarnation)})`;
+  async meet(incarnation: string, token: string | null): Promise<void> {
+    const other = token === null ? "null" : quoteLiteral(token);
+    const names = `${quoteLiteral(this.name)}, ${quoteLiteral(this.#source)}`;
+    const sql = `select tandem.meet(${names}, ${quoteLiteral(incarnation)}, ${other})`;
     await call(this.#connection, "meet", sql);
   }
 

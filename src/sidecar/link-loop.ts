@@ -4,6 +4,7 @@ import { Backoff, mendsItself } from "../base/retry.ts";
 import type { Clock } from "../base/time.ts";
 import type { Config, LinkConfig } from "../config/config.ts";
 import type { LinkEvent } from "../link/report.ts";
+import { findMisfits, standsStill } from "./identity.ts";
 import { disconnectFromMs, type Lease } from "./lease.ts";
 import { type OpenLink, openLink } from "./open-link.ts";
 
@@ -104,6 +105,7 @@ export class LinkLoop {
     if (this.#open?.broken) await this.#close();
     if (!this.#open) {
       this.#set({ state: "connecting" });
+      await this.#checkNeighbours();
       const { clock, signal, onEvent } = this.#options;
       this.#open = await openLink(this.#config, this.#pair, {
         clock,
@@ -116,6 +118,15 @@ export class LinkLoop {
       });
     }
     return this.#open;
+  }
+
+  /** Another database may stand behind a URL than before: no link of a node works while one of them finds it a stranger. */
+  async #checkNeighbours(): Promise<void> {
+    const { clock, signal } = this.#options;
+    const own = [this.#pair.source, this.#pair.target];
+    const only = ({ source, target }: LinkConfig) => own.includes(source) !== own.includes(target);
+    const error = standsStill(this.#pair, await findMisfits(this.#config, { clock, signal, only }));
+    if (error) throw error;
   }
 
   async #failed(error: unknown): Promise<number> {

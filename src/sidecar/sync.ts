@@ -3,6 +3,7 @@ import { Backoff, withRetry } from "../base/retry.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import type { Config, LinkConfig } from "../config/config.ts";
 import type { LinkEvent, LinkReport } from "../link/report.ts";
+import { findMisfits, type Misfit, standsStill } from "./identity.ts";
 import { type OpenLink, openLink } from "./open-link.ts";
 
 /** How `sync` works; everything has a default. */
@@ -47,6 +48,7 @@ export async function sync(config: Config, options: SyncOptions = {}): Promise<S
   await using links = new LinkSet();
   const deadline = clock.now() + (options.patienceMs ?? 20_000);
   for (const pair of config.links) await links.open(config, pair, { ...options, clock, deadline });
+  links.stop(await findMisfits(config, { clock, signal: options.signal }));
   const passes = config.nodes.length + 1;
   for (let pass = 0; pass < passes; pass++) {
     let moved = false;
@@ -75,6 +77,10 @@ class LinkSet implements AsyncDisposable {
     const link = new WorkingLink(pair);
     this.all.push(link);
     await link.open(config, options);
+  }
+
+  stop(misfits: readonly Misfit[]): void {
+    for (const link of this.working) link.error = standsStill(link.pair, misfits);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -194,7 +194,7 @@ for (const { way, options } of ways) {
         const back =
           side === "external"
             ? "update tandem.inbound i set position = s.position, token = s.token from tandem.saved s where s.peer_id = i.peer_id"
-            : "update tandem.outbound o set token = s.token, pending_token = s.pending_token from tandem.saved s where s.peer_id = o.peer_id";
+            : "update tandem.outbound o set token = s.token, pending_tokens = s.pending_tokens from tandem.saved s where s.peer_id = o.peer_id";
         await nodes.node(side).admin.query(back);
         await app(nodes.local, "insert into public.t values (9, 'c')");
         await links.reopen();

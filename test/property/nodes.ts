@@ -184,11 +184,9 @@ async function begin(node: HistoryNode, i: number, nodes: readonly HistoryNode[]
 
 /** What first copies of empty tables lead to, without the rounds they take. */
 async function skipCopies(link: HistoryLink): Promise<void> {
-  const { source, target } = await link.open();
-  const { incarnation } = await source.state();
-  await target.meet(incarnation);
-  await target.state();
-  await target.reconcile(await source.shapes());
+  const opened = await link.open();
+  await opened.meet();
+  await opened.target.reconcile(await opened.source.shapes());
   const flowing = "update tandem.inbound_table set state = 'flow', position = null where state = 'copy'";
   await sql(link.target.looking, flowing);
 }

@@ -137,7 +137,8 @@ begin
       rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
       copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
       state = case when x.done and not x.again then 'catch_up' else b.state end,
-      reason = case when x.again then format('%s rows differ and nothing says which is newer', b.rows_undecided + x.undecided) end
+      reason = case when x.again then format(case when b.rejoin is null then '%s rows differ and nothing says which is newer'
+          else '%s rows are only in node %s and may have been deleted here' end, b.rows_undecided + x.undecided, p_batch ->> 'source') end
     from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
         (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
       from tandem.inbound_table c
@@ -390,6 +391,7 @@ begin
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan);
     end if;
+    perform tandem.write_missing(v_plan);
     perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
   end loop;
@@ -887,7 +889,7 @@ begin
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
       from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s s where %6$s) s
       cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
-          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
+          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie', 'missing')) as superseded,
           count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
         from tandem.verdict b join %1$s s on s.n = b.n where b.peer_id = %2$s and b.table_id = %3$s and %6$s) v
     $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table', tandem.over(v_plan, p_left)) into v_one;
@@ -981,10 +983,10 @@ COMMENT ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) I
 
 
 --
--- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector boolean DEFAULT false) RETURNS text
+CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
@@ -1015,10 +1017,10 @@ end $$;
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) IS 'The COPY query of one table in a batch.';
+COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) IS 'The COPY query of one table in a batch.';
 
 
 --
@@ -1320,10 +1322,10 @@ COMMENT ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) IS '
 
 
 --
--- Name: check_identity(); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: check_identity(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.check_identity() RETURNS void
+CREATE FUNCTION tandem.check_identity(p_name text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1335,6 +1337,9 @@ begin
   select * into n from tandem.local_node;
   if not found then
     raise exception 'this database is not configured as a node' using errcode = 'TD001';
+  end if;
+  if n.name <> p_name then
+    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
   end if;
   if n.system_identifier <> tandem.system_identifier()
     or n.database_oid <> (select d.oid from pg_database d where d.datname = current_database())
@@ -1348,10 +1353,10 @@ end $$;
 
 
 --
--- Name: FUNCTION check_identity(); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION check_identity(p_name text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.check_identity() IS 'Stops where this database is not the one that was configured.';
+COMMENT ON FUNCTION tandem.check_identity(p_name text) IS 'Stops where this database is not the one that was configured.';
 
 
 --
@@ -1373,6 +1378,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) IS 'Condition that a row is not written by the batch.';
+
+
+--
+-- Name: choose_missing(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.choose_missing(p_peer text, p_choice text) RETURNS void
+    LANGUAGE sql
+    AS $$
+  update tandem.inbound i set missing = p_choice from tandem.peer p where p.peer_id = i.peer_id and p.name = p_peer and p.configured
+$$;
+
+
+--
+-- Name: FUNCTION choose_missing(p_peer text, p_choice text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) IS 'Notes what becomes of rows that only a rejoined node has.';
 
 
 --
@@ -1537,6 +1560,9 @@ declare
   n tandem.local_node;
   v_peer jsonb;
   v_id integer;
+  v_hears text[];
+  v_heard text[];
+  v_lost text[] := '{}';
   v_done boolean := false;
 begin
   select * into n from tandem.local_node;
@@ -1545,10 +1571,8 @@ begin
     values (p_name, gen_random_uuid(), tandem.system_identifier(),
       (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
     v_done := true;
-  elsif n.name <> p_name then
-    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
   else
-    perform tandem.check_identity();
+    perform tandem.check_identity(p_name);
   end if;
   update tandem.local_node set
     max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
@@ -1561,15 +1585,15 @@ begin
     or seed is distinct from p_settings ->> 'seed';
   v_done := v_done or found;
   for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop
-    select p.peer_id into v_id from tandem.peer p where p.name = v_peer ->> 'name';
+    v_hears := array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1);
+    select p.peer_id, p.receives_from into v_id, v_heard from tandem.peer p where p.name = v_peer ->> 'name' and p.gone_at is null;
     if not found then
-      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id into v_id;
+      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id, receives_from into v_id, v_heard;
       v_done := true;
     end if;
-    update tandem.peer p set configured = true,
-      receives_from = array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1)
-    where p.peer_id = v_id and (not p.configured
-      or p.receives_from <> array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1));
+    v_lost := v_lost || array(select u from unnest(v_heard) u where u <> all (v_hears));
+    update tandem.peer p set configured = true, receives_from = v_hears
+    where p.peer_id = v_id and (not p.configured or p.receives_from <> v_hears);
     v_done := v_done or found;
     if (v_peer ->> 'sends')::boolean then
       insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
@@ -1580,6 +1604,7 @@ begin
       v_done := v_done or found;
     end if;
   end loop;
+  perform tandem.forward_received(p.peer_id) from tandem.peer p where p.name = any (v_lost);
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
@@ -1604,13 +1629,13 @@ CREATE FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_toke
     AS $$
 begin
   update tandem.outbound o set
-    token = p_token, pending_token = null, acknowledged = p_position, acknowledged_at = clock_timestamp(),
+    token = p_token, pending_tokens = case when p_token = o.token then o.pending_tokens else '{}' end, acknowledged = p_position, acknowledged_at = clock_timestamp(),
     prunable = case when x.through then o.candidate else o.prunable end,
     candidate = case when x.through or o.candidate is null then p_position else o.candidate end,
     candidate_seen = case when x.through or o.candidate is null then p_seen else o.candidate_seen end
   from (select coalesce(pg_snapshot_xmin(i.position) >= pg_snapshot_xmax(b.candidate_seen), false) as through
     from tandem.outbound b left join tandem.inbound i using (peer_id) where b.peer_id = p_peer_id) x
-  where o.peer_id = p_peer_id and p_token in (o.token, o.pending_token);
+  where o.peer_id = p_peer_id and (p_token = o.token or p_token = any (o.pending_tokens));
   if not found then
     raise exception 'the contact token of peer "%" does not fit', (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
@@ -1722,7 +1747,7 @@ COMMENT ON FUNCTION tandem.conflict_id(p_conflict tandem.conflict) IS 'The name 
 CREATE FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-  select case when p_token is null then o.token is null else coalesce(p_token in (o.token, o.pending_token), false) end
+  select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
   from tandem.outbound o where o.peer_id = p_peer_id
 $$;
 
@@ -1786,30 +1811,32 @@ COMMENT ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias text
 
 
 --
--- Name: copy_query(integer, integer, text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: copy_query(integer, integer, text[], text[], text[], text[], text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean DEFAULT false) RETURNS text
+CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
   t tandem.tracked_table;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  return format('select %s from (select %s from %I.%I t where %s) k %s',
+  return (select format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't')), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't'))),
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin))),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
     t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
-    tandem.newest_and_row(t, 'k'));
+    tandem.newest_and_row(t, 'k'))
+  from (select (select b.rejoin from tandem.inbound_table b
+    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, t.schema_name, t.table_name)) as rejoin) x);
 end $$;
 
 
 --
--- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) IS 'The COPY query of a range of keys.';
+COMMENT ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text) IS 'The COPY query of a range of keys.';
 
 
 --
@@ -1880,7 +1907,8 @@ begin
       select c.*,
         case
           when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
-          when c.same then case when c.newer then 'adopt' else 'drop' end
+          when c.same then case when c.newer and not c.both_unlogged then 'adopt' else 'drop' end
+          when c.missing then case %24$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
           when c.equal_version then case when %3$L > %4$L then 'anew' else 'tie' end
@@ -1899,15 +1927,17 @@ begin
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
           s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
           (%7$s is not null) = s.present and (not s.present or %8$s) as same,
+          %25$L and s.op is null and s.present and l.op is null as both_unlogged,
+          %26$L and s.present and l.op is null and %7$s is null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %9$s
             when l.received_from = %1$s then true
             when s.parked_there then false
             when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
               and (l.stamp < %12$L::timestamptz or not %23$s and (l.received_from is null or l.received_from <> all (%11$L::integer[]))) then true
-            else coalesce((select bool_or(k.stamp >= v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
+            else coalesce((select bool_or(k.stamp %27$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
           end as local_known,
-          exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp >= s.stamp) as incoming_known
+          exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp %27$s s.stamp) as incoming_known
         from %15$s s
         left join %16$s t on %17$s
         left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
@@ -1921,12 +1951,14 @@ begin
   $sql$,
     p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
-    case when p_copy then format('%s is null', p_plan ->> 'first_key') else 'true' end,
+    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is null', p_plan ->> 'first_key') else 'true' end,
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
-    case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
-    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end);
+    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
+    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
+    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
+    p_plan ->> 'missing', p_plan ? 'rejoin', p_copy and p_plan ->> 'rejoin' is not distinct from 'survivor',
+    case when p_plan ? 'rejoin' then '=' else '>=' end);
 end $_$;
 
 
@@ -2288,6 +2320,68 @@ COMMENT ON FUNCTION tandem.foreign_keys(p_table_id integer) IS 'Foreign keys of 
 
 
 --
+-- Name: forget_peer(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.forget_peer(p_peer_id integer) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t record;
+begin
+  perform from tandem.inbound where peer_id = p_peer_id for update;
+  perform from tandem.outbound where peer_id = p_peer_id for update;
+  delete from tandem.verdict where peer_id = p_peer_id;
+  delete from tandem.plan where peer_id = p_peer_id;
+  delete from tandem.parked_change where peer_id = p_peer_id;
+  delete from tandem.outbound_parked where peer_id = p_peer_id;
+  delete from tandem.inbound_table where peer_id = p_peer_id;
+  delete from tandem.inbound where peer_id = p_peer_id;
+  delete from tandem.outbound where peer_id = p_peer_id;
+  update tandem.peer set configured = false, gone_at = clock_timestamp() where peer_id = p_peer_id and gone_at is null;
+  for t in select schema_name, table_name from tandem.tracked_table order by table_id loop
+    execute format('drop table if exists tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name));
+  end loop;
+  return tandem.forward_received(p_peer_id);
+end $$;
+
+
+--
+-- Name: FUNCTION forget_peer(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.forget_peer(p_peer_id integer) IS 'Ends both links with a peer that is no more.';
+
+
+--
+-- Name: forward_received(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.forward_received(p_peer_id integer) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t record;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  for t in select log_name from tandem.tracked_table order by table_id loop
+    execute format('update tandem_log.%I set xid = pg_current_xact_id() where received_from = $1', t.log_name) using p_peer_id;
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION forward_received(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.forward_received(p_peer_id integer) IS 'Enters what was received from a peer anew, for everybody.';
+
+
+--
 -- Name: forwarded_by_other(integer, integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2295,7 +2389,7 @@ CREATE FUNCTION tandem.forwarded_by_other(p_received_from integer, p_peer_id int
     LANGUAGE sql STABLE
     AS $$
   select coalesce((select s.name = any (t.receives_from)
-    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and t.peer_id = p_peer_id), false)
+    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and s.gone_at is null and t.peer_id = p_peer_id), false)
 $$;
 
 
@@ -2484,7 +2578,7 @@ begin
   select jsonb_build_object('peer', p.peer_id, 'position', i.position::text, 'token', i.token,
     'known', (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id),
     'tables', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'state', b.state,
-        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason)
+        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason, 'rejoin', b.rejoin)
         order by b.schema_name, b.table_name), '[]')
       from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
     'parked', tandem.parked_keys(p.peer_id, true), 'clock', clock_timestamp())
@@ -2919,6 +3013,24 @@ COMMENT ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "char
 
 
 --
+-- Name: log_begin(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.log_begin() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+  select greatest(n.horizon, n.installed_at) from tandem.local_node n
+$$;
+
+
+--
+-- Name: FUNCTION log_begin(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.log_begin() IS 'Since when this node''s logs are complete.';
+
+
+--
 -- Name: log_gone(integer, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3104,7 +3216,9 @@ declare
   v_body text;
 begin
   for v_peer in
-    select p.name from tandem.inbound i join tandem.peer p using (peer_id) order by p.name collate "C"
+    select distinct p.name collate "C" as name from tandem.peer p
+    where exists (select from tandem.inbound i where i.peer_id = p.peer_id) or to_regclass(format('tandem_log.%I', 'floor ' || p.name)) is not null
+    order by 1
   loop
     if to_regclass(format('tandem_log.%I', 'floor ' || v_peer.name)) is null then
       execute format('create sequence tandem_log.%I minvalue 0 start 0', 'floor ' || v_peer.name);
@@ -3174,6 +3288,7 @@ declare
   v_columns text[];
   v_mark text;
   v_plan jsonb;
+  v_rejoin text;
   v_plans jsonb := '[]';
 begin
   for e in select x.e from jsonb_array_elements(p_tables) with ordinality x (e, i) order by x.i loop
@@ -3188,6 +3303,13 @@ begin
       insert into tandem.plan (peer_id, table_id, columns, as_text, replica, catalog_mark, plan)
       values (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica, v_mark, v_plan)
       on conflict (peer_id, table_id, columns, as_text, replica) do update set catalog_mark = excluded.catalog_mark, plan = excluded.plan;
+    end if;
+    select b.rejoin into v_rejoin from tandem.inbound_table b
+    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, v_plan ->> 'schema', v_plan ->> 'table') and b.state <> 'flow';
+    if v_rejoin is not null then
+      v_plan := v_plan || (select jsonb_build_object('rejoin', v_rejoin, 'missing', i.missing,
+          'unlogged_stamp', tandem.unlogged_stamp(t, 't', v_rejoin), 'unlogged_origin', tandem.unlogged_origin(t, 't', v_rejoin))
+        from tandem.tracked_table t, tandem.inbound i where t.table_id = (e ->> 'id')::integer and i.peer_id = p_peer_id);
     end if;
     v_plans := v_plans || jsonb_build_array(e || v_plan);
   end loop;
@@ -3279,15 +3401,16 @@ COMMENT ON FUNCTION tandem.mark_unique(p_plans jsonb) IS 'Marks plans in which u
 
 
 --
--- Name: meet(text, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: meet(text, text, uuid, uuid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.meet(p_name text, p_incarnation uuid) RETURNS integer
+CREATE FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 declare
   p tandem.peer;
 begin
+  perform tandem.check_identity(p_self);
   select * into p from tandem.peer where name = p_name and configured;
   if not found then
     raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
@@ -3297,15 +3420,52 @@ begin
   elsif p.incarnation <> p_incarnation then
     raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
   end if;
+  if not coalesce(tandem.contact_fits(p.peer_id, p_token), true) then
+    raise exception 'the contact token of node "%" does not fit: one of the two databases was restored, cloned or branched', p_name using errcode = 'TD002';
+  end if;
   return p.peer_id;
 end $$;
 
 
 --
--- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) IS 'Recognizes a peer.';
+COMMENT ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) IS 'Recognizes a peer.';
+
+
+--
+-- Name: meet_anew(integer, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform from tandem.inbound where peer_id = p_peer_id for update;
+  delete from tandem.verdict where peer_id = p_peer_id;
+  delete from tandem.plan where peer_id = p_peer_id;
+  delete from tandem.parked_change where peer_id = p_peer_id;
+  delete from tandem.outbound_parked where peer_id = p_peer_id;
+  delete from tandem.inbound_table where peer_id = p_peer_id;
+  update tandem.inbound set position = null, token = null, staging = null, applying = null, applying_tables = '{}', missing = null,
+    last_error = null, last_error_at = null
+  where peer_id = p_peer_id;
+  if found then
+    insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, rejoin)
+    select p_peer_id, t.schema_name, t.table_name, 'copy', '1:1:', p_rejoin from tandem.tracked_table t;
+  end if;
+  update tandem.outbound set token = null, pending_tokens = '{}', acknowledged = null, acknowledged_at = null,
+    candidate = null, candidate_seen = null, prunable = null
+  where peer_id = p_peer_id;
+end $$;
+
+
+--
+-- Name: FUNCTION meet_anew(p_peer_id integer, p_rejoin text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) IS 'Forgets how far the links with a peer have come.';
 
 
 --
@@ -3485,8 +3645,8 @@ begin
       (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
   update tandem.outbound set token = p_token,
-    pending_token = case when pending_token is not null and token is not distinct from p_token then pending_token else v_token end
-  where peer_id = p_peer_id returning pending_token into v_token;
+    pending_tokens = array[v_token] || case when token is not distinct from p_token then pending_tokens[:99] else '{}' end
+  where peer_id = p_peer_id;
   return v_token;
 end $$;
 
@@ -3884,6 +4044,7 @@ declare
   v_count bigint;
   v_total bigint := 0;
 begin
+  perform tandem.check_identity();
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
   perform tandem.prune_conflicts();
@@ -4311,6 +4472,45 @@ COMMENT ON FUNCTION tandem.reject_deletions(p_plans jsonb) IS 'Rejects deletions
 
 
 --
+-- Name: rejoin_node(text, jsonb, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) RETURNS uuid
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_incarnation uuid := gen_random_uuid();
+  v_state text;
+  t tandem.tracked_table;
+begin
+  if pg_is_in_recovery() then
+    raise exception 'this server is a standby (in recovery)' using errcode = 'TD004';
+  end if;
+  if not exists (select from tandem.local_node) then
+    perform tandem.configure_node(p_name, p_peers, p_settings);
+  end if;
+  v_state := case when exists (select from tandem.inbound i where i.position is not null) then 'restored' else 'replaced' end;
+  update tandem.local_node set name = p_name, incarnation = v_incarnation, system_identifier = tandem.system_identifier(),
+    database_oid = (select d.oid from pg_database d where d.datname = current_database()), highest_xid = pg_current_xact_id();
+  perform tandem.forget_peer(p.peer_id) from tandem.peer p
+  where p.gone_at is null and (p.name = p_name or p.incarnation <> (p_incarnations ->> p.name)::uuid);
+  for t in select * from tandem.tracked_table order by table_id loop
+    perform tandem.take_over_table(t);
+  end loop;
+  perform tandem.configure_node(p_name, p_peers, p_settings);
+  perform tandem.meet_anew(p.peer_id, v_state) from tandem.peer p where p.configured;
+  return v_incarnation;
+end $$;
+
+
+--
+-- Name: FUNCTION rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) IS 'Makes this database a node anew.';
+
+
+--
 -- Name: related_tables(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4354,6 +4554,39 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.release_lease(p_holder uuid) IS 'Gives a lease back.';
+
+
+--
+-- Name: renew_peer(jsonb, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_hears text[] := array(select jsonb_array_elements_text(p_peer -> 'receives_from') order by 1);
+  v_id integer;
+begin
+  perform tandem.forget_peer(p.peer_id) from tandem.peer p
+  where p.name = p_peer ->> 'name' and p.gone_at is null and p.incarnation <> p_incarnation;
+  insert into tandem.peer (name, incarnation, receives_from) values (p_peer ->> 'name', p_incarnation, v_hears)
+  on conflict (name) where gone_at is null do update set incarnation = p_incarnation, receives_from = v_hears, configured = true
+  returning peer_id into v_id;
+  if (p_peer ->> 'sends')::boolean then
+    insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
+  end if;
+  if (p_peer ->> 'receives')::boolean then
+    insert into tandem.outbound (peer_id) values (v_id) on conflict do nothing;
+  end if;
+  perform tandem.meet_anew(v_id, 'survivor'), tandem.make_floor();
+end $$;
+
+
+--
+-- Name: FUNCTION renew_peer(p_peer jsonb, p_incarnation uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) IS 'Takes up a peer that came back.';
 
 
 --
@@ -4665,10 +4898,10 @@ COMMENT ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) IS 'Staged
 
 
 --
--- Name: sent_columns(tandem.tracked_table, integer, text[], text[], boolean, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) RETURNS text
+CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select concat_ws(', ',
@@ -4676,8 +4909,8 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
     'n.op',
     x.present,
     p_stamp, p_origin,
-    case when x.vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
-    case when x.vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
       then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
@@ -4691,20 +4924,21 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
         (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
-    p_vector or p_table.conflict_policy like 'prefer: %' as vector,
+    p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
     format('t.%I is not null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-    format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,
+    format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
+        else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
   ) x
 $_$;
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
+COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
 
 
 --
@@ -4867,17 +5101,19 @@ COMMENT ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) IS 'A snapshot
 
 
 --
--- Name: source_state(text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: source_state(text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.source_state(p_target text) RETURNS jsonb
+CREATE FUNCTION tandem.source_state(p_self text, p_target text) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
   v_state jsonb;
 begin
-  perform tandem.check_identity();
-  select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text)
+  perform tandem.check_identity(p_self);
+  select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text,
+    'token', (select i.token from tandem.inbound i where i.peer_id = p.peer_id),
+    'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
   if not found then
@@ -4888,10 +5124,10 @@ end $$;
 
 
 --
--- Name: FUNCTION source_state(p_target text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION source_state(p_self text, p_target text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.source_state(p_target text) IS 'What a source says of itself.';
+COMMENT ON FUNCTION tandem.source_state(p_self text, p_target text) IS 'What a source says of itself.';
 
 
 --
@@ -5046,7 +5282,7 @@ CREATE FUNCTION tandem.synced_condition() RETURNS text
     AS $$
   select 'not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
     where p.configured and o.peer_id is distinct from l.received_from and not coalesce(pg_visible_in_snapshot(l.xid, o.acknowledged), false)
-      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.name = any (p.receives_from)))'
+      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.gone_at is null and s.name = any (p.receives_from)))'
 $$;
 
 
@@ -5180,6 +5416,31 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) IS 'Tracked tables with entries after a position.';
+
+
+--
+-- Name: take_over_table(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.take_over_table(p_table tandem.tracked_table) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  execute format('update tandem_log.%I set xid = pg_current_xact_id() where xid >= pg_snapshot_xmin(pg_current_snapshot())', p_table.log_name);
+  update tandem.tracked_table t set relid = to_regclass(format('%I.%I', t.schema_name, t.table_name))
+  where t.table_id = p_table.table_id and to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null;
+  if found then
+    perform tandem.make_capture_function(p_table.table_id);
+    perform tandem.arm_table(p_table.table_id);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION take_over_table(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) IS 'Puts right what is kept of a table of a copied database.';
 
 
 --
@@ -5384,42 +5645,44 @@ COMMENT ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], 
 
 
 --
--- Name: unlogged_origin(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: unlogged_origin(tandem.tracked_table, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) RETURNS text
+CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-  select coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
-    quote_literal(s.origin))
+  select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
+    quote_literal(s.origin)) end
   from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s
 $$;
 
 
 --
--- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) IS 'Origin of a row without an entry.';
+COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text) IS 'Origin of a row without an entry.';
 
 
 --
--- Name: unlogged_stamp(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: unlogged_stamp(tandem.tracked_table, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) RETURNS text
+CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-  select coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
-    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''')
+  select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
+    when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
+    else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
+    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end
 $$;
 
 
 --
--- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) IS 'Stamp of a row without an entry.';
+COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text) IS 'Stamp of a row without an entry.';
 
 
 --
@@ -6135,6 +6398,37 @@ COMMENT ON FUNCTION tandem.write_anew(p_plan jsonb) IS 'Writes images anew as ch
 
 
 --
+-- Name: write_missing(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_missing(p_plan jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_count bigint := 0;
+begin
+  if p_plan ? 'rejoin' then
+    select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D',
+      array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
+      format('from (select %s from %s s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''missing'') o',
+        p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id'))
+    using tandem.next_stamp();
+    get diagnostics v_count = row_count;
+  end if;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION write_missing(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_missing(p_plan jsonb) IS 'Deletes what only a node that came back still has.';
+
+
+--
 -- Name: write_rows(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -6314,6 +6608,8 @@ CREATE TABLE tandem.peer (
     incarnation uuid,
     receives_from text[] DEFAULT '{}'::text[] NOT NULL,
     configured boolean DEFAULT true NOT NULL,
+    gone_at timestamp with time zone,
+    CONSTRAINT peer_check CHECK (((gone_at IS NULL) OR (NOT configured))),
     CONSTRAINT peer_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,29}$'::text))
 );
 
@@ -6323,6 +6619,13 @@ CREATE TABLE tandem.peer (
 --
 
 COMMENT ON TABLE tandem.peer IS 'The other nodes this one has a link with, and from whom each of them receives directly.';
+
+
+--
+-- Name: COLUMN peer.gone_at; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.peer.gone_at IS 'Set when this incarnation is no more (dropped, or rejoined): what was received from it is sent to everybody.';
 
 
 --
@@ -6387,9 +6690,11 @@ CREATE TABLE tandem.inbound (
     rows_applied bigint DEFAULT 0 NOT NULL,
     rows_superseded bigint DEFAULT 0 NOT NULL,
     batches_cut bigint DEFAULT 0 NOT NULL,
+    missing text,
     clock_skew interval,
     last_error text,
-    last_error_at timestamp with time zone
+    last_error_at timestamp with time zone,
+    CONSTRAINT inbound_missing_check CHECK ((missing = ANY (ARRAY['keep'::text, 'delete'::text])))
 );
 
 
@@ -6398,6 +6703,13 @@ CREATE TABLE tandem.inbound (
 --
 
 COMMENT ON TABLE tandem.inbound IS 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
+
+
+--
+-- Name: COLUMN inbound.missing; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound.missing IS 'What becomes of rows that only a rejoined source has and that may have been deleted here: a person''s choice.';
 
 
 --
@@ -6414,9 +6726,11 @@ CREATE TABLE tandem.inbound_table (
     rows_copied bigint DEFAULT 0 NOT NULL,
     rows_undecided bigint DEFAULT 0 NOT NULL,
     reason text,
+    rejoin text,
     since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT inbound_table_check CHECK (((state = 'flow'::text) = ("position" IS NULL))),
     CONSTRAINT inbound_table_check1 CHECK (((state <> 'held'::text) OR (reason IS NOT NULL))),
+    CONSTRAINT inbound_table_rejoin_check CHECK ((rejoin = ANY (ARRAY['restored'::text, 'replaced'::text, 'survivor'::text]))),
     CONSTRAINT inbound_table_state_check CHECK ((state = ANY (ARRAY['flow'::text, 'copy'::text, 'held'::text, 'catch_up'::text])))
 );
 
@@ -6426,6 +6740,13 @@ CREATE TABLE tandem.inbound_table (
 --
 
 COMMENT ON TABLE tandem.inbound_table IS 'The tables a link knows: flowing with it, being copied, held back, or catching up from a position of their own.';
+
+
+--
+-- Name: COLUMN inbound_table.rejoin; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound_table.rejoin IS 'Compared since a node came back: this one (restored with what had flowed, or replaced by a database that had not) or the peer (this one survived).';
 
 
 --
@@ -6530,7 +6851,7 @@ ALTER SEQUENCE tandem.migrations_id_seq OWNED BY tandem.migrations.id;
 CREATE TABLE tandem.outbound (
     peer_id integer NOT NULL,
     token uuid,
-    pending_token uuid,
+    pending_tokens uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     acknowledged pg_snapshot,
     acknowledged_at timestamp with time zone,
     candidate pg_snapshot,
@@ -6747,7 +7068,7 @@ CREATE VIEW tandem.perfis_changelog AS
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (o.peer_id IS DISTINCT FROM l.received_from) AND (NOT COALESCE(pg_visible_in_snapshot(l.xid, o.acknowledged), false)) AND (NOT (EXISTS ( SELECT
                    FROM tandem.peer s
-                  WHERE ((s.peer_id = l.received_from) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
+                  WHERE ((s.peer_id = l.received_from) AND (s.gone_at IS NULL) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
            FROM (tandem.outbound_parked k
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text])))))) AS synced
@@ -6984,7 +7305,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
     sqlstate text,
     local_stamp timestamp with time zone,
     local_origin text COLLATE pg_catalog."C",
-    CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text])))
+    CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text, 'missing'::text])))
 );
 
 
@@ -7118,14 +7439,6 @@ ALTER TABLE ONLY tandem.parked_change
 
 
 --
--- Name: peer peer_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.peer
-    ADD CONSTRAINT peer_name_key UNIQUE (name);
-
-
---
 -- Name: peer peer_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -7224,6 +7537,13 @@ CREATE UNIQUE INDEX conflict_once ON tandem.conflict USING btree (schema_name, t
 --
 
 CREATE INDEX conflict_peer ON tandem.conflict USING btree (peer_id);
+
+
+--
+-- Name: peer_name; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE UNIQUE INDEX peer_name ON tandem.peer USING btree (name) WHERE (gone_at IS NULL);
 
 
 --
@@ -7528,10 +7848,10 @@ REVOKE ALL ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) FROM PUBLIC;
 
 
 --
@@ -7598,10 +7918,10 @@ REVOKE ALL ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) F
 
 
 --
--- Name: FUNCTION check_identity(); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION check_identity(p_name text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.check_identity() FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.check_identity(p_name text) FROM PUBLIC;
 
 
 --
@@ -7609,6 +7929,13 @@ REVOKE ALL ON FUNCTION tandem.check_identity() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION choose_missing(p_peer text, p_choice text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) FROM PUBLIC;
 
 
 --
@@ -7689,10 +8016,10 @@ REVOKE ALL ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias t
 
 
 --
--- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text) FROM PUBLIC;
 
 
 --
@@ -7784,6 +8111,20 @@ REVOKE ALL ON FUNCTION tandem.follow_key(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.foreign_keys(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION forget_peer(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.forget_peer(p_peer_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION forward_received(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.forward_received(p_peer_id integer) FROM PUBLIC;
 
 
 --
@@ -7948,6 +8289,13 @@ REVOKE ALL ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "c
 
 
 --
+-- Name: FUNCTION log_begin(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.log_begin() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION log_gone(p_table_id integer, p_from text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8004,10 +8352,17 @@ REVOKE ALL ON FUNCTION tandem.mark_unique(p_plans jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION meet_anew(p_peer_id integer, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) FROM PUBLIC;
 
 
 --
@@ -8249,6 +8604,13 @@ REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION related_tables(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8260,6 +8622,13 @@ REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.release_lease(p_holder uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION renew_peer(p_peer jsonb, p_incarnation uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) FROM PUBLIC;
 
 
 --
@@ -8333,10 +8702,10 @@ REVOKE ALL ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) FROM PU
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) FROM PUBLIC;
 
 
 --
@@ -8375,10 +8744,10 @@ REVOKE ALL ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) FROM PUBLIC
 
 
 --
--- Name: FUNCTION source_state(p_target text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION source_state(p_self text, p_target text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.source_state(p_target text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.source_state(p_self text, p_target text) FROM PUBLIC;
 
 
 --
@@ -8452,6 +8821,13 @@ REVOKE ALL ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) FROM PUBLI
 
 
 --
+-- Name: FUNCTION take_over_table(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION text_of(p_expression text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8494,17 +8870,17 @@ REVOKE ALL ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[
 
 
 --
--- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text) FROM PUBLIC;
 
 
 --
@@ -8645,6 +9021,13 @@ REVOKE ALL ON FUNCTION tandem.write_again(p_table tandem.tracked_table, p_peer_i
 --
 
 REVOKE ALL ON FUNCTION tandem.write_anew(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_missing(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_missing(p_plan jsonb) FROM PUBLIC;
 
 
 --

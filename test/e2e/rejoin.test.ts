@@ -1,0 +1,199 @@
+import { describe, expect, test, vi } from "vitest";
+import { TandemError } from "../../src/base/errors.ts";
+import type { Config } from "../../src/config/config.ts";
+import { migrate } from "../../src/install/migrate.ts";
+import { rejoin } from "../../src/sidecar/rejoin.ts";
+import { type SyncReport, sync } from "../../src/sidecar/sync.ts";
+import { contentOf } from "../support/content.ts";
+import { dumpAndRestore, movedNode, withDatabase } from "../support/copies.ts";
+import { linkedCluster, ways } from "../support/link.ts";
+import { expectEqual, sql } from "../support/pg.ts";
+
+// Several databases, servers and syncs: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 240_000 });
+
+const schema = `
+  create table public.parent (id int primary key, name text not null unique, note text);
+  create table public.child (id int primary key, parent_id int not null references public.parent on delete cascade, v text);`;
+
+const urlOf = (config: Config, node: string) => config.nodes.find(({ name }) => name === node)?.url ?? "";
+
+/** Writes as the application does. */
+async function write(config: Config, node: string, text: string): Promise<void> {
+  await sql(urlOf(config, node), text);
+}
+
+const comparable = (config: Config) => config.nodes.map(({ name, url }) => ({ name, superUrl: url }));
+
+async function contents(config: Config): Promise<string[][]> {
+  const tables = ["public.parent", "public.child"];
+  return Promise.all(config.nodes.flatMap(({ url }) => tables.map((table) => contentOf(url, table))));
+}
+
+/** The code of each link's error; `well` without one. */
+const codes = ({ links }: SyncReport) =>
+  links.map(({ error }) => (error === null ? "well" : error instanceof TandemError ? error.code : String(error)));
+
+/** Nothing moves: each link says that a node is a stranger, and no row is touched. */
+async function expectRefused(config: Config): Promise<void> {
+  const before = await contents(config);
+  const report = await sync(config);
+  expect(new Set(codes(report))).toEqual(new Set(["identity_mismatch"]));
+  for (const { error } of report.links) expect((error as TandemError).hint).toContain("tandem rejoin");
+  expect(await contents(config)).toEqual(before);
+}
+
+async function expectSynced(config: Config): Promise<void> {
+  const report = await sync(config);
+  expect(codes(report)).toEqual(config.links.map(() => "well"));
+  expect(report.well).toBe(true);
+  await expectEqual(comparable(config));
+}
+
+/** `id note` of the parents in one node; all nodes are equal. */
+async function notes(config: Config): Promise<Record<string, string | null>> {
+  await expectEqual(comparable(config));
+  const rows = await sql(urlOf(config, "local"), "select id, note from public.parent");
+  return Object.fromEntries(rows.map(({ id, note }) => [id, note ?? null]));
+}
+
+/** Every image of a conflict that lost, anywhere. */
+async function losers(config: Config): Promise<string[]> {
+  const rows = await Promise.all(
+    config.nodes.map(({ url }) =>
+      sql(
+        url,
+        "select case winner when 'local' then incoming_image else local_image end as image from tandem.conflicts",
+      ),
+    ),
+  );
+  return [...new Set(rows.flat().map(({ image }) => image ?? "gone"))];
+}
+
+/** What all of these stories begin with: twelve parents with a child each, equal on both sides. */
+async function begin(config: Config): Promise<void> {
+  await write(
+    config,
+    "local",
+    `insert into public.parent select i, 'name ' || i, 'first' from generate_series(1, 12) i;
+     insert into public.child select i, i, 'first' from generate_series(1, 12) i`,
+  );
+  await expectSynced(config);
+}
+
+/** After the copy was taken: both sides go on, and hear of each other; then each writes what the other never gets. */
+async function goOn(config: Config): Promise<void> {
+  await write(
+    config,
+    "local",
+    `update public.parent set note = 'local later' where id in (1, 9); delete from public.parent where id = 2;
+     insert into public.parent values (20, 'name 20', 'local later')`,
+  );
+  await write(
+    config,
+    "external",
+    `update public.parent set note = 'external later' where id in (3, 10); delete from public.parent where id = 4;
+     insert into public.parent values (21, 'name 21', 'external later')`,
+  );
+  await expectSynced(config);
+  await write(config, "local", "update public.parent set note = 'local alone' where id = 6");
+}
+
+/** What the application writes to the copy before anybody notices. */
+async function writeToCopy(config: Config): Promise<void> {
+  await write(
+    config,
+    "external",
+    `update public.parent set note = 'copy' where id in (1, 3, 7); delete from public.parent where id = 8;
+     insert into public.parent values (30, 'name 30', 'copy'); insert into public.child values (30, 30, 'copy'), (31, 5, 'copy')`,
+  );
+}
+
+/** Both sides' writes are there; of a row that both wrote the newer image, and the older one is kept. */
+async function expectBoth(config: Config): Promise<void> {
+  expect(await notes(config)).toEqual({
+    ...{ 1: "copy", 3: "copy", 7: "copy", 30: "copy" },
+    ...{ 6: "local alone", 9: "local later", 10: "external later", 20: "local later", 21: "external later" },
+    ...{ 5: "first", 11: "first", 12: "first" },
+  });
+  const children = await sql(urlOf(config, "external"), "select id from public.child order by id");
+  expect(children.map(({ id }) => Number(id))).toEqual([1, 3, 5, 6, 7, 9, 10, 11, 12, 30, 31]);
+  const lost = (await losers(config)).join("\n");
+  expect(lost).toMatch(/id = '1', name = 'name 1', note = 'local later'/);
+  expect(lost).toMatch(/id = '3', name = 'name 3', note = 'external later'/);
+}
+
+/** Afterwards all goes on as ever, in both directions, and rest is rest. */
+async function expectFlow(config: Config): Promise<void> {
+  for (const { name } of config.nodes) {
+    await write(
+      config,
+      name,
+      `insert into public.parent values (${500 + name.length}, 'of ${name}', 'flow'); update public.child set v = 'flow ${name}' where id = ${name.length}`,
+    );
+  }
+  await expectSynced(config);
+  const again = await sync(config);
+  expect(
+    again.links.map(({ report }) => [...(report?.tables.values() ?? [])].filter(({ staged }) => staged > 0)),
+  ).toEqual(config.links.map(() => []));
+  for (const { url } of config.nodes) expect(await sql(url, "select * from tandem.pending")).toEqual([]);
+}
+
+async function healed(config: Config): Promise<void> {
+  const report = await rejoin(config, "external");
+  expect(codes(report.sync)).toEqual(config.links.map(() => "well"));
+  expect({ renewed: report.renewed, well: report.well, undecided: report.undecided }).toEqual({
+    renewed: true,
+    well: true,
+    undecided: 0,
+  });
+}
+
+describe("C10: an older copy in another database", () => {
+  for (const { way, options } of ways) {
+    test(`made by CREATE DATABASE ... TEMPLATE, ${way}`, async () => {
+      await using linked = await linkedCluster(2, { ...options, schema });
+      const { nodes, links } = linked;
+      await begin(links.config);
+      await nodes.external.admin.close();
+      const { database, server, owner } = nodes.external;
+      const copy = `${database}_c`;
+      await sql(server.url, `create database "${copy}" template "${database}"${owner ? ` owner "${owner}"` : ""}`);
+      try {
+        await goOn(links.config);
+        const config = movedNode(links.config, "external", withDatabase(nodes.external.url, copy));
+        await writeToCopy(config);
+        await expectRefused(config);
+        await expect(migrate(config)).rejects.toMatchObject({ code: "identity_mismatch" });
+        await healed(config);
+        await expectBoth(config);
+        await expectFlow(config);
+        // what the first one was is a stranger now
+        await expectRefused(links.config);
+      } finally {
+        await sql(server.url, `drop database if exists "${copy}" with (force)`);
+      }
+    });
+  }
+
+  test("restored from a dump", async () => {
+    await using linked = await linkedCluster(2, { schema });
+    const { nodes, links } = linked;
+    await begin(links.config);
+    const copy = `${nodes.external.database}_r`;
+    // on the other server: its transaction ids are others
+    const restored = await dumpAndRestore(nodes.external.url, copy, nodes.local.server.url);
+    try {
+      await goOn(links.config);
+      const config = movedNode(links.config, "external", restored);
+      await writeToCopy(config);
+      await expectRefused(config);
+      await healed(config);
+      await expectBoth(config);
+      await expectFlow(config);
+    } finally {
+      await sql(nodes.local.server.url, `drop database if exists "${copy}" with (force)`);
+    }
+  });
+});
