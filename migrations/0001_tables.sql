@@ -140,6 +140,32 @@ create table tandem.parked_change (
 );
 comment on table tandem.parked_change is 'Changes that could not be applied here and wait for their next try.';
 
+create table tandem.dropped_change (
+  dropped_id bigint generated always as identity primary key,
+  parked_id bigint not null,
+  peer_id integer not null references tandem.peer,
+  schema_name text not null,
+  table_name text not null,
+  key text[] not null,
+  kind text not null,
+  refusal text not null,
+  sqlstate text,
+  stamp timestamptz,
+  origin text collate "C",
+  parked_at timestamptz not null,
+  attempts integer not null,
+  dropped_at timestamptz not null default clock_timestamp(),
+  dropped_by text not null default session_user,
+  reason text not null check (reason <> ''),
+  columns text[],
+  image text[],
+  settled_at timestamptz,
+  check (cardinality(columns) is not distinct from cardinality(image))
+);
+create index dropped_change_peer on tandem.dropped_change (peer_id);
+comment on table tandem.dropped_change is 'Parked changes that a person gave up, with the image that was not applied where it could be had.';
+comment on column tandem.dropped_change.settled_at is 'When the row was seen to have changed since: until then the nodes differ there.';
+
 create table tandem.conflict (
   conflict_id bigint generated always as identity primary key,
   detected_at timestamptz not null default clock_timestamp(),
@@ -241,6 +267,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.parked_change,
+drop table tandem.sql_file, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

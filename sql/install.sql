@@ -32,6 +32,7 @@ set check_function_bodies = off;
 \ir apply/set.sql
 \ir apply/sequences.sql
 \ir apply/park.sql
+\ir apply/drop.sql
 \ir apply/apply_batch.sql
 \ir apply/inbound.sql
 \ir conflict/decide.sql

@@ -43,16 +43,17 @@ export {
 export { dryRun, type LinkPreview } from "./sidecar/dry-run.ts";
 export type { LinkActivity } from "./sidecar/link-loop.ts";
 export type { LinkStatus } from "./sidecar/link-status.ts";
+export { type List, type ListOptions, type PendingChange, pending } from "./sidecar/lists.ts";
 export {
-  type List,
-  type ListOptions,
+  type DroppedChange,
+  type DropReport,
+  dropParked,
+  dropped,
   type ParkedChange,
-  type PendingChange,
   parked,
-  pending,
   type RetryReport,
   retryParked,
-} from "./sidecar/lists.ts";
+} from "./sidecar/parked.ts";
 export type { Problem } from "./sidecar/problems.ts";
 export { type RejoinOptions, type RejoinReport, rejoin } from "./sidecar/rejoin.ts";
 export { type RepairedKey, type RepairOptions, type RepairReport, repair } from "./sidecar/repair.ts";

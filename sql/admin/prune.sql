@@ -18,7 +18,7 @@ begin
   perform tandem.check_identity();
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
-  perform tandem.prune_conflicts();
+  perform tandem.prune_conflicts(), tandem.settle_dropped();
   for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
     if o.prunable is null then
       return 0;

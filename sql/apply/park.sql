@@ -36,6 +36,25 @@ language sql stable as $$
 $$;
 comment on function tandem.parked_keys(integer, boolean) is 'Keys parked from a peer.';
 
+-- tandem.hurry_parked(p_tables) -> void
+-- After a batch: rows that wait for another one, in tables that foreign keys connect with what was written (from whichever
+-- peer), are tried with the next round, whatever their pause. p_tables: tandem.batch_counts. At most 200, those first that were tried
+-- longest ago; a round that wrote nothing hurries nothing, so this comes to an end.
+create or replace function tandem.hurry_parked(p_tables jsonb) returns void
+language plpgsql as $$
+begin
+  if exists (select from tandem.parked_change c where c.kind = 'waits' and c.next_try_at > clock_timestamp()) then
+    update tandem.parked_change c set next_try_at = clock_timestamp()
+    where c.parked_id in (
+      select w.parked_id from tandem.parked_change w
+      join tandem.tracked_table t on (t.schema_name, t.table_name) = (w.schema_name, w.table_name)
+      where w.kind = 'waits' and w.next_try_at > clock_timestamp() and t.table_id = any (tandem.related_tables(
+        array(select e.key::integer from jsonb_each(p_tables) e where (e.value ->> 'applied')::bigint > 0)))
+      order by w.tried_at limit 200);
+  end if;
+end $$;
+comment on function tandem.hurry_parked(jsonb) is 'Lets rows that wait for others be tried again after a batch.';
+
 -- tandem.retry_parked(p_parked_id) -> boolean: the next round tries it (null: all) again at once.
 create or replace function tandem.retry_parked(p_parked_id bigint) returns bigint
 language plpgsql as $$

@@ -96,7 +96,8 @@ begin
   end if;
   delete from tandem.verdict where peer_id = p_peer_id;
   execute format('delete from %s', v_plan ->> 'stage');
-  update tandem.inbound set applying = null, applying_tables = '{}', staging = null where peer_id = p_peer_id;
+  delete from tandem.staged where peer_id = p_peer_id;
+  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = p_peer_id;
   return not v_there;
 end $$;
 comment on function tandem.write_again(tandem.tracked_table, integer, text[], text[], text[]) is 'Writes a kept image as a change of this node.';

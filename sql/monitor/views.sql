@@ -48,6 +48,14 @@ select c.parked_id as id, p.name as peer,
 from tandem.parked_change c join tandem.peer p using (peer_id);
 comment on view tandem.parked is 'Changes from a peer that could not be applied here and wait.';
 
+create or replace view tandem.dropped as
+select d.dropped_id as id, p.name as peer,
+  case d.schema_name when 'public' then d.table_name else d.schema_name || '.' || d.table_name end as "table",
+  tandem.key_text(d.key) as key, d.kind, d.refusal, d.parked_at, d.dropped_at, d.dropped_by, d.reason,
+  tandem.image(d.columns, d.image) as image, d.dropped_id in (select o from tandem.dropped_open() o) as differs
+from tandem.dropped_change d join tandem.peer p using (peer_id);
+comment on view tandem.dropped is 'Parked changes that a person gave up; differs: the row has not changed since. A null image: gone, or not known.';
+
 create or replace view tandem.conflicts as
 select tandem.conflict_id(c) as id, c.detected_at, p.name as peer,
   case c.schema_name when 'public' then c.table_name else c.schema_name || '.' || c.table_name end as "table",
@@ -79,7 +87,8 @@ select p.name as peer,
   (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id and b.state = 'held') as tables_held,
   i.position is not null as met, i.applied_at, i.caught_up_at, o.acknowledged_at, i.rows_applied, i.batches_cut, i.clock_skew,
   i.last_error, i.last_error_at,
-  (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id) as parked_there
+  (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id) as parked_there,
+  (select count(*) from tandem.dropped_change d where d.peer_id = p.peer_id and d.dropped_id in (select o from tandem.dropped_open() o)) as dropped
 from tandem.peer p
 cross join lateral (select count(*) as pending, min(x.stamp) as oldest_pending from tandem.unsynced(p.peer_id) x) u
 left join tandem.inbound i using (peer_id)

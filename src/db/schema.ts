@@ -31,6 +31,7 @@ export const statusView = tandemSchema
     pending: number("pending").notNull(),
     oldestPending: instant("oldest_pending"),
     parked: number("parked").notNull(),
+    dropped: number("dropped").notNull(),
     conflicts24h: number("conflicts_24h").notNull(),
     tablesCopying: number("tables_copying").notNull(),
     tablesHeld: number("tables_held").notNull(),
@@ -92,6 +93,24 @@ export const parkedView = tandemSchema
     attempts: integer("attempts").notNull(),
     triedAt: instant("tried_at").notNull(),
     nextTryAt: instant("next_try_at").notNull(),
+  })
+  .existing();
+
+/** Parked changes that a person gave up. */
+export const droppedView = tandemSchema
+  .view("dropped", {
+    id: number("id").notNull(),
+    peer: text("peer").notNull(),
+    table: text("table").notNull(),
+    key: text("key").notNull(),
+    kind: text("kind").notNull(),
+    refusal: text("refusal").notNull(),
+    parkedAt: instant("parked_at").notNull(),
+    droppedAt: instant("dropped_at").notNull(),
+    droppedBy: text("dropped_by").notNull(),
+    reason: text("reason").notNull(),
+    image: text("image"),
+    differs: flag("differs").notNull(),
   })
   .existing();
 

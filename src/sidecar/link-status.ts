@@ -12,6 +12,8 @@ export interface LinkStatus {
   /** False before the target has received anything. */
   readonly met: boolean | null;
   readonly parked: number | null;
+  /** Rows that a person dropped and that have not changed since: the two nodes differ there. */
+  readonly dropped: number | null;
   readonly conflicts24h: number | null;
   readonly tablesCopying: number | null;
   readonly tablesHeld: number | null;
@@ -39,6 +41,7 @@ export function linkStatus(source: string, target: string, answers: ReadonlyMap<
     acknowledgedAt: from?.acknowledgedAt ?? null,
     met: to?.met ?? null,
     parked: to?.parked ?? null,
+    dropped: to?.dropped ?? null,
     conflicts24h: to?.conflicts24h ?? null,
     tablesCopying: to?.tablesCopying ?? null,
     tablesHeld: to?.tablesHeld ?? null,

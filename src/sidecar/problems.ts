@@ -16,6 +16,7 @@ export const problemKinds = [
   "not_configured",
   "undecided",
   "parked",
+  "dropped",
   "held",
   "failing",
   "not_met",
@@ -137,6 +138,13 @@ function ofLink(link: LinkStatus, answers: ReadonlyMap<string, NodeAnswer>, conf
       "parked",
       `${count(link.parked, "row")} from ${source} ${link.parked === 1 ? "is" : "are"} parked in ${target}`,
       "`tandem parked` shows why; what no longer stands in the way is tried again by itself.",
+    );
+  }
+  if (link.dropped) {
+    add(
+      "dropped",
+      `${count(link.dropped, "row")} from ${source} ${link.dropped === 1 ? "was" : "were"} dropped in ${target}, and ${link.dropped === 1 ? "differs" : "differ"} until changed again`,
+      "`tandem parked --history` shows why; the next change of such a row, in either node, makes both equal.",
     );
   }
   if (link.lastError)

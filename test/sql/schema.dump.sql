@@ -405,6 +405,7 @@ begin
       execute format('delete from %s s where %s', v_plan ->> 'stage', tandem.over(v_plan, v_result -> 'left'));
     end loop;
   end if;
+  perform tandem.hurry_parked(v_tables);
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
@@ -2180,6 +2181,74 @@ COMMENT ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) I
 
 
 --
+-- Name: drop_parked(bigint, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  c tandem.parked_change;
+begin
+  perform 1 from tandem.inbound i join tandem.parked_change p using (peer_id) where p.parked_id = p_parked_id for no key update of i;
+  delete from tandem.parked_change where parked_id = p_parked_id returning * into c;
+  if not found then
+    raise exception 'there is no parked change %', p_parked_id using errcode = 'TD020';
+  end if;
+  delete from tandem.staged where peer_id = c.peer_id;
+  update tandem.dropped_change d set settled_at = clock_timestamp()
+  where d.settled_at is null and (d.peer_id, d.schema_name, d.table_name, d.key) = (c.peer_id, c.schema_name, c.table_name, c.key);
+  insert into tandem.dropped_change (parked_id, peer_id, schema_name, table_name, key, kind, refusal, sqlstate, stamp, origin, parked_at, attempts, reason, columns, image)
+  select c.parked_id, c.peer_id, c.schema_name, c.table_name, c.key, c.kind, c.reason, c.sqlstate, c.stamp, c.origin, c.parked_at, c.attempts, p_reason,
+    case when p_image is not null then array(select jsonb_array_elements_text(p_image -> 'columns')) end,
+    case when p_image is not null then array(select jsonb_array_elements_text(p_image -> 'values')) end;
+  if c.kind <> 'ahead' then
+    perform tandem.raise_floor(c.peer_id, c.stamp);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION drop_parked(p_parked_id bigint, p_reason text, p_image jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) IS 'Gives a parked change up.';
+
+
+--
+-- Name: dropped_open(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.dropped_open() RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  d tandem.dropped_change;
+  t tandem.tracked_table;
+  v_changed boolean;
+begin
+  for d in select * from tandem.dropped_change x where x.settled_at is null loop
+    select * into t from tandem.tracked_table x where (x.schema_name, x.table_name) = (d.schema_name, d.table_name);
+    continue when not found or cardinality(t.key_columns) <> cardinality(d.key);
+    execute format('select exists (select from tandem_log.%I l where %s and (l.stamp, l.origin) >= ($2, $3))', t.log_name,
+      tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)),
+        array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
+    into v_changed using d.key, coalesce(d.stamp, '-infinity'), coalesce(d.origin, '');
+    if not v_changed then
+      return next d.dropped_id;
+    end if;
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION dropped_open(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.dropped_open() IS 'Dropped changes whose rows have not changed since.';
+
+
+--
 -- Name: end_stalled(interval); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2317,6 +2386,25 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.foreign_keys(p_table_id integer) IS 'Foreign keys of a tracked table.';
+
+
+--
+-- Name: forget_parked(text, text, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.forget_parked(p_target text, p_schema text, p_table text, p_key text[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+  delete from tandem.outbound_parked k using tandem.peer p
+  where p.peer_id = k.peer_id and p.name = p_target and (k.schema_name, k.table_name, k.key) = (p_schema, p_table, p_key)
+$$;
+
+
+--
+-- Name: FUNCTION forget_parked(p_target text, p_schema text, p_table text, p_key text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.forget_parked(p_target text, p_schema text, p_table text, p_key text[]) IS 'Notes that a target waits for a key no longer.';
 
 
 --
@@ -2518,6 +2606,33 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) IS 'Takes or renews the lease of this node''s links.';
+
+
+--
+-- Name: hurry_parked(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.hurry_parked(p_tables jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from tandem.parked_change c where c.kind = 'waits' and c.next_try_at > clock_timestamp()) then
+    update tandem.parked_change c set next_try_at = clock_timestamp()
+    where c.parked_id in (
+      select w.parked_id from tandem.parked_change w
+      join tandem.tracked_table t on (t.schema_name, t.table_name) = (w.schema_name, w.table_name)
+      where w.kind = 'waits' and w.next_try_at > clock_timestamp() and t.table_id = any (tandem.related_tables(
+        array(select e.key::integer from jsonb_each(p_tables) e where (e.value ->> 'applied')::bigint > 0)))
+      order by w.tried_at limit 200);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION hurry_parked(p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.hurry_parked(p_tables jsonb) IS 'Lets rows that wait for others be tried again after a batch.';
 
 
 --
@@ -3793,6 +3908,25 @@ COMMENT ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) IS
 
 
 --
+-- Name: parked_row(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.parked_row(p_parked_id bigint) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object('peer', p.name, 'schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))
+  from tandem.parked_change c join tandem.peer p using (peer_id) where c.parked_id = p_parked_id
+$$;
+
+
+--
+-- Name: FUNCTION parked_row(p_parked_id bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.parked_row(p_parked_id bigint) IS 'Which row a parked change is of.';
+
+
+--
 -- Name: plan_catalog(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4047,7 +4181,7 @@ begin
   perform tandem.check_identity();
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
-  perform tandem.prune_conflicts();
+  perform tandem.prune_conflicts(), tandem.settle_dropped();
   for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
     if o.prunable is null then
       return 0;
@@ -4898,6 +5032,38 @@ COMMENT ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) IS 'Staged
 
 
 --
+-- Name: row_image(text, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_image jsonb;
+begin
+  select * into t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_table);
+  if not found then
+    return null;
+  end if;
+  execute (select format('select jsonb_build_object(''columns'', to_jsonb(%L::text[]), ''values'', to_jsonb(array[%s])) from %I.%I t where %s',
+      array_agg(a.attname order by a.attnum), string_agg(tandem.text_of(format('t.%I', a.attname)), ', ' order by a.attnum), p_schema, p_table,
+      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns),
+        array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
+    from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped)
+  into v_image using p_key;
+  return v_image;
+end $_$;
+
+
+--
+-- Name: FUNCTION row_image(p_schema text, p_table text, p_key text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) IS 'A row as its types write it.';
+
+
+--
 -- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5047,6 +5213,27 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) IS 'Writes fresh entries where log and rows disagree.';
+
+
+--
+-- Name: settle_dropped(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.settle_dropped() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update tandem.dropped_change d set settled_at = clock_timestamp()
+  where d.settled_at is null and d.dropped_id not in (select o from tandem.dropped_open() o);
+  delete from tandem.dropped_change d using tandem.local_node n where d.settled_at < clock_timestamp() - n.keep_conflicts;
+end $$;
+
+
+--
+-- Name: FUNCTION settle_dropped(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.settle_dropped() IS 'Notes which dropped changes are over.';
 
 
 --
@@ -6350,7 +6537,8 @@ begin
   end if;
   delete from tandem.verdict where peer_id = p_peer_id;
   execute format('delete from %s', v_plan ->> 'stage');
-  update tandem.inbound set applying = null, applying_tables = '{}', staging = null where peer_id = p_peer_id;
+  delete from tandem.staged where peer_id = p_peer_id;
+  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = p_peer_id;
   return not v_there;
 end $_$;
 
@@ -6672,6 +6860,95 @@ CREATE VIEW tandem.conflicts AS
 --
 
 COMMENT ON VIEW tandem.conflicts IS 'Conflicts decided here, both images kept; a null image: the row was gone. The id is the same on every node.';
+
+
+--
+-- Name: dropped_change; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.dropped_change (
+    dropped_id bigint NOT NULL,
+    parked_id bigint NOT NULL,
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    key text[] NOT NULL,
+    kind text NOT NULL,
+    refusal text NOT NULL,
+    sqlstate text,
+    stamp timestamp with time zone,
+    origin text COLLATE pg_catalog."C",
+    parked_at timestamp with time zone NOT NULL,
+    attempts integer NOT NULL,
+    dropped_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    dropped_by text DEFAULT SESSION_USER NOT NULL,
+    reason text NOT NULL,
+    columns text[],
+    image text[],
+    settled_at timestamp with time zone,
+    CONSTRAINT dropped_change_check CHECK ((NOT (cardinality(columns) IS DISTINCT FROM cardinality(image)))),
+    CONSTRAINT dropped_change_reason_check CHECK ((reason <> ''::text))
+);
+
+
+--
+-- Name: TABLE dropped_change; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.dropped_change IS 'Parked changes that a person gave up, with the image that was not applied where it could be had.';
+
+
+--
+-- Name: COLUMN dropped_change.settled_at; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.dropped_change.settled_at IS 'When the row was seen to have changed since: until then the nodes differ there.';
+
+
+--
+-- Name: dropped; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.dropped AS
+ SELECT d.dropped_id AS id,
+    p.name AS peer,
+        CASE d.schema_name
+            WHEN 'public'::text THEN d.table_name
+            ELSE ((d.schema_name || '.'::text) || d.table_name)
+        END AS "table",
+    tandem.key_text(d.key) AS key,
+    d.kind,
+    d.refusal,
+    d.parked_at,
+    d.dropped_at,
+    d.dropped_by,
+    d.reason,
+    tandem.image(d.columns, d.image) AS image,
+    (d.dropped_id IN ( SELECT o.o
+           FROM tandem.dropped_open() o(o))) AS differs
+   FROM (tandem.dropped_change d
+     JOIN tandem.peer p USING (peer_id));
+
+
+--
+-- Name: VIEW dropped; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.dropped IS 'Parked changes that a person gave up; differs: the row has not changed since. A null image: gone, or not known.';
+
+
+--
+-- Name: dropped_change_dropped_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.dropped_change ALTER COLUMN dropped_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.dropped_change_dropped_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 
 --
@@ -7208,7 +7485,11 @@ CREATE VIEW tandem.status AS
     i.last_error_at,
     ( SELECT count(*) AS count
            FROM tandem.outbound_parked k
-          WHERE (k.peer_id = p.peer_id)) AS parked_there
+          WHERE (k.peer_id = p.peer_id)) AS parked_there,
+    ( SELECT count(*) AS count
+           FROM tandem.dropped_change d
+          WHERE ((d.peer_id = p.peer_id) AND (d.dropped_id IN ( SELECT o_1.o
+                   FROM tandem.dropped_open() o_1(o))))) AS dropped
    FROM (((tandem.peer p
      CROSS JOIN LATERAL ( SELECT count(*) AS pending,
             min(x.stamp) AS oldest_pending
@@ -7356,6 +7637,14 @@ ALTER TABLE ONLY public.perfis
 
 ALTER TABLE ONLY tandem.conflict
     ADD CONSTRAINT conflict_pkey PRIMARY KEY (conflict_id);
+
+
+--
+-- Name: dropped_change dropped_change_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.dropped_change
+    ADD CONSTRAINT dropped_change_pkey PRIMARY KEY (dropped_id);
 
 
 --
@@ -7540,6 +7829,13 @@ CREATE INDEX conflict_peer ON tandem.conflict USING btree (peer_id);
 
 
 --
+-- Name: dropped_change_peer; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX dropped_change_peer ON tandem.dropped_change USING btree (peer_id);
+
+
+--
 -- Name: peer_name; Type: INDEX; Schema: tandem; Owner: -
 --
 
@@ -7625,6 +7921,14 @@ ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_update;
 
 ALTER TABLE ONLY tandem.conflict
     ADD CONSTRAINT conflict_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
+-- Name: dropped_change dropped_change_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.dropped_change
+    ADD CONSTRAINT dropped_change_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
 
 
 --
@@ -8079,6 +8383,20 @@ REVOKE ALL ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text
 
 
 --
+-- Name: FUNCTION drop_parked(p_parked_id bigint, p_reason text, p_image jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION dropped_open(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.dropped_open() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION end_stalled(p_silent interval); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8111,6 +8429,13 @@ REVOKE ALL ON FUNCTION tandem.follow_key(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.foreign_keys(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION forget_parked(p_target text, p_schema text, p_table text, p_key text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.forget_parked(p_target text, p_schema text, p_table text, p_key text[]) FROM PUBLIC;
 
 
 --
@@ -8167,6 +8492,13 @@ REVOKE ALL ON FUNCTION tandem.history(p_table text, p_key text) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION hurry_parked(p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.hurry_parked(p_tables jsonb) FROM PUBLIC;
 
 
 --
@@ -8457,6 +8789,13 @@ REVOKE ALL ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean)
 
 
 --
+-- Name: FUNCTION parked_row(p_parked_id bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.parked_row(p_parked_id bigint) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION plan_catalog(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8702,6 +9041,13 @@ REVOKE ALL ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) FROM PU
 
 
 --
+-- Name: FUNCTION row_image(p_schema text, p_table text, p_key text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8727,6 +9073,13 @@ REVOKE ALL ON FUNCTION tandem.set_misfits_aside(p_peer_id integer, p_table_id in
 --
 
 REVOKE ALL ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION settle_dropped(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.settle_dropped() FROM PUBLIC;
 
 
 --
