@@ -29,6 +29,7 @@ declare
 begin
   perform from tandem.inbound where peer_id = p_peer_id for update;
   perform from tandem.outbound where peer_id = p_peer_id for update;
+  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;

@@ -68,12 +68,13 @@ create or replace function tandem.meet_anew(p_peer_id integer, p_rejoin text) re
 language plpgsql as $$
 begin
   perform from tandem.inbound where peer_id = p_peer_id for update;
+  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;
   delete from tandem.outbound_parked where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
-  update tandem.inbound set position = null, token = null, staging = null, applying = null, applying_tables = '{}', missing = null,
+  update tandem.inbound set position = null, token = null, applying = null, applying_tables = '{}', missing = null,
     last_error = null, last_error_at = null
   where peer_id = p_peer_id;
   if found then

@@ -2419,6 +2419,7 @@ declare
 begin
   perform from tandem.inbound where peer_id = p_peer_id for update;
   perform from tandem.outbound where peer_id = p_peer_id for update;
+  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;
@@ -3558,12 +3559,13 @@ CREATE FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) RETURNS void
     AS $$
 begin
   perform from tandem.inbound where peer_id = p_peer_id for update;
+  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;
   delete from tandem.outbound_parked where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
-  update tandem.inbound set position = null, token = null, staging = null, applying = null, applying_tables = '{}', missing = null,
+  update tandem.inbound set position = null, token = null, applying = null, applying_tables = '{}', missing = null,
     last_error = null, last_error_at = null
   where peer_id = p_peer_id;
   if found then
@@ -6517,6 +6519,7 @@ begin
       (select string_agg(format('$1[%s]::%s', u.i, u.type), ', ' order by u.i) from unnest(p_table.key_types) with ordinality u (type, i)),
       '''U'', true, false, false', nullif(array_to_string(array(select format('$2[%s]', i) from generate_series(1, cardinality(v_columns)) i), ', '), '')))
   using p_key, v_values;
+  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   execute format('insert into tandem.verdict (peer_id, table_id, n, verdict) select %s, %s, s.n, ''anew'' from %s s', p_peer_id, p_table.table_id, v_plan ->> 'stage');
   execute format('select exists (select from %s s join %s t on %s where %s)', v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', v_plan ->> 'image_is_row')
@@ -6535,6 +6538,7 @@ begin
     perform tandem.write_anew(v_plan), tandem.advance_sequences(jsonb_build_array(v_plan));
     perform set_config('tandem.applying', '', true);
   end if;
+  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   execute format('delete from %s', v_plan ->> 'stage');
   delete from tandem.staged where peer_id = p_peer_id;
