@@ -1,7 +1,7 @@
 -- tandem.source_state(p_self, p_target) -> jsonb
 -- What a source says of itself to begin a round: {"peer" (the target's id here), "incarnation", "clock", "snapshot", "token" (of the
--- link the other way, which must fit at the target), "waits" (this node came back and has not yet got everything from that peer: until
--- then it sends nothing)}.
+-- link the other way, which must fit at the target), "acknowledged" (the target's position as far as it is known here; '1:1:' before
+-- the first), "waits" (this node came back and has not yet got everything from that peer: until then it sends nothing)}.
 -- Errors: TD001, TD002, TD004 of check_identity.
 create or replace function tandem.source_state(p_self text, p_target text) returns jsonb
 language plpgsql as $$
@@ -11,6 +11,7 @@ begin
   perform tandem.check_identity(p_self);
   select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text,
     'token', (select i.token from tandem.inbound i where i.peer_id = p.peer_id),
+    'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
     'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;

@@ -49,6 +49,8 @@ export interface SourceState {
   readonly token: string | null;
   /** It came back and has not got everything from this target yet: until then it sends nothing. */
   readonly waits: boolean;
+  /** How far it knows the target to have come. */
+  readonly acknowledged: Position;
 }
 
 /** A table that does not flow with its link. */

@@ -58,7 +58,7 @@ export class Link {
       if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
       if (this.#scanned?.from !== context.position || this.#scanned.incarnation !== here.incarnation)
         this.#scanned = null;
-      const result = await this.#batch(context, state);
+      const result = await this.#batch(context, state, here.acknowledged !== context.position);
       if (!result.worked) this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
       return result;
     } catch (error) {
@@ -132,15 +132,17 @@ export class Link {
     await this.source.watch();
     const changed = await this.target.reconcile(await this.source.shapes());
     this.#metAt = now;
-    return changed > 0;
+    // without a position it was another applier that brought the tables up to date just now
+    return changed > 0 || state.position === null;
   }
 
-  async #batch(context: RoundContext, state: LinkState): Promise<RoundResult> {
+  /** `unconfirmed`: the source does not know how far the target has come, for an applier ended before it could say so. */
+  async #batch(context: RoundContext, state: LinkState, unconfirmed: boolean): Promise<RoundResult> {
     const own = state.tables.filter((table) => table.state === "catch_up");
     const resting = new Set(state.tables.filter((table) => table.state !== "catch_up").map(tableKey));
     const from = this.#scanned?.to ?? context.position;
     const parked = state.parked.filter((table) => !resting.has(tableKey(table)));
-    if (own.length === 0 && parked.length === 0 && !(await this.source.hasEntries(from))) {
+    if (own.length === 0 && parked.length === 0 && !unconfirmed && !(await this.source.hasEntries(from))) {
       return { worked: false, reached: true };
     }
     let cut = false;

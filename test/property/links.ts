@@ -68,13 +68,17 @@ export class HistoryLink {
     if (this.#ways.reach === null) return;
     for (const session of this.#sessions) session.destroy();
     this.#sessions = [];
+    // a server notices at the end of a statement only; the longest waits half a minute for another applier of the link
     for (const { looking } of [this.source, this.target]) {
-      await waitFor(async () => {
-        const rows = await sql(looking, "select from pg_stat_activity where application_name = $1", [
-          `tandem/${this.#purpose}`,
-        ]);
-        return rows.length === 0 || null;
-      });
+      await waitFor(
+        async () => {
+          const rows = await sql(looking, "select from pg_stat_activity where application_name = $1", [
+            `tandem/${this.#purpose}`,
+          ]);
+          return rows.length === 0 || null;
+        },
+        { deadlineMs: 90_000 },
+      );
     }
   }
 

@@ -15,4 +15,25 @@ export const failedOnce: readonly FailedSeed[] = [
   { seed: 16, nodes: 2, writes: 12, what: "rows that took all of the lock time were tried again for ever" },
   { seed: 25, nodes: 2, writes: 17, what: "a cascade that another row forbids left the deletion parked" },
   { seed: 3, nodes: 2, writes: 11, faults: true, what: "a COPY lost before anybody read it ended the process" },
+  {
+    seed: 10039,
+    nodes: 3,
+    writes: 8,
+    faults: true,
+    what: "two appliers at a first contact, one of them failed for good",
+  },
+  {
+    seed: 10059,
+    nodes: 2,
+    writes: 6,
+    faults: true,
+    what: "an applier died before it confirmed: changes stayed pending",
+  },
+  {
+    seed: 10064,
+    nodes: 4,
+    writes: 8,
+    faults: true,
+    what: "a child that followed its parent's key to 1.00 was called lost",
+  },
 ];

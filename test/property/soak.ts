@@ -1,6 +1,5 @@
 import { writeFile } from "node:fs/promises";
 import { it } from "vitest";
-import { errorLine } from "../../src/base/errors.ts";
 import { openOracle } from "./oracle.ts";
 import type { SoakReport } from "./soak-report.ts";
 
@@ -22,7 +21,7 @@ it(`C1 C2 C3 C5 C7 C8: histories with faults for ${minutes} minutes`, { timeout:
       await oracle().run(seed, nodes);
       passed[nodes] = (passed[nodes] ?? 0) + 1;
     } catch (error) {
-      failed.push({ seed, nodes, error: errorLine(error) });
+      failed.push({ seed, nodes, error: essence(error) });
       process.stdout.write(`FAILED seed ${seed}, ${nodes} nodes\n${error instanceof Error ? error.message : error}\n`);
     }
   }
@@ -39,3 +38,10 @@ it(`C1 C2 C3 C5 C7 C8: histories with faults for ${minutes} minutes`, { timeout:
   if (failed.length > 0)
     throw new Error(`${failed.length} seeds failed: ${failed.map((each) => each.seed).join(", ")}`);
 });
+
+/** What was wrong, without the description of the history before it and the logs after it. */
+function essence(error: unknown): string {
+  const lines = String(error instanceof Error ? error.message : error).split("\n");
+  const told = lines.filter((line) => !/^(seed|again:|log of|conflict at)/.test(line));
+  return told.slice(0, 3).join("; ").slice(0, 400);
+}

@@ -79,7 +79,7 @@ export class Written {
     const there = new Set<string>();
     for (const node of this.#nodes) {
       for (const { table, image } of (await imagesOf(node, this.#schema)).values()) there.add(`${table} ${image}`);
-      for (const line of await keptImages(node)) there.add(line);
+      for (const line of await keptImages(node, this.#schema)) there.add(line);
     }
     return this.#writes
       .filter(({ superseded, table, image }) => !superseded && !there.has(`${table} ${image}`))
@@ -87,9 +87,21 @@ export class Written {
   }
 }
 
-/** The columns of an image, in the order in which it is written. */
+/** Types in which equal values may be written differently: 1 and 1.00. */
+const inexact = ["numeric", "float8", "char", "interval"];
+
+/**
+ * The columns of an image, in the order in which it is written. Not those that refer to a key of an inexact type: where two
+ * nodes write one key differently, the foreign key itself takes the children along, and their value stays equal.
+ */
 function imageColumns(table: RandomTable): string[] {
-  return [...table.key, ...table.columns.filter(({ generated }) => generated === null)].map(({ name }) => name).sort();
+  const following = new Set(table.references.flatMap(({ columns }) => columns));
+  return [...table.key, ...table.columns]
+    .filter(
+      ({ name, generated, value }) => generated === null && !(following.has(name) && inexact.includes(value.kind)),
+    )
+    .map(({ name }) => name)
+    .sort();
 }
 
 async function imagesOf(
@@ -111,13 +123,16 @@ async function imagesOf(
 }
 
 /** Images in a node's conflicts, as `table image`. */
-async function keptImages({ looking }: HistoryNode): Promise<string[]> {
+async function keptImages({ looking }: HistoryNode, { tables }: RandomSchema): Promise<string[]> {
+  const columns = Object.fromEntries(tables.map((table) => [table.name, imageColumns(table)]));
   const rows = await sql(
     looking,
-    `select format('"%s"."%s" %s', c.schema_name, c.table_name, (select array_agg(u.v order by u.c collate "C")
-        from unnest(x.columns, x.texts) u (c, v) where u.c <> 'twice')::text) as line
-     from tandem.conflict c cross join lateral (values (c.local_columns, c.local_values), (c.incoming_columns, c.incoming_values)) x (columns, texts)
+    `select x.name || ' ' || (select array_agg(u.v order by u.c collate "C") from unnest(x.columns, x.texts) u (c, v) where $1::jsonb -> x.name ? u.c)::text as line
+     from tandem.conflict c
+     cross join lateral (values (c.local_columns, c.local_values), (c.incoming_columns, c.incoming_values)) i (columns, texts)
+     cross join lateral (select format('"%s"."%s"', c.schema_name, c.table_name) as name, i.columns, i.texts) x
      where x.columns is not null`,
+    [JSON.stringify(columns)],
   );
   return rows.map(({ line }) => line ?? "");
 }

@@ -5302,6 +5302,7 @@ begin
   perform tandem.check_identity(p_self);
   select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text,
     'token', (select i.token from tandem.inbound i where i.peer_id = p.peer_id),
+    'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
     'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
