@@ -15,17 +15,16 @@ export function readLines(folder: string, file: string): readonly [Readable, ...
   return file.endsWith(".gz") ? [bytes, createGunzip()] : [bytes];
 }
 
-/** Copies the lines of a file into a table with one column of text; what they amount to is counted on the way. */
-export async function copyFile(
+/** Copies lines into a table with one column of text; what they amount to is counted on the way. */
+export async function copyIn(
   connection: Connection,
-  folder: string,
-  file: string,
+  lines: readonly [Readable, ...NodeJS.ReadWriteStream[]],
   target: string,
   signal?: AbortSignal,
 ): Promise<ContentHash> {
   const content = new ContentHash();
   const into = connection.copyIn(`copy ${target} from stdin (format csv, delimiter e'\\x02', quote e'\\x01')`);
-  await pipeline([...readLines(folder, file), hashLines(content), into], { signal });
+  await pipeline([...lines, hashLines(content), into], { signal });
   return content;
 }
 
@@ -42,7 +41,7 @@ export function typedColumns(columns: ManifestTable["columns"]): { readonly valu
  * the order of the file.
  */
 export function rowsQuery(columns: ManifestTable["columns"], from: string): string {
-  if (columns.length === 0) return `select from ${from} order by n`;
+  if (columns.length === 0) return `select from ${from} l order by l.n`;
   const { values, record } = typedColumns(columns);
   return `select ${values} from ${from} l, json_to_record(l.line::json) as r (${record}) order by l.n`;
 }

@@ -16,17 +16,22 @@ import { qualified } from "./snapshot.ts";
 const gzipLevel = 3;
 
 /**
- * A query with one line of JSON for each row: column names, and each value as the text its output function writes, or
- * null. `concat` calls that function; a cast to text does not always (it cuts the blanks of char(n)).
+ * The values of a line, of a row called t: each as the text its output function writes, or null. `concat` calls that
+ * function; a cast to text does not always (it cuts the blanks of char(n)).
  */
-export function linesQuery(table: Pick<SourceTable, "schema" | "name" | "columns" | "partitioned">): string {
-  const values = table.columns.map(({ name }) => {
+export function lineValues(columns: SourceTable["columns"]): string {
+  const values = columns.map(({ name }) => {
     const column = quoteIdent(name);
     // `is not null` is false of a composite value with a null in it.
     return `case when t.${column} is distinct from null then concat(t.${column}) end as ${column}`;
   });
+  return values.join(", ");
+}
+
+/** A query with one line of JSON for each row: column names, and values as `lineValues` has them. */
+export function linesQuery(table: Pick<SourceTable, "schema" | "name" | "columns" | "partitioned">): string {
   const from = table.partitioned ? qualified(table) : `only ${qualified(table)}`;
-  return `select row_to_json(r) from (select ${values.join(", ")} from ${from} t) r`;
+  return `select row_to_json(r) from (select ${lineValues(table.columns)} from ${from} t) r`;
 }
 
 /** JSON holds no raw control characters, so with these two CSV has nothing to quote: the lines are sent as they are. */

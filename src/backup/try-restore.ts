@@ -6,7 +6,7 @@ import type { Connection } from "../db/connection.ts";
 import { quoteIdent } from "../db/quote.ts";
 import type { ClientPrograms } from "./client-programs.ts";
 import { loginFor, serviceName } from "./conninfo.ts";
-import { contentOfTable, copyFile, rowsQuery } from "./load-rows.ts";
+import { contentOfTable, copyIn, readLines, rowsQuery } from "./load-rows.ts";
 import { dumpName, type Manifest, type ManifestTable } from "./manifest.ts";
 import { runProgram } from "./run-program.ts";
 import { qualified } from "./snapshot.ts";
@@ -60,7 +60,7 @@ async function loadTable(
   signal?: AbortSignal,
 ): Promise<void> {
   await connection.exec("create temporary table tandem_lines (n bigint generated always as identity, line text)");
-  await copyFile(connection, folder, table.file, "pg_temp.tandem_lines (line)", signal);
+  await copyIn(connection, readLines(folder, table.file), "pg_temp.tandem_lines (line)", signal);
   const names = table.columns.map(({ name }) => quoteIdent(name)).join(", ");
   const into = `insert into ${qualified(table)} ${names === "" ? "" : `(${names}) overriding system value`}`;
   await connection.exec(`${into} ${rowsQuery(table.columns, "pg_temp.tandem_lines")}; drop table pg_temp.tandem_lines`);

@@ -83,7 +83,7 @@ export async function verifyBackup(
   let reached: Level | null = null;
   let error: TandemError | null = null;
   try {
-    const manifest = await steps.sealed(id);
+    const manifest = await checkSealed(folder, id, options);
     reached = 0;
     if (asked >= 1) await steps.readable(manifest);
     if (asked >= 1) reached = 1;
@@ -96,11 +96,41 @@ export async function verifyBackup(
   }
   const at = new Date(clock.now()).toISOString();
   const before = await readProof(folder, id);
-  const damage = error?.code === "backup_damaged" ? error.message : null;
+  const damaged = error?.code === "backup_damaged" ? error.message : null;
   // What was proven once stays proven, unless the backup was found to be another now.
-  const kept = damage === null && before && before.damage === null && before.level > (reached ?? 0) ? before : null;
-  await writeProof(folder, id, kept ?? { level: reached ?? 0, at, damage });
+  const kept = damaged === null && before && before.damage === null && before.level > (reached ?? 0) ? before : null;
+  await writeProof(folder, id, kept ?? { level: reached ?? 0, at, damage: damaged });
   return { id, asked, reached, at, error };
+}
+
+/** Programs that read the dump of a backup: a pg_restore reads dumps of its own version and older ones. */
+export function programsFor({ program, server }: Manifest, folder: string | null): Promise<ClientPrograms> {
+  const major = Math.max(Number(/(\d+)/.exec(program ?? "")?.[1] ?? 0), Math.floor(server.version / 10000));
+  return choosePrograms(major, { folder, env: process.env });
+}
+
+/** Level 0: the manifest is whole and that of this backup, and every file is, byte for byte, what was sealed. */
+export async function checkSealed(
+  folder: BackupFolder,
+  id: string,
+  { signal, onProgress }: Pick<VerifyBackupOptions, "signal" | "onProgress"> = {},
+): Promise<Manifest> {
+  const damaged = (path: string, how: string) => damage(folder.backup(id), path, how);
+  const manifest = await readManifest(folder.backup(id));
+  if (manifest.id !== id) throw damaged(manifestName, `is that of backup ${manifest.id}`);
+  for (const { path, bytes, sha256 } of manifest.files) {
+    onProgress?.(path);
+    const full = join(folder.backup(id), path);
+    if (!(await stat(full).catch(() => null))) throw damaged(path, "is missing");
+    const found = await digestFile(full, signal);
+    if (found.bytes !== bytes) throw damaged(path, `has ${found.bytes} bytes instead of ${bytes}`);
+    if (found.sha256 !== sha256) throw damaged(path, "was changed");
+  }
+  return manifest;
+}
+
+function damage(folder: string, path: string, how: string): TandemError {
+  return new TandemError("backup_damaged", `${join(folder, path)} ${how}`);
 }
 
 function nowhere(): Writable {
@@ -116,20 +146,6 @@ class Steps {
     this.#config = config;
     this.#folder = folder;
     this.#options = options;
-  }
-
-  async sealed(id: string): Promise<Manifest> {
-    const manifest = await readManifest(this.#folder);
-    if (manifest.id !== id) throw this.#damaged(manifestName, `is that of backup ${manifest.id}`);
-    for (const { path, bytes, sha256 } of manifest.files) {
-      this.#options.onProgress?.(path);
-      const full = join(this.#folder, path);
-      if (!(await stat(full).catch(() => null))) throw this.#damaged(path, "is missing");
-      const found = await digestFile(full, this.#options.signal);
-      if (found.bytes !== bytes) throw this.#damaged(path, `has ${found.bytes} bytes instead of ${bytes}`);
-      if (found.sha256 !== sha256) throw this.#damaged(path, "was changed");
-    }
-    return manifest;
   }
 
   async readable(manifest: Manifest): Promise<void> {
@@ -184,13 +200,11 @@ class Steps {
     await compareContent(json, "json");
   }
 
-  /** A pg_restore reads dumps of its own version and older ones. */
-  #programs({ program, server }: Manifest): Promise<ClientPrograms> {
-    const major = Math.max(Number(/(\d+)/.exec(program ?? "")?.[1] ?? 0), Math.floor(server.version / 10000));
-    return choosePrograms(major, { folder: this.#options.pgBin ?? this.#config.backup.pgBin, env: process.env });
+  #programs(manifest: Manifest): Promise<ClientPrograms> {
+    return programsFor(manifest, this.#options.pgBin ?? this.#config.backup.pgBin);
   }
 
   #damaged(path: string, how: string): TandemError {
-    return new TandemError("backup_damaged", `${join(this.#folder, path)} ${how}`);
+    return damage(this.#folder, path, how);
   }
 }

@@ -249,6 +249,12 @@ export const errorCodes = {
     retry: "never",
     exit: 1,
   },
+  restore_refused: {
+    summary: "A restore would not leave the rows as they were backed up, and changed nothing.",
+    hint: "Bring the tables to the shape that the message names, restore other tables with them, or restore into a new database (--new-database).",
+    retry: "operator",
+    exit: 1,
+  },
   no_scratch: {
     summary: "There is no server on which a backup could be restored for a try.",
     hint: "Set `backup.scratch` (or --scratch) to the URL of a server of that version or later, with a role that may create databases.",

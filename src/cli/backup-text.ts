@@ -1,5 +1,7 @@
 import type { BackupEntry, BackupList } from "../backup/list.ts";
 import type { PruneReport } from "../backup/prune.ts";
+import type { BackupRestoreReport } from "../backup/restore.ts";
+import type { NewDatabase } from "../backup/restore-new.ts";
 import type { BackupProof } from "../backup/verify.ts";
 import { count } from "../sidecar/words.ts";
 import { renderTable } from "./table.ts";
@@ -65,4 +67,31 @@ export function describeList({ dir, backups, failures, unsealed }: BackupList): 
   }
   if (unsealed.length > 0) parts.push(`Being made, or left behind: ${unsealed.join(", ")}`);
   return parts.join("\n\n");
+}
+
+/** What a restore did, or would do, for a person. */
+export function describeRestore(report: BackupRestoreReport): string {
+  const { id, node, dryRun, mode, localOnly, safety, tables, sequences } = report;
+  const title = dryRun
+    ? `Backup ${id}, ${mode}, into ${node} would do this:`
+    : `Backup ${id} is restored (${mode}) in ${node}:`;
+  const extra = mode === "exact" ? "deleted" : "kept besides";
+  const rows = tables.map((table) => [
+    `${table.schema}.${table.name}`,
+    ...[table.inserted, table.updated, table.unchanged, mode === "exact" ? table.deleted : table.extra],
+  ]);
+  const lines = [title, renderTable(["table", "inserted", "updated", "unchanged", extra], rows)];
+  if (sequences.length > 0) lines.push(`${count(sequences.length, "sequence")} moved on.`);
+  lines.push(
+    localOnly
+      ? `The rows stay in ${node}: its peers keep theirs, and \`tandem verify\` shows the difference.`
+      : "The rows travel to the peers, as changes made now.",
+  );
+  if (safety !== null) lines.push(`What was there before is backup ${safety}.`);
+  return lines.join("\n");
+}
+
+/** A database that was made of a backup, for a person. */
+export function describeNewDatabase({ id, node, database, tables, rows }: NewDatabase): string {
+  return `Database ${printable(database)} on the server of ${node}: ${count(rows, "row")} of ${count(tables, "table")} from backup ${id}, equal to the manifest.`;
 }

@@ -8,6 +8,7 @@ import { migrate } from "./migrate.ts";
 import { parked } from "./parked.ts";
 import { pending } from "./pending.ts";
 import { rejoin } from "./rejoin.ts";
+import { restore } from "./restore.ts";
 import { run } from "./run.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   parked,
   verify,
   backup,
+  restore,
   doctor,
   rejoin,
   uninstall,

@@ -120,6 +120,58 @@ describe("the command", () => {
   });
 });
 
+describe("the command restore", () => {
+  test("B5 lists, shows what it would do, asks, does it", async () => {
+    await using nodes = await cluster(1, { owner: true });
+    const { admin, owner, database } = nodes.local;
+    await admin.query(`create table item (id int primary key, name text); insert into item select g, 'x' from generate_series(1, 5) g;
+      alter table item owner to "${owner}"; alter role "${owner}" createdb`);
+    const at = await folderOf(nodes);
+    expect((await run(["restore"], at)).stdout).toMatch(/^There is no backup in /);
+    const { document: made } = await runJson<BackupEntry>(["backup", "create"], at);
+    await admin.query(
+      "delete from item where id = 1; update item set name = 'y' where id = 2; insert into item values (9, 'new')",
+    );
+    expect((await run(["restore"], at)).stdout).toContain(made.id);
+
+    const noMode = await run(["restore", "latest"], at);
+    expect(noMode).toMatchObject({ code: 2, stdout: "" });
+    expect(noMode.stderr).toMatch(/^usage: say --mode merge or --mode exact\. Remedy: merge keeps/);
+    const unasked = await run(["restore", "latest", "--mode", "exact"], at);
+    expect(unasked.code).toBe(2);
+    expect(unasked.stderr).toContain("--yes");
+    expect((await run(["restore", "2020-01-01T00-00-00-000Z", "--mode", "exact", "--yes"], at)).code).toBe(2);
+
+    const dry = await run(["restore", made.id, "--mode", "exact", "--dry-run"], at);
+    expect(dry.code).toBe(0);
+    expect(dry.stdout).toMatch(/^public\.item +1 +1 +3 +1$/m);
+    expect(await admin.value("select count(*) from item where name = 'new'")).toBe("1");
+    const merged = await runJson<{ tables: object[]; safety: string }>(
+      ["restore", "latest", "--mode", "merge", "--yes"],
+      at,
+    );
+    expect(merged).toMatchObject({
+      code: 0,
+      document: { id: made.id, tables: [{ inserted: 1, updated: 1, unchanged: 3, deleted: 0, extra: 1 }] },
+    });
+    const exact = await run(["restore", made.id, "--mode", "exact", "--tables", "item", "--yes"], at);
+    expect(exact).toMatchObject({ code: 0 });
+    expect(exact.stdout).toMatch(/^What was there before is backup /m);
+    expect(await admin.value("select string_agg(id || name, ',' order by id) from item")).toBe("1x,2x,3x,4x,5x");
+    const { document: list } = await runJson<BackupList>(["backup", "list"], at);
+    expect(list.backups.map(({ label }) => label)).toEqual([null, "before-restore", "before-restore"]);
+
+    const copy = `${database}_copy`;
+    expect((await run(["restore", made.id, "--new-database", copy, "--mode", "exact"], at)).code).toBe(2);
+    try {
+      const created = await runJson(["restore", made.id, "--new-database", copy], at);
+      expect(created).toMatchObject({ code: 0, document: { database: copy, tables: 1, rows: 5 } });
+    } finally {
+      await admin.query(`drop database if exists "${copy}"`);
+    }
+  });
+});
+
 describe("nothing is half there", () => {
   test("B2 kill -9 at random points: what is sealed stays whole, the rest is collected (thing 13)", async () => {
     const random = seeded(Number(process.env.SEED ?? Date.now() % 1_000_000));

@@ -1,0 +1,212 @@
+import type { Readable } from "node:stream";
+import { TandemError } from "../base/errors.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
+import { type Clock, systemClock } from "../base/time.ts";
+import type { Config, NodeConfig } from "../config/config.ts";
+import { connect } from "../db/connect.ts";
+import type { Connection } from "../db/connection.ts";
+import { pinnedSettings } from "../db/session.ts";
+import { inTransaction } from "../db/transaction.ts";
+import { readInventory } from "./catalog.ts";
+import { createBackup } from "./create.ts";
+import { BackupFolder } from "./folder.ts";
+import { readLines } from "./load-rows.ts";
+import { DatabaseLock } from "./lock.ts";
+import type { Manifest, ManifestTable } from "./manifest.ts";
+import { orderOf } from "./order.ts";
+import { markUse } from "./owner.ts";
+import { chooseTables, fitTables } from "./restore-choice.ts";
+import { type MovedSequence, moveSequences } from "./restore-sequences.ts";
+import type { RestoreMode } from "./restore-sql.ts";
+import { type RestoredTable, RestoreWork } from "./restore-work.ts";
+import { safetyLabel } from "./retention.ts";
+import { copyLines, linesQuery } from "./rows.ts";
+import { openScratch } from "./scratch.ts";
+import { qualified } from "./snapshot.ts";
+import { switchOff, switchOn } from "./triggers.ts";
+import { restoreDump } from "./try-restore.ts";
+import { checkSealed, programsFor, resolveId } from "./verify.ts";
+
+/** What `restoreBackup` may be told. */
+export interface RestoreOptions {
+  readonly mode: RestoreMode;
+  /** Where to; the node that was backed up, unless given. */
+  readonly node?: string | undefined;
+  /** Names or patterns, `perfis`, `crm.*`; all tables of the backup unless given. */
+  readonly tables?: readonly string[] | undefined;
+  /** Only look what would be done. */
+  readonly dryRun?: boolean | undefined;
+  /** The rows stay on this node; its peers keep theirs, and differ from it. */
+  readonly localOnly?: boolean | undefined;
+  /** Which half the rows are taken from; the JSON half unless given. */
+  readonly from?: "json" | "dump" | undefined;
+  readonly pgBin?: string | undefined;
+  readonly clock?: Clock | undefined;
+  readonly logger?: Logger | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told what is being done. */
+  readonly onProgress?: ((step: string) => void) | undefined;
+}
+
+/** What a restore did, or would do. */
+export interface BackupRestoreReport {
+  readonly id: string;
+  readonly node: string;
+  readonly mode: RestoreMode;
+  readonly dryRun: boolean;
+  readonly localOnly: boolean;
+  /** The backup that was made before anything was changed; null in a dry run. */
+  readonly safety: string | null;
+  readonly tables: readonly RestoredTable[];
+  readonly sequences: readonly MovedSequence[];
+}
+
+// Who writes to a table holds it for as long as his transaction lasts.
+const lockWaitMs = 30_000;
+
+/**
+ * Puts the rows of a backup back into tables that are there, in one transaction: when it throws, nothing was changed.
+ * The rows are captured as changes of this node, made now, and travel to its peers; with `localOnly` they are not.
+ */
+export async function restoreBackup(
+  config: Config,
+  name: string,
+  options: RestoreOptions,
+): Promise<BackupRestoreReport> {
+  const { clock = systemClock, logger = silentLogger, signal, mode, dryRun = false, localOnly = false } = options;
+  const folder = new BackupFolder(config.backup.dir);
+  const id = await resolveId(folder, name);
+  await using _use = await markUse(folder, id, "restore", clock);
+  const manifest = await checkSealed(folder, id, options);
+  const { node } = orderOf(config, { node: options.node ?? manifest.node });
+  const tables = chooseTables(manifest, options.tables);
+  await using connection = await connect(node, `restore ${id}`, { signal });
+  const stop = () => connection.destroy(new TandemError("stopped", "the restore was stopped"));
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    // Before the safety backup, which may take long: what does not fit now will not fit then.
+    fitTables(tables, (await readInventory(connection)).tables);
+    const safety = dryRun ? null : await makeSafety(config, node, { ...options, clock, logger });
+    await using lock = dryRun
+      ? null
+      : await DatabaseLock.take(node, { purpose: "restore", wait: false, clock, signal });
+    await lock?.name(`restore ${id}`);
+    await using lines = await openLines(config, folder, manifest, options);
+    const whole = options.tables === undefined;
+    const put = (tx: Connection) => putBack(tx, { manifest, tables, mode, dryRun, localOnly, whole, lines, options });
+    const done = await transaction(connection, dryRun, put);
+    if (!dryRun) await analyze(connection, done.tables);
+    return { id, node: node.name, mode, dryRun, localOnly, safety, ...done };
+  } catch (error) {
+    if (signal?.aborted)
+      throw new TandemError("stopped", "the restore was stopped, nothing was changed", { cause: error });
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+async function makeSafety(
+  config: Config,
+  node: NodeConfig,
+  { clock, logger, signal, pgBin, onProgress }: RestoreOptions,
+): Promise<string> {
+  onProgress?.("backup of what is there now");
+  const made = await createBackup(config, {
+    node: node.name,
+    label: safetyLabel,
+    wait: true,
+    pgBin,
+    clock,
+    logger,
+    signal,
+  });
+  return made.id;
+}
+
+function transaction<T>(connection: Connection, dryRun: boolean, body: (tx: Connection) => Promise<T>): Promise<T> {
+  const level = dryRun ? "repeatable read" : "read committed";
+  const begin = `begin isolation level ${level} read write;
+${pinnedSettings(connection.serverVersion)}
+set local lock_timeout = ${lockWaitMs}`;
+  return inTransaction(connection, begin, body);
+}
+
+interface Task extends Required<Pick<RestoreOptions, "mode" | "dryRun" | "localOnly">> {
+  readonly manifest: Manifest;
+  readonly tables: readonly ManifestTable[];
+  /** All tables of the backup, and so all its sequences. */
+  readonly whole: boolean;
+  readonly lines: Lines;
+  readonly options: RestoreOptions;
+}
+
+async function putBack(tx: Connection, task: Task): Promise<Pick<BackupRestoreReport, "tables" | "sequences">> {
+  const { mode, dryRun, options } = task;
+  // Writers wait, the appliers of the links among them; readers do not.
+  if (!dryRun && task.tables.length > 0) {
+    await tx.exec(`lock table ${task.tables.map(qualified).join(", ")} in share row exclusive mode`);
+  }
+  const fitted = fitTables(task.tables, (await readInventory(tx)).tables);
+  const work = new RestoreWork(tx, fitted, mode);
+  for (const stage of work.stages) {
+    options.onProgress?.(`${stage.table.schema}.${stage.table.name}`);
+    await work.stage(stage, task.lines.of(stage.table), options.signal);
+  }
+  await work.compare();
+  await work.check();
+  if (dryRun) return { tables: work.report(), sequences: [] };
+  const triggers = await switchOff(
+    tx,
+    fitted.map(({ oid }) => oid),
+    task.localOnly,
+  );
+  await work.apply();
+  await work.confirm();
+  await switchOn(tx, triggers);
+  // Last, for sequences do not take part in a rollback; ahead of their place they do no harm.
+  const sequences = await moveSequences(tx, task.manifest, fitted, task.whole);
+  return { tables: work.report(), sequences };
+}
+
+/** The planner must not go by what a table was before. */
+async function analyze(connection: Connection, tables: readonly RestoredTable[]): Promise<void> {
+  for (const table of tables.filter(({ inserted, updated, deleted }) => inserted + updated + deleted > 0)) {
+    await connection.exec(`analyze ${qualified(table)}`);
+  }
+}
+
+/** Where lines come from. */
+interface Lines extends AsyncDisposable {
+  of(table: ManifestTable): readonly [Readable, ...NodeJS.ReadWriteStream[]];
+}
+
+async function openLines(
+  config: Config,
+  folder: BackupFolder,
+  manifest: Manifest,
+  options: RestoreOptions,
+): Promise<Lines> {
+  const path = folder.backup(manifest.id);
+  if (options.from !== "dump")
+    return { of: ({ file }) => readLines(path, file), [Symbol.asyncDispose]: async () => {} };
+  if (manifest.state === "degraded") throw new TandemError("no_client_program", `backup ${manifest.id} has no dump`);
+  const { signal } = options;
+  const programs = await programsFor(manifest, options.pgBin ?? config.backup.pgBin);
+  const scratch = await openScratch(manifest, config.backup.scratch, signal);
+  try {
+    const url = await scratch.makeDatabase();
+    await restoreDump({ folder: path, manifest, programs, url, signal });
+    const connection = await connect({ name: "scratch", url }, "scratch", { signal });
+    return {
+      of: (table) => [connection.copyOut(copyLines(linesQuery({ ...table, partitioned: table.leaves.length > 0 })))],
+      [Symbol.asyncDispose]: async () => {
+        await connection.close();
+        await scratch[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await scratch[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+import { createInterface } from "node:readline/promises";
+import type { BackupRestoreReport } from "../backup/restore.ts";
+import { TandemError } from "../base/errors.ts";
+import type { Config } from "../config/config.ts";
+import { defineCommand, type ExitCode, type Session } from "./command.ts";
+import { printable } from "./text.ts";
+
+interface Args {
+  readonly id: string;
+  readonly node?: string | undefined;
+  readonly mode: "merge" | "exact";
+  readonly tables?: readonly string[] | undefined;
+  readonly localOnly: boolean;
+  readonly from?: "json" | "dump" | undefined;
+  readonly pgBin?: string | undefined;
+}
+
+/** Puts rows back, or makes a new database of a backup; without a name it lists what there is. */
+export const restore = defineCommand({
+  usage: "restore [id]",
+  summary: "put the rows of a backup back; without a name, list what there is",
+  positionals: { id: { type: "string", describe: "the backup, or `latest`" } },
+  options: {
+    node: { type: "string", requiresArg: true, describe: "where to (the node that was backed up)" },
+    mode: {
+      type: "string",
+      choices: ["merge", "exact"],
+      describe: "merge keeps rows that the backup does not have, exact removes them",
+    },
+    tables: { type: "string", array: true, requiresArg: true, describe: "only these tables: perfis, crm.*" },
+    "dry-run": { type: "boolean", describe: "print what would be done, and change no row" },
+    yes: { type: "boolean", describe: "do not ask" },
+    "local-only": { type: "boolean", describe: "the restored rows do not travel to the other nodes" },
+    from: { type: "string", choices: ["json", "dump"], describe: "the half that the rows are taken from (json)" },
+    "new-database": {
+      type: "string",
+      requiresArg: true,
+      describe: "make this database, with definitions and rows of the dump",
+    },
+    "pg-bin": { type: "string", requiresArg: true, describe: "the folder of pg_dump and pg_restore" },
+  },
+  async run(args, session) {
+    const { id, node, mode, "new-database": database, "pg-bin": pgBin } = args;
+    const config = await session.loadConfig();
+    if (id === undefined) return await list(config, session);
+    if (database !== undefined) {
+      if (
+        mode !== undefined ||
+        args.tables !== undefined ||
+        args["dry-run"] ||
+        args["local-only"] ||
+        args.from !== undefined
+      ) {
+        throw new TandemError("usage", "--new-database goes with --node, --yes and --pg-bin only");
+      }
+      return await makeDatabase(config, { id, database, node, pgBin }, session);
+    }
+    if (mode === undefined) {
+      throw new TandemError("usage", "say --mode merge or --mode exact", {
+        hint: "merge keeps rows that the backup does not have; exact removes them. --dry-run shows what either would do.",
+      });
+    }
+    const given = {
+      id,
+      node,
+      mode: mode as Args["mode"],
+      tables: args.tables,
+      localOnly: args["local-only"] === true,
+      from: args.from as Args["from"],
+      pgBin,
+    };
+    if (args["dry-run"]) return answer(await work(config, given, true, session), session);
+    if (!args.yes) await ask(config, given, session);
+    return answer(await work(config, given, false, session), session);
+  },
+});
+
+async function list(config: Config, { answer }: Session): Promise<ExitCode> {
+  const { listBackups } = await import("../backup/list.ts");
+  const { describeList } = await import("./backup-text.ts");
+  const found = await listBackups(config.backup.dir);
+  answer(found, describeList(found));
+  return 0;
+}
+
+function progressOf({ stderr }: Session): ((step: string) => void) | undefined {
+  return stderr.isTTY ? (step) => void stderr.write(`\u001b[2K\r${printable(step)}`) : undefined;
+}
+
+async function makeDatabase(
+  config: Config,
+  { id, database, node, pgBin }: { id: string; database: string; node: string | undefined; pgBin: string | undefined },
+  session: Session,
+): Promise<ExitCode> {
+  const { restoreNewDatabase } = await import("../backup/restore-new.ts");
+  const { describeNewDatabase } = await import("./backup-text.ts");
+  const made = await restoreNewDatabase(config, id, database, {
+    node,
+    pgBin,
+    signal: session.signal,
+    onProgress: progressOf(session),
+  });
+  session.answer(made, describeNewDatabase(made));
+  return 0;
+}
+
+async function work(
+  config: Config,
+  { id, ...options }: Args,
+  dryRun: boolean,
+  session: Session,
+): Promise<BackupRestoreReport> {
+  const { restoreBackup } = await import("../backup/restore.ts");
+  const report = await restoreBackup(config, id, {
+    ...options,
+    dryRun,
+    signal: session.signal,
+    onProgress: progressOf(session),
+  });
+  if (session.stderr.isTTY) session.stderr.write("\u001b[2K\r");
+  return report;
+}
+
+async function answer(report: BackupRestoreReport, session: Session): Promise<ExitCode> {
+  const { describeRestore } = await import("./backup-text.ts");
+  session.answer(report, describeRestore(report));
+  return 0;
+}
+
+/** Shows what would be done, and goes on only after a `yes`. */
+async function ask(config: Config, args: Args, session: Session): Promise<void> {
+  const { stdin, stderr, signal } = session;
+  if (!stdin.isTTY || session.json) {
+    throw new TandemError("usage", "nobody can be asked here", { hint: "Look at --dry-run first, then say --yes." });
+  }
+  const { describeRestore } = await import("./backup-text.ts");
+  stderr.write(`${describeRestore(await work(config, args, true, session))}\n`);
+  const reader = createInterface({ input: stdin, output: stderr });
+  try {
+    const word = await reader.question("Type yes to do it: ", { signal });
+    if (word.trim() !== "yes") throw new TandemError("stopped", "nothing was changed");
+  } finally {
+    reader.close();
+  }
+}
