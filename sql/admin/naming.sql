@@ -1,19 +1,20 @@
 -- tandem.object_name(p_prefix, p_schema, p_table) -> name
 -- The name of an object of Tandem's that belongs to a user's table: prefix, schema and table, cut to what a name may
--- hold (63 bytes) with a hash in place of the rest. Same input, same name, on every node.
+-- hold (63 bytes) with a hash in place of the rest; the hash is there too where one of the two has a dot, for "a.b".c is not a."b.c".
+-- Same input, same name, on every node.
 create or replace function tandem.object_name(p_prefix text, p_schema text, p_table text) returns text
 language plpgsql immutable as $$
 declare
   v_name text := p_prefix || p_schema || '.' || p_table;
   v_head text := v_name;
 begin
-  if octet_length(v_name) <= 63 then
+  if octet_length(v_name) <= 63 and position('.' in p_schema || p_table) = 0 then
     return v_name;
   end if;
   while octet_length(v_head) > 54 loop
     v_head := left(v_head, -1);
   end loop;
-  return v_head || '~' || left(md5(v_name), 8);
+  return v_head || '~' || left(md5(p_prefix || format('%I.%I', p_schema, p_table)), 8);
 end $$;
 comment on function tandem.object_name(text, text, text) is 'Name of an object of Tandem''s for a user''s table.';
 

@@ -203,6 +203,7 @@ begin
   delete from tandem.staged where peer_id = v_peer;
   update tandem.inbound set
     position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), applied_at = clock_timestamp(),
+    caught_up_at = case when p_batch ->> 'mode' = 'batch' and not (p_batch ->> 'cut')::boolean then clock_timestamp() else caught_up_at end,
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),

@@ -113,6 +113,14 @@ language sql as $$
 $$;
 comment on function tandem.note_error(integer, text) is 'Keeps a link''s error for status.';
 
+-- tandem.note_caught_up(p_peer_id) -> void: the link has just been seen to hold nothing for this node. Written twice a minute at most.
+create or replace function tandem.note_caught_up(p_peer_id integer) returns void
+language sql as $$
+  update tandem.inbound set caught_up_at = clock_timestamp()
+  where peer_id = p_peer_id and coalesce(caught_up_at < clock_timestamp() - interval '30 seconds', true)
+$$;
+comment on function tandem.note_caught_up(integer) is 'Notes that nothing waits for this node.';
+
 -- tandem.preview_batch(p_batch) -> jsonb
 -- What apply_batch would do with what is staged, without a lock on any row: {"tables": [{"schema", "name", "insert", "update",
 -- "delete", "conflict", "refuse"}]}. To be called in a transaction that is rolled back.

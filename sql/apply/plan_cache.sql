@@ -40,7 +40,8 @@ comment on function tandem.make_plans(integer, jsonb, boolean) is 'Plans for the
 
 -- tandem.catalog_mark(p_table_id) -> text
 -- Changes whenever something in the catalogs does that a plan is made of: the table, its columns, defaults, indexes, constraints
--- (its own and those that refer to it), triggers, partitions; the set of tracked tables; the installed SQL.
+-- (its own and those that refer to it), triggers, partitions; names and columns of the tables at the other ends of foreign keys; the set of
+-- tracked tables; the installed SQL.
 create or replace function tandem.catalog_mark(p_table_id integer) returns text
 language sql stable as $$
   select md5(concat_ws(' ',
@@ -50,6 +51,10 @@ language sql stable as $$
     (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
     (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
     (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
+    (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
+      from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
+        union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
+      join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
     (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
     case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
       where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
@@ -86,10 +91,10 @@ $$;
 comment on function tandem.plan_foreign_keys(jsonb) is 'Foreign keys, from a plan.';
 
 create or replace function tandem.plan_references(p_plan jsonb)
-returns table (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+returns table (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
 language sql immutable as $$
   select * from jsonb_to_recordset(p_plan -> 'references')
-    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
 $$;
 comment on function tandem.plan_references(jsonb) is 'Foreign keys that refer to the table, from a plan.';
 

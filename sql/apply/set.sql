@@ -34,12 +34,12 @@ begin
       end if;
       v_found := '[]';
       for v_plan in select e from jsonb_array_elements(v_active) e loop
-        select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason)), '[]')
+        select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason, 'sqlstate', r.state)), '[]')
         into v_found
         from (
-          select r.n, 'refused' as kind, r.reason from tandem.rewritten_rows(v_plan, p_where) r
-          union all select r.n, 'waits', r.reason from tandem.orphans(v_plan, p_where) r where p_replica
-          union all select r.n, 'refused', r.reason from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
+          select r.n, 'refused' as kind, r.reason, null as state from tandem.rewritten_rows(v_plan, p_where) r
+          union all select r.n, 'waits', r.reason, '23503' from tandem.orphans(v_plan, p_where) r where p_replica
+          union all select r.n, 'refused', r.reason, '23505' from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
         ) r;
       end loop;
       if p_replica and v_found = '[]' then
@@ -58,10 +58,10 @@ begin
       when query_canceled or admin_shutdown or crash_shutdown then
         raise;
       when sqlstate 'TD008' then
-        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
-        select distinct on (e ->> 'id', e ->> 'n') (e ->> 'peer')::integer, (e ->> 'id')::integer, (e ->> 'n')::bigint, 'park', e ->> 'kind', e ->> 'reason'
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+        select distinct on (e ->> 'id', e ->> 'n') (e ->> 'peer')::integer, (e ->> 'id')::integer, (e ->> 'n')::bigint, 'park', e ->> 'kind', e ->> 'reason', e ->> 'sqlstate'
         from jsonb_array_elements(v_found) e
-        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
       when others then
         get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
         -- A full disk is no row's fault: nothing is parked for it, the batch waits.
@@ -79,7 +79,8 @@ comment on function tandem.apply_set(jsonb, text, boolean) is 'Writes one set of
 -- After the whole set failed: tables parents first for what is written, children first for what is deleted, from the lowest number
 -- on, range by range, each in a savepoint. A range that fails is searched by halves for its first row at fault, which gets the
 -- verdict "park" with the reason; a range that succeeds is followed by one twice as long, and a row at fault by one as long as the
--- way to it was: so few bad rows cost a search each, and many do not make every range fail. Returns {"complete", "rows", "left", "step"}: not
+-- way to it was: so few bad rows cost a search each, and many do not make every range fail. A row that only a unique value or a missing
+-- parent stands in the way of is tried once more at the end: a deletion of the same set may have freed the value. Returns {"complete", "rows", "left", "step"}: not
 -- complete where p_deadline passed first; then the caller commits what there is and comes again, so that locks are not
 -- held for long, and left says what is still to be written: [{"id", "phase", "low"}], staged rows of that phase from n = low on, and
 -- step is the p_step to go on with: how many rows are tried at a time (null at first: all). However late it is, at least one row is gone
@@ -99,6 +100,7 @@ declare
   v_run bigint;    -- rows gone through since the last row at fault
   v_rows bigint := 0;
   v_tried bigint := 0;   -- ranges that are over, written or parked
+  v_parked record;
 begin
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
@@ -149,6 +151,21 @@ begin
       end if;
     end loop;
     v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
+  end loop;
+  for v_parked in
+    select e as plan, v.* from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i)
+    join tandem.verdict v on v.peer_id = (e ->> 'peer')::integer and v.table_id = (e ->> 'id')::integer
+    where v.verdict = 'park' and v.sqlstate in ('23505', '23503') order by x.i, v.n
+  loop
+    exit when clock_timestamp() > p_deadline;
+    delete from tandem.verdict v where (v.peer_id, v.table_id, v.n) = (v_parked.peer_id, v_parked.table_id, v_parked.n);
+    v_result := tandem.apply_set(jsonb_build_array(v_parked.plan), format('s.present and s.n = %s', v_parked.n), p_replica);
+    if (v_result ->> 'ok')::boolean then
+      v_rows := v_rows + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+    else
+      insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+      values (v_parked.peer_id, v_parked.table_id, v_parked.n, 'park', v_parked.kind, v_parked.reason, v_parked.sqlstate);
+    end if;
   end loop;
   return jsonb_build_object('complete', true, 'rows', v_rows);
 end $$;

@@ -49,12 +49,12 @@ $$;
 comment on function tandem.lock_statement(integer[]) is 'Locks for reading a batch.';
 
 -- tandem.batch_header(p_peer_id, p_tables) -> jsonb
--- What goes with every batch: {"horizon", "vector" (whether rows must name the versions known here), "known": {"schema.name":
--- position of the target that this node has applied, per table}}.
+-- What goes with every batch: {"horizon", "vector" (whether rows must name the versions known here), "known": {table's id:
+-- position of the target that this node has applied}}.
 create or replace function tandem.batch_header(p_peer_id integer, p_tables integer[]) returns jsonb
 language sql stable as $$
   select jsonb_build_object('horizon', n.horizon, 'vector', cardinality(tandem.not_forwarded(p_peer_id)) > 1,
-    'known', (select coalesce(jsonb_object_agg(format('%s.%s', t.schema_name, t.table_name),
+    'known', (select coalesce(jsonb_object_agg(t.table_id,
         case when b.state is null or b.state = 'copy' then null when b.state = 'flow' then i.position::text else b.position::text end), '{}')
       from tandem.tracked_table t
       left join tandem.inbound i on i.peer_id = p_peer_id

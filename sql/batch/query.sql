@@ -61,7 +61,8 @@ $$;
 comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins of a key with its newest entry and its row.';
 
 -- tandem.sent_columns(...) -> text
--- The select list. Unsettled: the newest entry and the row disagree, or two transactions share the newest version.
+-- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
+-- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
   p_vector text, p_stamp text, p_origin text) returns text
 language sql stable as $$
@@ -78,7 +79,8 @@ language sql stable as $$
         p_peer_id, p_table.schema_name, p_table.table_name,
         (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', cardinality(p_table.key_columns))) u))
       else 'false' end,
-    format('coalesce((n.op = ''D'') = (%s) or (n.received_from is null and exists (select from tandem_log.%I l where %s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)), false)',
+    format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+        or exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp))), false)',
       x.present, p_table.log_name, x.same_key),
     case when cardinality(p_unplaced) = 0 then 'null'
       else format('nullif(concat_ws('', '', %s), '''')',

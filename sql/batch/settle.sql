@@ -1,6 +1,7 @@
 -- tandem.settle(p_table_id, p_keys) -> bigint
 -- Writes a fresh entry for each key, under its row's lock: called where the newest entry and the row disagree (an entry says D
--- and the row is there, or the other way round), or where two transactions share the newest version. Returns how many.
+-- and the row is there, or the other way round), where two transactions share the newest version, or where the last one to write bears an
+-- older stamp. Returns how many.
 -- Locks: the rows, FOR NO KEY UPDATE, in the order given.
 create or replace function tandem.settle(p_table_id integer, p_keys jsonb) returns bigint
 language plpgsql as $$

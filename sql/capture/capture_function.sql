@@ -50,7 +50,8 @@ comment on function tandem.capture_caused(integer, integer, text, text) is 'The 
 -- writes needs no right on Tandem's schemas. The stamp of each row is newer than the key's newest entry, so stamps of one key
 -- strictly increase here even while this clock is behind or steps back.
 -- SERIALIZABLE transactions do not look that entry up: they would read pages of the log that every other writer writes to, and
--- abort each other for it. Where two of them stamp one key alike the reader settles it (tandem.settle).
+-- abort each other for it. Their entries are marked blind; where two stamp one key alike, or one bears an older stamp than an entry that
+-- its transaction has seen (the clock stepped back), the reader settles it (tandem.settle).
 -- enable_seqscan is off: a plan made while the log was tiny lives on in the session, and would read all of it for each row.
 create or replace function tandem.make_capture_function(p_table_id integer) returns void
 language plpgsql as $$
@@ -145,9 +146,9 @@ create or replace function tandem.capture_insert(
   p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text default 'false') returns text
 language sql stable as $$
   select format(
-    'insert into tandem_log.%1$I (xid, stamp, op, origin, %2$s)
+    'insert into tandem_log.%1$I (xid, stamp, op, blind, origin, %2$s)
       select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s
-        order by %5$s, l.stamp desc limit 1) end), %6$L, %7$L, %8$s %9$s',
+        order by %5$s, l.stamp desc limit 1) end), %6$L, %10$s, %7$L, %8$s %9$s',
     p_table.log_name,
     array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
     p_now,

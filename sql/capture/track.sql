@@ -73,7 +73,7 @@ comment on function tandem.track_table(text, text, text, text) is 'Starts to cap
 
 -- tandem.make_log(p_table_id) -> void
 -- Creates the log table. Key columns are k1, k2, ..., so that a user's column may bear any name. No row image: the applier reads
--- the row itself, later.
+-- the row itself, later. blind: stamped without a look at the key's newest entry (see make_capture_function).
 create or replace function tandem.make_log(p_table_id integer) returns void
 language plpgsql as $$
 declare
@@ -83,12 +83,13 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_keys := array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', ');
   execute format('create table tandem_log.%I (xid xid8 not null, stamp timestamptz not null, %s, received_from integer,'
-    ' op "char" not null check (op in (''I'', ''U'', ''D'')), origin text collate "C" not null)',
+    ' op "char" not null check (op in (''I'', ''U'', ''D'')), blind boolean not null default false, origin text collate "C" not null)',
     t.log_name,
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i)
      from unnest(t.key_types) with ordinality u (type, i)));
   execute format('create index on tandem_log.%I (%s, stamp, origin)', t.log_name, v_keys);
   execute format('create index on tandem_log.%I (xid)', t.log_name);
+  execute format('create index on tandem_log.%I (%s, xid) where blind', t.log_name, v_keys);
   execute format('comment on table tandem_log.%I is %L', t.log_name,
     format('Change log of %I.%I, by key (%s).', t.schema_name, t.table_name, array_to_string(t.key_columns, ', ')));
 end $$;

@@ -1,13 +1,15 @@
 -- Deletions of rows that are referred to here by rows the source does not know. The foreign key's own action decides: RESTRICT and
 -- NO ACTION write the parent anew; CASCADE, SET NULL and SET DEFAULT are carried out. Both are changes of this node.
 
--- tandem.references_to(p_table_id): the foreign keys that refer to a tracked table (parent alias t, child alias c).
+-- tandem.references_to(p_table_id): the foreign keys that refer to a tracked table (parent alias t, child alias c); set_columns: those
+-- that SET NULL and SET DEFAULT change, all of the key's or, from PostgreSQL 15 on, the ones it names.
 create or replace function tandem.references_to(p_table_id integer)
-returns table (name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action "char")
+returns table (name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action "char")
 language sql stable as $$
   select c.conname::text, c.confdeltype, c.conrelid, c.conrelid::regclass::text, ct.table_id,
     string_agg(format('c.%I operator(%I.%s) t.%I', ca.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
-    array_agg(ca.attname::text order by k.i), c.confupdtype
+    array_agg(ca.attname::text order by k.i),
+    array_agg(ca.attname::text order by k.i) filter (where tandem.action_sets(to_jsonb(c), k.child)), c.confupdtype
   from tandem.tracked_table t
   join pg_constraint c on c.confrelid = t.relid and c.contype = 'f'
   join pg_class cc on cc.oid = c.conrelid and not cc.relispartition
@@ -22,6 +24,14 @@ language sql stable as $$
   order by c.conname
 $$;
 comment on function tandem.references_to(integer) is 'Foreign keys that refer to a tracked table.';
+
+-- tandem.action_sets(p_constraint, p_attnum) -> boolean: whether ON DELETE SET NULL or SET DEFAULT of a foreign key, a row of pg_constraint,
+-- changes this column of it. Older servers know no list of columns.
+create or replace function tandem.action_sets(p_constraint jsonb, p_attnum smallint) returns boolean
+language sql immutable as $$
+  select coalesce(nullif(p_constraint -> 'confdelsetcols', 'null') @> to_jsonb(p_attnum), true)
+$$;
+comment on function tandem.action_sets(jsonb, smallint) is 'Whether a foreign key''s action changes a column.';
 
 -- tandem.child_not_written(p_plans, p_child_id, p_alias) -> text
 -- Condition on the row p_alias: no staged row of this batch writes it, so it stays as it is. 'true' where the child's table is not in the batch.
@@ -80,15 +90,17 @@ begin
 end $$;
 comment on function tandem.deletion_tree(jsonb, jsonb) is 'Query for the rows that deletions would touch by foreign keys.';
 
--- tandem.action_blocked(p_child, p_name, p_action) -> text: condition on the parent t that the action of a foreign key cannot be carried out.
+-- tandem.action_blocked(p_child, p_name, p_action) -> text: condition on the parent t and the child c that the action of a foreign key cannot be carried out.
 create or replace function tandem.action_blocked(p_child oid, p_name text, p_action text) returns text
 language sql stable as $$
   select case
     when p_action in ('a', 'r') then 'true'
     when p_action = 'c' then 'false'
-    when p_action = 'n' or bool_or(d.adbin is null) then (bool_or(a.attnotnull and d.adbin is null) or (p_action = 'n' and bool_or(a.attnotnull)))::text
+    when p_action = 'n' or bool_or(s.sets and d.adbin is null)
+      then coalesce(bool_or(a.attnotnull and (p_action = 'n' or d.adbin is null)) filter (where s.sets), false)::text
     else format('not exists (select from %s q where %s and (q.tableoid, q.ctid) <> (t.tableoid, t.ctid))', c.confrelid::regclass,
-      string_agg(format('q.%I operator(%I.%s) (%s)', pa.attname, n.nspname, o.oprname, pg_get_expr(d.adbin, d.adrelid)), ' and '))
+      string_agg(format('q.%I operator(%I.%s) (%s)', pa.attname, n.nspname, o.oprname,
+        case when s.sets then pg_get_expr(d.adbin, d.adrelid) else format('c.%I', a.attname) end), ' and '))
   end
   from pg_constraint c
   cross join lateral unnest(c.conkey, c.confkey, c.conppeqop) k (child, parent, op)
@@ -97,6 +109,7 @@ language sql stable as $$
   left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   join pg_operator o on o.oid = k.op
   join pg_namespace n on n.oid = o.oprnamespace
+  cross join lateral (select tandem.action_sets(to_jsonb(c), k.child) as sets) s
   where c.conrelid = p_child and c.conname = p_name and c.contype = 'f'
   group by c.oid, c.confrelid
 $$;
@@ -280,8 +293,8 @@ begin
           f.child,
           (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u)
             || format(' and not exists (select from %s t where %s)', f.parent, f.child_is_t),
-          (select string_agg(format('%I = null', u), ', ') from unnest(f.child_columns) u),
-          (select string_agg(format('%I = default', u), ', ') from unnest(f.child_columns) u));
+          (select string_agg(format('%I = null', u), ', ') from unnest(f.set_columns) u),
+          (select string_agg(format('%I = default', u), ', ') from unnest(f.set_columns) u));
         get diagnostics v_count = row_count;
         if v_count > 0 and f.action in ('a', 'r') then
           raise exception 'a row of % refers to what a foreign-key action would delete (%)', f.child, f.name using errcode = '23503';

@@ -12,7 +12,7 @@ comment on function tandem.changelog_view_name(text, text) is 'Name of the view 
 create or replace function tandem.free_changelog_name(p_schema text, p_table text) returns text
 language sql stable as $$
   select case when not exists (select from tandem.tracked_table t where t.changelog_view = n.name and (t.schema_name, t.table_name) <> (p_schema, p_table))
-    then n.name else tandem.object_name('', n.name, left(md5(p_schema || '.' || p_table), 8)) end
+    then n.name else tandem.object_name('', n.name, left(md5(format('%I.%I', p_schema, p_table)), 8)) end
   from tandem.changelog_view_name(p_schema, p_table) n (name)
 $$;
 comment on function tandem.free_changelog_name(text, text) is 'Name of the view of a table''s change log that no other table has.';
@@ -90,7 +90,7 @@ declare
 begin
   for t in
     select x.* from tandem.tracked_table x
-    where x.schema_name || '.' || x.table_name = p_table or (x.schema_name = 'public' and x.table_name = p_table)
+    where p_table in (x.schema_name || '.' || x.table_name, format('%I.%I', x.schema_name, x.table_name)) or (x.schema_name = 'public' and x.table_name = p_table)
     order by x.table_id
   loop
     return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)

@@ -9,15 +9,20 @@ $$;
 comment on function tandem.image(text[], text[]) is 'An image for people to read.';
 
 -- tandem.unsynced(p_peer_id): entries that a peer has not acknowledged and is sent from here, over all tracked tables, by the log's
--- index on xid.
+-- index on xid. SECURITY DEFINER, and anybody may call it, for a view reads tables with its owner's rights but calls functions with its
+-- reader's: who may read neither tandem.pending nor tandem.status gets an error (42501).
 create or replace function tandem.unsynced(p_peer_id integer)
 returns table (schema_name text, table_name text, op text, key text[], stamp timestamptz, origin text)
-language plpgsql stable as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   t tandem.tracked_table;
   v_from pg_snapshot;
   v_skip integer[] := tandem.not_forwarded(p_peer_id);
+  v_reader name := coalesce(nullif(current_setting('role'), 'none'), session_user);
 begin
+  if not (has_table_privilege(v_reader, 'tandem.pending', 'select') or has_table_privilege(v_reader, 'tandem.status', 'select')) then
+    raise exception 'permission denied: "%" may read neither tandem.pending nor tandem.status', v_reader using errcode = '42501';
+  end if;
   select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
   v_from := coalesce(v_from, '1:1:'::pg_snapshot);
   for t in select * from tandem.tracked_table x order by x.schema_name, x.table_name loop

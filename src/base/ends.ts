@@ -118,7 +118,7 @@ export interface OpenBatch {
   /** Entries older than this may be gone at the source. */
   readonly horizon: string;
   /** How far the source had applied the target, for one table. */
-  known(table: TableName): Position | null;
+  known(table: TableShape): Position | null;
   /** The end of a range of a first copy; null: it is the last. */
   bound(table: TableShape, after: readonly string[] | null, rows: number): Promise<readonly string[] | null>;
   rows(request: ReadRequest): Promise<Readable>;
@@ -237,4 +237,6 @@ export interface Target {
   /** How many rows wait, parked, whether their next try has come or not. */
   parkedCount(): Promise<number>;
   noteError(error: string | null): Promise<void>;
+  /** Notes, for status, that the source holds nothing for it now. */
+  noteCaughtUp(): Promise<void>;
 }

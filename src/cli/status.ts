@@ -65,9 +65,10 @@ function links({ links: all }: StatusReport): string {
     link.tablesCopying,
     link.conflicts24h,
     link.appliedAt === null ? null : moment(link.appliedAt),
+    link.caughtUpAt === null ? null : moment(link.caughtUpAt),
   ]);
   return renderTable(
-    ["link", "pending", "oldest", "parked", "held", "copying", "conflicts 24h", "applied (UTC)"],
+    ["link", "pending", "oldest", "parked", "held", "copying", "conflicts 24h", "applied (UTC)", "caught up (UTC)"],
     rows,
   );
 }

@@ -35,6 +35,7 @@ export class Link {
   /** Up to `to` the source is known to hold nothing for the target, beyond the position that is stored there. */
   #scanned: { readonly from: Position; readonly to: Position; readonly incarnation: string } | null = null;
   #skewMs = 0;
+  #toldAt: number | null = null;
 
   constructor(source: Source, target: Target, options: LinkOptions) {
     this.source = source;
@@ -59,7 +60,10 @@ export class Link {
       if (this.#scanned?.from !== context.position || this.#scanned.incarnation !== here.incarnation)
         this.#scanned = null;
       const result = await this.#batch(context, state, here.acknowledged !== context.position);
-      if (!result.worked) this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
+      if (!result.worked) {
+        this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
+        await this.#noteCaughtUp();
+      }
       return result;
     } catch (error) {
       // The next round compares the tables first.
@@ -115,6 +119,14 @@ export class Link {
 
   get #name(): string {
     return `${this.source.name} → ${this.target.name}`;
+  }
+
+  /** The target is told now and then only: an idle link writes next to nothing. */
+  async #noteCaughtUp(): Promise<void> {
+    const time = this.#options.clock.now();
+    if (this.#toldAt !== null && time - this.#toldAt < reconcileEveryMs && time >= this.#toldAt) return;
+    await this.target.noteCaughtUp();
+    this.#toldAt = time;
   }
 
   #identityMismatch(): TandemError {

@@ -183,7 +183,7 @@ export class PostgresSource implements Source {
         tables: shapes,
         changed: shapes.filter((table) => changed.includes(table.id)),
         horizon: header.horizon,
-        known: (table) => header.known[`${table.schema}.${table.name}`] ?? null,
+        known: (table) => header.known[table.id] ?? null,
         bound: (table, after, rows) => this.#bound(table, after, rows),
         rows: (read) => this.#rows(read, to, request.allVersions ? "all" : header.vector ? "newest" : null),
       });

@@ -138,6 +138,10 @@ export class PostgresTarget implements Target {
     await call(this.#connection, "note", sql);
   }
 
+  async noteCaughtUp(): Promise<void> {
+    await call(this.#connection, "note", `select tandem.note_caught_up(${this.#peer})`);
+  }
+
   #document({ tables, skewMs, ...request }: ApplyRequest): object {
     return {
       ...request,

@@ -20,7 +20,9 @@ export interface LinkStatus {
   readonly rowsApplied: number | null;
   readonly batchesCut: number | null;
   readonly appliedAt: string | null;
+  /** When the target was last seen to have everything from the source. */
   readonly caughtUpAt: string | null;
+  readonly caughtUpMs: number | null;
   readonly clockSkewMs: number | null;
   readonly lastError: string | null;
   readonly lastErrorAt: string | null;
@@ -49,6 +51,7 @@ export function linkStatus(source: string, target: string, answers: ReadonlyMap<
     batchesCut: to?.batchesCut ?? null,
     appliedAt: to?.appliedAt ?? null,
     caughtUpAt: to?.caughtUpAt ?? null,
+    caughtUpMs: to?.caughtUpMs ?? null,
     clockSkewMs: to?.clockSkewMs ?? null,
     lastError: to?.lastError ?? null,
     lastErrorAt: to?.lastErrorAt ?? null,

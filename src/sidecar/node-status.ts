@@ -41,6 +41,7 @@ export interface SidecarAnswer {
 /** A row of tandem.status, with ages by the node's own clock, in milliseconds. */
 export type PeerAnswer = Omit<typeof statusView.$inferSelect, "clockSkew"> & {
   readonly oldestPendingMs: number | null;
+  readonly caughtUpMs: number | null;
   readonly clockSkewMs: number | null;
 };
 
@@ -55,6 +56,7 @@ export async function readNode(connection: Connection, config: Config): Promise<
       .select({
         ...columns,
         oldestPendingMs: milliseconds(sql`clock_timestamp() - ${statusView.oldestPending}`, "oldest_ms"),
+        caughtUpMs: milliseconds(sql`clock_timestamp() - ${statusView.caughtUpAt}`, "caught_up_ms"),
         clockSkewMs: milliseconds(sql`${statusView.clockSkew}`, "skew_ms"),
       })
       .from(statusView)

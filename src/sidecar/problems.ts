@@ -179,8 +179,13 @@ function ofLink(link: LinkStatus, answers: ReadonlyMap<string, NodeAnswer>, conf
       "`tandem sync`, or `tandem run`, goes on where it stopped.",
     );
   }
-  const { oldestPendingMs: waiting } = link;
-  if (waiting !== null && waiting > Math.max(staleFromMs, 3 * config.sync.intervalMs) && link.met !== false) {
+  const { oldestPendingMs: waiting, caughtUpMs: since } = link;
+  const tooLong = Math.max(staleFromMs, 3 * config.sync.intervalMs);
+  // Where the source cannot be asked what waits, the target knows only when it last had everything.
+  if (link.pending === null && since !== null && since > tooLong) {
+    add("stale", `${target} last had everything from ${source} ${duration(since)} ago`, "Is `tandem run` running?");
+  }
+  if (waiting !== null && waiting > tooLong && link.met !== false) {
     add(
       "stale",
       `${count(link.pending ?? 0, "change")} of ${source} ${link.pending === 1 ? "waits" : "wait"} for ${target}, the oldest for ${duration(waiting)}`,

@@ -179,8 +179,19 @@ for (const { way, options } of ways) {
       expect(sentence).toContain("column n is numeric at the source, numeric(6,2) here");
       await app(nodes.external, "alter table public.t alter n type numeric");
       expect((await sync(links.config)).well).toBe(true);
-      expect((await status(links.config)).well).toBe(true);
+      const after = await status(links.config);
+      expect(after.well).toBe(true);
+      expect(after.links.every(({ caughtUpMs }) => caughtUpMs !== null && caughtUpMs < 900_000)).toBe(true);
       expect(await links.expectRest()).toBe(2);
+      // a node that cannot be asked: what its peer has from it grows old
+      await nodes.external.admin.query("update tandem.inbound set caught_up_at = caught_up_at - interval '3 days'");
+      const lost = { ...links.config, nodes: links.config.nodes.map((node) => ({ ...node })) };
+      const [gone] = lost.nodes;
+      Object.assign(gone!, { url: gone!.url.replace(/:\d+\//, ":1/") });
+      const { problems } = await status(lost);
+      expect(problems.map(({ kind, message }) => `${kind}: ${message}`)).toContainEqual(
+        expect.stringMatching(/^stale: external last had everything from local 3 days ago/),
+      );
     });
 
     test("C3: a type that changes while a batch is under way is seen before anything is written", async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { openClient } from "../support/pg.ts";
 import { type Captured, capturedNode } from "./capture-log.ts";
 
@@ -186,6 +186,44 @@ describe("tandem.history", () => {
     expect(await run("select op from tandem.history('crm.perfis', '{1,x}')")).toEqual([{ op: "D" }, { op: "I" }]);
     expect(await run("select op from tandem.history('perfis', 'nobody')")).toEqual([]);
     expect(await run("select op from tandem.history('nowhere', '1')")).toEqual([]);
+  });
+});
+
+describe("a dashboard's role", () => {
+  const views = ["pending", "status", "parked", "conflicts", "nodes", "perfis_changelog"];
+
+  test("C11 sees all with USAGE on the schema and SELECT on the views, and nothing with less", async () => {
+    const { run, node, value } = await prepared();
+    await run("insert into perfis values (1, 'a'); insert into crm.perfis values (1, 'x')");
+    await run(`insert into tandem.parked_change (peer_id, schema_name, table_name, key, kind, reason)
+      select peer_id, 'public', 'perfis', '{9}', 'refused', 'no' from tandem.peer`);
+    const role = `dashboard_${node.database}`.slice(0, 60);
+    await run(`create role "${role}" login password 'p'; create role "${role}_1" noinherit login password 'p'`);
+    onTestFinished(async () => {
+      await run(`drop owned by "${role}", "${role}_1"; drop role "${role}", "${role}_1"`);
+    });
+    await run(`grant usage on schema tandem to "${role}", "${role}_1"; grant "${role}" to "${role}_1"`);
+    const login = async (name: string) => {
+      const url = new URL(node.superUrl);
+      Object.assign(url, { username: name, password: "p" });
+      return await openClient(url.href);
+    };
+    const one = await login(role);
+    await expect(one.query("select * from tandem.unsynced(1)")).rejects.toThrow(/permission denied/);
+    await expect(one.query("select * from tandem.pending")).rejects.toThrow(/permission denied/);
+    await run(`grant select on ${views.map((view) => `tandem.${view}`).join(", ")} to "${role}"`);
+    const other = await login(`${role}_1`);
+    await expect(other.query("select * from tandem.unsynced(1)")).rejects.toThrow(/permission denied/);
+    await other.query(`set role "${role}"`);
+    for (const client of [one, other]) {
+      const counts = [];
+      for (const view of views) counts.push((await client.query(`select * from tandem.${view}`)).rows.length);
+      expect(counts).toEqual([2, 1, 1, 0, 2, 1]);
+      const { rows } = await client.query("select pending::int, parked::int from tandem.status");
+      expect(rows).toEqual([{ pending: "2", parked: "1" }]);
+      await expect(client.query("select * from tandem.tracked_table")).rejects.toThrow(/permission denied/);
+    }
+    expect(await value("select count(*) from tandem.pending")).toBe("2");
   });
 });
 

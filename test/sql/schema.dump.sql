@@ -67,9 +67,11 @@ CREATE FUNCTION tandem.action_blocked(p_child oid, p_name text, p_action text) R
   select case
     when p_action in ('a', 'r') then 'true'
     when p_action = 'c' then 'false'
-    when p_action = 'n' or bool_or(d.adbin is null) then (bool_or(a.attnotnull and d.adbin is null) or (p_action = 'n' and bool_or(a.attnotnull)))::text
+    when p_action = 'n' or bool_or(s.sets and d.adbin is null)
+      then coalesce(bool_or(a.attnotnull and (p_action = 'n' or d.adbin is null)) filter (where s.sets), false)::text
     else format('not exists (select from %s q where %s and (q.tableoid, q.ctid) <> (t.tableoid, t.ctid))', c.confrelid::regclass,
-      string_agg(format('q.%I operator(%I.%s) (%s)', pa.attname, n.nspname, o.oprname, pg_get_expr(d.adbin, d.adrelid)), ' and '))
+      string_agg(format('q.%I operator(%I.%s) (%s)', pa.attname, n.nspname, o.oprname,
+        case when s.sets then pg_get_expr(d.adbin, d.adrelid) else format('c.%I', a.attname) end), ' and '))
   end
   from pg_constraint c
   cross join lateral unnest(c.conkey, c.confkey, c.conppeqop) k (child, parent, op)
@@ -78,6 +80,7 @@ CREATE FUNCTION tandem.action_blocked(p_child oid, p_name text, p_action text) R
   left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   join pg_operator o on o.oid = k.op
   join pg_namespace n on n.oid = o.oprnamespace
+  cross join lateral (select tandem.action_sets(to_jsonb(c), k.child) as sets) s
   where c.conrelid = p_child and c.conname = p_name and c.contype = 'f'
   group by c.oid, c.confrelid
 $$;
@@ -88,6 +91,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.action_blocked(p_child oid, p_name text, p_action text) IS 'Condition that a foreign-key action cannot be carried out.';
+
+
+--
+-- Name: action_sets(jsonb, smallint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.action_sets(p_constraint jsonb, p_attnum smallint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select coalesce(nullif(p_constraint -> 'confdelsetcols', 'null') @> to_jsonb(p_attnum), true)
+$$;
+
+
+--
+-- Name: FUNCTION action_sets(p_constraint jsonb, p_attnum smallint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.action_sets(p_constraint jsonb, p_attnum smallint) IS 'Whether a foreign key''s action changes a column.';
 
 
 --
@@ -122,9 +143,9 @@ CREATE FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_s
 declare
   v_peer integer := (p_batch ->> 'peer')::integer;
 begin
-  delete from tandem.staged where peer_id = v_peer;
   update tandem.inbound set
-    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), applied_at = clock_timestamp(),
+    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), staging = null, applied_at = clock_timestamp(),
+    caught_up_at = case when p_batch ->> 'mode' = 'batch' and not (p_batch ->> 'cut')::boolean then clock_timestamp() else caught_up_at end,
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
@@ -137,8 +158,7 @@ begin
       rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
       copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
       state = case when x.done and not x.again then 'catch_up' else b.state end,
-      reason = case when x.again then format(case when b.rejoin is null then '%s rows differ and nothing says which is newer'
-          else '%s rows are only in node %s and may have been deleted here' end, b.rows_undecided + x.undecided, p_batch ->> 'source') end
+      reason = case when x.again then format('%s rows differ and nothing says which is newer', b.rows_undecided + x.undecided) end
     from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
         (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
       from tandem.inbound_table c
@@ -323,10 +343,9 @@ declare
 begin
   update tandem.inbound set applying = pg_current_xact_id(),
     applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
-  where peer_id = v_peer and position::text = v_from::text;
-  -- Gone with the staged rows, if the server has crashed since: behind a pooler the connection does not tell.
-  if not found or not exists (select from tandem.staged where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid) then
-    raise exception 'another applier has moved this link on, or the staged rows went with a crash' using errcode = 'TD003';
+  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position::text = v_from::text;
+  if not found then
+    raise exception 'another applier has moved this link on' using errcode = 'TD003';
   end if;
   v_replica := tandem.try_replica_role();
   v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
@@ -391,7 +410,6 @@ begin
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan);
     end if;
-    perform tandem.write_missing(v_plan);
     perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
   end loop;
@@ -405,7 +423,6 @@ begin
       execute format('delete from %s s where %s', v_plan ->> 'stage', tandem.over(v_plan, v_result -> 'left'));
     end loop;
   end if;
-  perform tandem.hurry_parked(v_tables);
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
@@ -532,12 +549,12 @@ begin
       end if;
       v_found := '[]';
       for v_plan in select e from jsonb_array_elements(v_active) e loop
-        select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason)), '[]')
+        select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason, 'sqlstate', r.state)), '[]')
         into v_found
         from (
-          select r.n, 'refused' as kind, r.reason from tandem.rewritten_rows(v_plan, p_where) r
-          union all select r.n, 'waits', r.reason from tandem.orphans(v_plan, p_where) r where p_replica
-          union all select r.n, 'refused', r.reason from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
+          select r.n, 'refused' as kind, r.reason, null as state from tandem.rewritten_rows(v_plan, p_where) r
+          union all select r.n, 'waits', r.reason, '23503' from tandem.orphans(v_plan, p_where) r where p_replica
+          union all select r.n, 'refused', r.reason, '23505' from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
         ) r;
       end loop;
       if p_replica and v_found = '[]' then
@@ -556,16 +573,12 @@ begin
       when query_canceled or admin_shutdown or crash_shutdown then
         raise;
       when sqlstate 'TD008' then
-        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
-        select distinct on (e ->> 'id', e ->> 'n') (e ->> 'peer')::integer, (e ->> 'id')::integer, (e ->> 'n')::bigint, 'park', e ->> 'kind', e ->> 'reason'
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+        select distinct on (e ->> 'id', e ->> 'n') (e ->> 'peer')::integer, (e ->> 'id')::integer, (e ->> 'n')::bigint, 'park', e ->> 'kind', e ->> 'reason', e ->> 'sqlstate'
         from jsonb_array_elements(v_found) e
-        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason;
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
       when others then
         get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
-        -- A full disk is no row's fault: nothing is parked for it, the batch waits.
-        if v_state ~ '^(53|57|58|F0|XX00[12])' then
-          raise;
-        end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
     end;
   end loop;
@@ -600,6 +613,7 @@ declare
   v_run bigint;    -- rows gone through since the last row at fault
   v_rows bigint := 0;
   v_tried bigint := 0;   -- ranges that are over, written or parked
+  v_parked record;
 begin
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
@@ -650,6 +664,21 @@ begin
       end if;
     end loop;
     v_ranges := v_ranges - (jsonb_array_length(v_ranges) - 1);
+  end loop;
+  for v_parked in
+    select e as plan, v.* from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i)
+    join tandem.verdict v on v.peer_id = (e ->> 'peer')::integer and v.table_id = (e ->> 'id')::integer
+    where v.verdict = 'park' and v.sqlstate in ('23505', '23503') order by x.i, v.n
+  loop
+    exit when clock_timestamp() > p_deadline;
+    delete from tandem.verdict v where (v.peer_id, v.table_id, v.n) = (v_parked.peer_id, v_parked.table_id, v_parked.n);
+    v_result := tandem.apply_set(jsonb_build_array(v_parked.plan), format('s.present and s.n = %s', v_parked.n), p_replica);
+    if (v_result ->> 'ok')::boolean then
+      v_rows := v_rows + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+    else
+      insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
+      values (v_parked.peer_id, v_parked.table_id, v_parked.n, 'park', v_parked.kind, v_parked.reason, v_parked.sqlstate);
+    end if;
   end loop;
   return jsonb_build_object('complete', true, 'rows', v_rows);
 end $$;
@@ -890,7 +919,7 @@ begin
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
       from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s s where %6$s) s
       cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
-          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie', 'missing')) as superseded,
+          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
           count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
         from tandem.verdict b join %1$s s on s.n = b.n where b.peer_id = %2$s and b.table_id = %3$s and %6$s) v
     $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table', tandem.over(v_plan, p_left)) into v_one;
@@ -966,7 +995,7 @@ CREATE FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) RETUR
     LANGUAGE sql STABLE
     AS $$
   select jsonb_build_object('horizon', n.horizon, 'vector', cardinality(tandem.not_forwarded(p_peer_id)) > 1,
-    'known', (select coalesce(jsonb_object_agg(format('%s.%s', t.schema_name, t.table_name),
+    'known', (select coalesce(jsonb_object_agg(t.table_id,
         case when b.state is null or b.state = 'copy' then null when b.state = 'flow' then i.position::text else b.position::text end), '{}')
       from tandem.tracked_table t
       left join tandem.inbound i on i.peer_id = p_peer_id
@@ -984,10 +1013,10 @@ COMMENT ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) I
 
 
 --
--- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector text DEFAULT NULL::text) RETURNS text
+CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
@@ -1018,10 +1047,10 @@ end $$;
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) IS 'The COPY query of one table in a batch.';
+COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) IS 'The COPY query of one table in a batch.';
 
 
 --
@@ -1032,13 +1061,10 @@ CREATE FUNCTION tandem.begin_stage(p_peer_id integer, p_staging uuid) RETURNS vo
     LANGUAGE plpgsql
     AS $$
 begin
-  perform pg_advisory_xact_lock(tandem.link_lock(), p_peer_id);
-  perform 1 from tandem.inbound where peer_id = p_peer_id for no key update;
+  update tandem.inbound set staging = p_staging where peer_id = p_peer_id;
   if not found then
     raise exception 'this node has no link from peer %', p_peer_id using errcode = 'TD001';
   end if;
-  insert into tandem.staged (peer_id, staging) values (p_peer_id, p_staging)
-  on conflict (peer_id) do update set staging = excluded.staging;
 end $$;
 
 
@@ -1146,9 +1172,9 @@ CREATE FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text,
     LANGUAGE sql STABLE
     AS $_$
   select format(
-    'insert into tandem_log.%1$I (xid, stamp, op, origin, %2$s)
+    'insert into tandem_log.%1$I (xid, stamp, op, blind, origin, %2$s)
       select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s
-        order by %5$s, l.stamp desc limit 1) end), %6$L, %7$L, %8$s %9$s',
+        order by %5$s, l.stamp desc limit 1) end), %6$L, %10$s, %7$L, %8$s %9$s',
     p_table.log_name,
     array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
     p_now,
@@ -1220,8 +1246,8 @@ begin
           f.child,
           (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u)
             || format(' and not exists (select from %s t where %s)', f.parent, f.child_is_t),
-          (select string_agg(format('%I = null', u), ', ') from unnest(f.child_columns) u),
-          (select string_agg(format('%I = default', u), ', ') from unnest(f.child_columns) u));
+          (select string_agg(format('%I = null', u), ', ') from unnest(f.set_columns) u),
+          (select string_agg(format('%I = default', u), ', ') from unnest(f.set_columns) u));
         get diagnostics v_count = row_count;
         if v_count > 0 and f.action in ('a', 'r') then
           raise exception 'a row of % refers to what a foreign-key action would delete (%)', f.child, f.name using errcode = '23503';
@@ -1287,6 +1313,10 @@ CREATE FUNCTION tandem.catalog_mark(p_table_id integer) RETURNS text
     (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
     (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
     (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
+    (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
+      from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
+        union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
+      join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
     (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
     case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
       where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
@@ -1323,10 +1353,10 @@ COMMENT ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) IS '
 
 
 --
--- Name: check_identity(text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: check_identity(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.check_identity(p_name text DEFAULT NULL::text) RETURNS void
+CREATE FUNCTION tandem.check_identity() RETURNS void
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1338,9 +1368,6 @@ begin
   select * into n from tandem.local_node;
   if not found then
     raise exception 'this database is not configured as a node' using errcode = 'TD001';
-  end if;
-  if n.name <> p_name then
-    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
   end if;
   if n.system_identifier <> tandem.system_identifier()
     or n.database_oid <> (select d.oid from pg_database d where d.datname = current_database())
@@ -1354,10 +1381,10 @@ end $$;
 
 
 --
--- Name: FUNCTION check_identity(p_name text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION check_identity(); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.check_identity(p_name text) IS 'Stops where this database is not the one that was configured.';
+COMMENT ON FUNCTION tandem.check_identity() IS 'Stops where this database is not the one that was configured.';
 
 
 --
@@ -1379,24 +1406,6 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) IS 'Condition that a row is not written by the batch.';
-
-
---
--- Name: choose_missing(text, text); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.choose_missing(p_peer text, p_choice text) RETURNS void
-    LANGUAGE sql
-    AS $$
-  update tandem.inbound i set missing = p_choice from tandem.peer p where p.peer_id = i.peer_id and p.name = p_peer and p.configured
-$$;
-
-
---
--- Name: FUNCTION choose_missing(p_peer text, p_choice text); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) IS 'Notes what becomes of rows that only a rejoined node has.';
 
 
 --
@@ -1561,9 +1570,6 @@ declare
   n tandem.local_node;
   v_peer jsonb;
   v_id integer;
-  v_hears text[];
-  v_heard text[];
-  v_lost text[] := '{}';
   v_done boolean := false;
 begin
   select * into n from tandem.local_node;
@@ -1572,8 +1578,10 @@ begin
     values (p_name, gen_random_uuid(), tandem.system_identifier(),
       (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
     v_done := true;
+  elsif n.name <> p_name then
+    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
   else
-    perform tandem.check_identity(p_name);
+    perform tandem.check_identity();
   end if;
   update tandem.local_node set
     max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
@@ -1586,15 +1594,15 @@ begin
     or seed is distinct from p_settings ->> 'seed';
   v_done := v_done or found;
   for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop
-    v_hears := array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1);
-    select p.peer_id, p.receives_from into v_id, v_heard from tandem.peer p where p.name = v_peer ->> 'name' and p.gone_at is null;
+    select p.peer_id into v_id from tandem.peer p where p.name = v_peer ->> 'name';
     if not found then
-      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id, receives_from into v_id, v_heard;
+      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id into v_id;
       v_done := true;
     end if;
-    v_lost := v_lost || array(select u from unnest(v_heard) u where u <> all (v_hears));
-    update tandem.peer p set configured = true, receives_from = v_hears
-    where p.peer_id = v_id and (not p.configured or p.receives_from <> v_hears);
+    update tandem.peer p set configured = true,
+      receives_from = array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1)
+    where p.peer_id = v_id and (not p.configured
+      or p.receives_from <> array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1));
     v_done := v_done or found;
     if (v_peer ->> 'sends')::boolean then
       insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
@@ -1605,7 +1613,6 @@ begin
       v_done := v_done or found;
     end if;
   end loop;
-  perform tandem.forward_received(p.peer_id) from tandem.peer p where p.name = any (v_lost);
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
@@ -1630,13 +1637,13 @@ CREATE FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_toke
     AS $$
 begin
   update tandem.outbound o set
-    token = p_token, pending_tokens = case when p_token = o.token then o.pending_tokens else '{}' end, acknowledged = p_position, acknowledged_at = clock_timestamp(),
+    token = p_token, pending_token = null, acknowledged = p_position, acknowledged_at = clock_timestamp(),
     prunable = case when x.through then o.candidate else o.prunable end,
     candidate = case when x.through or o.candidate is null then p_position else o.candidate end,
     candidate_seen = case when x.through or o.candidate is null then p_seen else o.candidate_seen end
   from (select coalesce(pg_snapshot_xmin(i.position) >= pg_snapshot_xmax(b.candidate_seen), false) as through
     from tandem.outbound b left join tandem.inbound i using (peer_id) where b.peer_id = p_peer_id) x
-  where o.peer_id = p_peer_id and (p_token = o.token or p_token = any (o.pending_tokens));
+  where o.peer_id = p_peer_id and p_token in (o.token, o.pending_token);
   if not found then
     raise exception 'the contact token of peer "%" does not fit', (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
@@ -1748,7 +1755,7 @@ COMMENT ON FUNCTION tandem.conflict_id(p_conflict tandem.conflict) IS 'The name 
 CREATE FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-  select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
+  select case when p_token is null then o.token is null else coalesce(p_token in (o.token, o.pending_token), false) end
   from tandem.outbound o where o.peer_id = p_peer_id
 $$;
 
@@ -1812,32 +1819,30 @@ COMMENT ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias text
 
 
 --
--- Name: copy_query(integer, integer, text[], text[], text[], text[], text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: copy_query(integer, integer, text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text DEFAULT NULL::text) RETURNS text
+CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
   t tandem.tracked_table;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  return (select format('select %s from (select %s from %I.%I t where %s) k %s',
+  return format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin))),
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't')), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't'))),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
     t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
-    tandem.newest_and_row(t, 'k'))
-  from (select (select b.rejoin from tandem.inbound_table b
-    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, t.schema_name, t.table_name)) as rejoin) x);
+    tandem.newest_and_row(t, 'k'));
 end $$;
 
 
 --
--- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text) IS 'The COPY query of a range of keys.';
+COMMENT ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) IS 'The COPY query of a range of keys.';
 
 
 --
@@ -1908,8 +1913,7 @@ begin
       select c.*,
         case
           when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
-          when c.same then case when c.newer and not c.both_unlogged then 'adopt' else 'drop' end
-          when c.missing then case %24$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
+          when c.same then case when c.newer then 'adopt' else 'drop' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
           when c.equal_version then case when %3$L > %4$L then 'anew' else 'tie' end
@@ -1928,17 +1932,15 @@ begin
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
           s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
           (%7$s is not null) = s.present and (not s.present or %8$s) as same,
-          %25$L and s.op is null and s.present and l.op is null as both_unlogged,
-          %26$L and s.present and l.op is null and %7$s is null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %9$s
             when l.received_from = %1$s then true
             when s.parked_there then false
             when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
               and (l.stamp < %12$L::timestamptz or not %23$s and (l.received_from is null or l.received_from <> all (%11$L::integer[]))) then true
-            else coalesce((select bool_or(k.stamp %27$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
+            else coalesce((select bool_or(k.stamp >= v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
           end as local_known,
-          exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp %27$s s.stamp) as incoming_known
+          exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp >= s.stamp) as incoming_known
         from %15$s s
         left join %16$s t on %17$s
         left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
@@ -1952,14 +1954,12 @@ begin
   $sql$,
     p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
-    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is null', p_plan ->> 'first_key') else 'true' end,
+    case when p_copy then format('%s is null', p_plan ->> 'first_key') else 'true' end,
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
-    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
-    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
-    p_plan ->> 'missing', p_plan ? 'rejoin', p_copy and p_plan ->> 'rejoin' is not distinct from 'survivor',
-    case when p_plan ? 'rejoin' then '=' else '>=' end);
+    case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
+    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
+    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end);
 end $_$;
 
 
@@ -2181,109 +2181,6 @@ COMMENT ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) I
 
 
 --
--- Name: drop_parked(bigint, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-declare
-  c tandem.parked_change;
-begin
-  perform 1 from tandem.inbound i join tandem.parked_change p using (peer_id) where p.parked_id = p_parked_id for no key update of i;
-  delete from tandem.parked_change where parked_id = p_parked_id returning * into c;
-  if not found then
-    raise exception 'there is no parked change %', p_parked_id using errcode = 'TD020';
-  end if;
-  delete from tandem.staged where peer_id = c.peer_id;
-  update tandem.dropped_change d set settled_at = clock_timestamp()
-  where d.settled_at is null and (d.peer_id, d.schema_name, d.table_name, d.key) = (c.peer_id, c.schema_name, c.table_name, c.key);
-  insert into tandem.dropped_change (parked_id, peer_id, schema_name, table_name, key, kind, refusal, sqlstate, stamp, origin, parked_at, attempts, reason, columns, image)
-  select c.parked_id, c.peer_id, c.schema_name, c.table_name, c.key, c.kind, c.reason, c.sqlstate, c.stamp, c.origin, c.parked_at, c.attempts, p_reason,
-    case when p_image is not null then array(select jsonb_array_elements_text(p_image -> 'columns')) end,
-    case when p_image is not null then array(select jsonb_array_elements_text(p_image -> 'values')) end;
-  if c.kind <> 'ahead' then
-    perform tandem.raise_floor(c.peer_id, c.stamp);
-  end if;
-end $$;
-
-
---
--- Name: FUNCTION drop_parked(p_parked_id bigint, p_reason text, p_image jsonb); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) IS 'Gives a parked change up.';
-
-
---
--- Name: dropped_open(); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.dropped_open() RETURNS SETOF bigint
-    LANGUAGE plpgsql STABLE
-    AS $_$
-declare
-  d tandem.dropped_change;
-  t tandem.tracked_table;
-  v_changed boolean;
-begin
-  for d in select * from tandem.dropped_change x where x.settled_at is null loop
-    select * into t from tandem.tracked_table x where (x.schema_name, x.table_name) = (d.schema_name, d.table_name);
-    continue when not found or cardinality(t.key_columns) <> cardinality(d.key);
-    execute format('select exists (select from tandem_log.%I l where %s and (l.stamp, l.origin) >= ($2, $3))', t.log_name,
-      tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)),
-        array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
-    into v_changed using d.key, coalesce(d.stamp, '-infinity'), coalesce(d.origin, '');
-    if not v_changed then
-      return next d.dropped_id;
-    end if;
-  end loop;
-end $_$;
-
-
---
--- Name: FUNCTION dropped_open(); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.dropped_open() IS 'Dropped changes whose rows have not changed since.';
-
-
---
--- Name: end_stalled(interval); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.end_stalled(p_silent interval) RETURNS integer
-    LANGUAGE plpgsql
-    AS $$
-declare
-  v_pid integer;
-  v_count integer := 0;
-begin
-  for v_pid in
-    select l.pid from pg_locks l join pg_stat_activity a on a.pid = l.pid
-    where l.locktype = 'advisory' and l.granted and l.classid = tandem.link_lock() and l.objsubid = 2
-      and l.database = (select d.oid from pg_database d where d.datname = current_database())
-      and (a.state like 'idle in transaction%' or a.wait_event_type = 'Client') and a.state_change < clock_timestamp() - p_silent
-  loop
-    begin
-      perform pg_terminate_backend(v_pid);
-      v_count := v_count + 1;
-    exception when insufficient_privilege then
-      null;
-    end;
-  end loop;
-  return v_count;
-end $$;
-
-
---
--- Name: FUNCTION end_stalled(p_silent interval); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.end_stalled(p_silent interval) IS 'Ends sessions that hold a link for a client that is gone.';
-
-
---
 -- Name: equal_is_identical(oid, oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2389,6 +2286,7 @@ COMMENT ON FUNCTION tandem.foreign_keys(p_table_id integer) IS 'Foreign keys of 
 
 
 --
+<<<<<<< HEAD
 -- Name: forget_parked(text, text, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2471,6 +2369,8 @@ COMMENT ON FUNCTION tandem.forward_received(p_peer_id integer) IS 'Enters what w
 
 
 --
+=======
+>>>>>>> 321fb89 (Close the open points of plans, splits, foreign-key actions, dotted names, serializable writers and dashboards' rights)
 -- Name: forwarded_by_other(integer, integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2478,7 +2378,7 @@ CREATE FUNCTION tandem.forwarded_by_other(p_received_from integer, p_peer_id int
     LANGUAGE sql STABLE
     AS $$
   select coalesce((select s.name = any (t.receives_from)
-    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and s.gone_at is null and t.peer_id = p_peer_id), false)
+    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and t.peer_id = p_peer_id), false)
 $$;
 
 
@@ -2497,7 +2397,7 @@ CREATE FUNCTION tandem.free_changelog_name(p_schema text, p_table text) RETURNS 
     LANGUAGE sql STABLE
     AS $$
   select case when not exists (select from tandem.tracked_table t where t.changelog_view = n.name and (t.schema_name, t.table_name) <> (p_schema, p_table))
-    then n.name else tandem.object_name('', n.name, left(md5(p_schema || '.' || p_table), 8)) end
+    then n.name else tandem.object_name('', n.name, left(md5(format('%I.%I', p_schema, p_table)), 8)) end
   from tandem.changelog_view_name(p_schema, p_table) n (name)
 $$;
 
@@ -2558,7 +2458,7 @@ declare
 begin
   for t in
     select x.* from tandem.tracked_table x
-    where x.schema_name || '.' || x.table_name = p_table or (x.schema_name = 'public' and x.table_name = p_table)
+    where p_table in (x.schema_name || '.' || x.table_name, format('%I.%I', x.schema_name, x.table_name)) or (x.schema_name = 'public' and x.table_name = p_table)
     order by x.table_id
   loop
     return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
@@ -2575,65 +2475,6 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.history(p_table text, p_key text) IS 'The entries of one row, newest first.';
-
-
---
--- Name: hold_lease(uuid, text, interval); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) RETURNS jsonb
-    LANGUAGE plpgsql
-    AS $$
-declare
-  v_was uuid;
-  v_now tandem.lease;
-begin
-  insert into tandem.lease (holder, label, taken_at, renewed_at, lasts)
-  values (p_holder, p_label, clock_timestamp(), clock_timestamp(), p_lasts) on conflict do nothing;
-  select holder into v_was from tandem.lease for no key update;
-  update tandem.lease l set holder = p_holder, label = p_label, lasts = p_lasts, renewed_at = clock_timestamp(),
-    taken_at = case when l.holder = p_holder then l.taken_at else clock_timestamp() end
-  where l.holder = p_holder or not tandem.lease_stands(l);
-  select * into v_now from tandem.lease;
-  if v_now.holder = p_holder and v_was <> p_holder then
-    perform tandem.end_stalled(p_lasts / 2);
-  end if;
-  return jsonb_build_object('held', v_now.holder = p_holder, 'label', v_now.label, 'taken_at', v_now.taken_at);
-end $$;
-
-
---
--- Name: FUNCTION hold_lease(p_holder uuid, p_label text, p_lasts interval); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) IS 'Takes or renews the lease of this node''s links.';
-
-
---
--- Name: hurry_parked(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.hurry_parked(p_tables jsonb) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-  if exists (select from tandem.parked_change c where c.kind = 'waits' and c.next_try_at > clock_timestamp()) then
-    update tandem.parked_change c set next_try_at = clock_timestamp()
-    where c.parked_id in (
-      select w.parked_id from tandem.parked_change w
-      join tandem.tracked_table t on (t.schema_name, t.table_name) = (w.schema_name, w.table_name)
-      where w.kind = 'waits' and w.next_try_at > clock_timestamp() and t.table_id = any (tandem.related_tables(
-        array(select e.key::integer from jsonb_each(p_tables) e where (e.value ->> 'applied')::bigint > 0)))
-      order by w.tried_at limit 200);
-  end if;
-end $$;
-
-
---
--- Name: FUNCTION hurry_parked(p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.hurry_parked(p_tables jsonb) IS 'Lets rows that wait for others be tried again after a batch.';
 
 
 --
@@ -2694,7 +2535,7 @@ begin
   select jsonb_build_object('peer', p.peer_id, 'position', i.position::text, 'token', i.token,
     'known', (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id),
     'tables', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'state', b.state,
-        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason, 'rejoin', b.rejoin)
+        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason)
         order by b.schema_name, b.table_name), '[]')
       from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
     'parked', tandem.parked_keys(p.peer_id, true), 'clock', clock_timestamp())
@@ -2931,47 +2772,6 @@ COMMENT ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) IS 
 
 
 --
--- Name: lease; Type: TABLE; Schema: tandem; Owner: -
---
-
-CREATE TABLE tandem.lease (
-    only_row boolean DEFAULT true NOT NULL,
-    holder uuid NOT NULL,
-    label text NOT NULL,
-    taken_at timestamp with time zone NOT NULL,
-    renewed_at timestamp with time zone NOT NULL,
-    lasts interval NOT NULL,
-    CONSTRAINT lease_lasts_check CHECK ((lasts > '00:00:00'::interval)),
-    CONSTRAINT lease_only_row_check CHECK (only_row)
-);
-
-
---
--- Name: TABLE lease; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON TABLE tandem.lease IS 'The sidecar that works on the links into this node; another one stands by until the lease is over, by this clock.';
-
-
---
--- Name: lease_stands(tandem.lease); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.lease_stands(p_lease tandem.lease) RETURNS boolean
-    LANGUAGE sql
-    AS $$
-  select clock_timestamp() between p_lease.renewed_at - p_lease.lasts and p_lease.renewed_at + p_lease.lasts
-$$;
-
-
---
--- Name: FUNCTION lease_stands(p_lease tandem.lease); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.lease_stands(p_lease tandem.lease) IS 'Whether a lease is not over.';
-
-
---
 -- Name: leaves(oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2991,24 +2791,6 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.leaves(p_relid oid) IS 'Leaf partitions of a table.';
-
-
---
--- Name: link_lock(); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.link_lock() RETURNS integer
-    LANGUAGE sql IMMUTABLE
-    AS $$
-  select 1950109540
-$$;
-
-
---
--- Name: FUNCTION link_lock(); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.link_lock() IS 'Class of the advisory locks of links.';
 
 
 --
@@ -3126,24 +2908,6 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "char") IS 'Enters all rows of a relation into the log anew.';
-
-
---
--- Name: log_begin(); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.log_begin() RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    AS $$
-  select greatest(n.horizon, n.installed_at) from tandem.local_node n
-$$;
-
-
---
--- Name: FUNCTION log_begin(); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.log_begin() IS 'Since when this node''s logs are complete.';
 
 
 --
@@ -3332,9 +3096,7 @@ declare
   v_body text;
 begin
   for v_peer in
-    select distinct p.name collate "C" as name from tandem.peer p
-    where exists (select from tandem.inbound i where i.peer_id = p.peer_id) or to_regclass(format('tandem_log.%I', 'floor ' || p.name)) is not null
-    order by 1
+    select p.name from tandem.inbound i join tandem.peer p using (peer_id) order by p.name collate "C"
   loop
     if to_regclass(format('tandem_log.%I', 'floor ' || v_peer.name)) is null then
       execute format('create sequence tandem_log.%I minvalue 0 start 0', 'floor ' || v_peer.name);
@@ -3374,12 +3136,13 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_keys := array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', ');
   execute format('create table tandem_log.%I (xid xid8 not null, stamp timestamptz not null, %s, received_from integer,'
-    ' op "char" not null check (op in (''I'', ''U'', ''D'')), origin text collate "C" not null)',
+    ' op "char" not null check (op in (''I'', ''U'', ''D'')), blind boolean not null default false, origin text collate "C" not null)',
     t.log_name,
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i)
      from unnest(t.key_types) with ordinality u (type, i)));
   execute format('create index on tandem_log.%I (%s, stamp, origin)', t.log_name, v_keys);
   execute format('create index on tandem_log.%I (xid)', t.log_name);
+  execute format('create index on tandem_log.%I (%s, xid) where blind', t.log_name, v_keys);
   execute format('comment on table tandem_log.%I is %L', t.log_name,
     format('Change log of %I.%I, by key (%s).', t.schema_name, t.table_name, array_to_string(t.key_columns, ', ')));
 end $$;
@@ -3404,7 +3167,6 @@ declare
   v_columns text[];
   v_mark text;
   v_plan jsonb;
-  v_rejoin text;
   v_plans jsonb := '[]';
 begin
   for e in select x.e from jsonb_array_elements(p_tables) with ordinality x (e, i) order by x.i loop
@@ -3419,13 +3181,6 @@ begin
       insert into tandem.plan (peer_id, table_id, columns, as_text, replica, catalog_mark, plan)
       values (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica, v_mark, v_plan)
       on conflict (peer_id, table_id, columns, as_text, replica) do update set catalog_mark = excluded.catalog_mark, plan = excluded.plan;
-    end if;
-    select b.rejoin into v_rejoin from tandem.inbound_table b
-    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, v_plan ->> 'schema', v_plan ->> 'table') and b.state <> 'flow';
-    if v_rejoin is not null then
-      v_plan := v_plan || (select jsonb_build_object('rejoin', v_rejoin, 'missing', i.missing,
-          'unlogged_stamp', tandem.unlogged_stamp(t, 't', v_rejoin), 'unlogged_origin', tandem.unlogged_origin(t, 't', v_rejoin))
-        from tandem.tracked_table t, tandem.inbound i where t.table_id = (e ->> 'id')::integer and i.peer_id = p_peer_id);
     end if;
     v_plans := v_plans || jsonb_build_array(e || v_plan);
   end loop;
@@ -3517,16 +3272,15 @@ COMMENT ON FUNCTION tandem.mark_unique(p_plans jsonb) IS 'Marks plans in which u
 
 
 --
--- Name: meet(text, text, uuid, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: meet(text, uuid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) RETURNS integer
+CREATE FUNCTION tandem.meet(p_name text, p_incarnation uuid) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 declare
   p tandem.peer;
 begin
-  perform tandem.check_identity(p_self);
   select * into p from tandem.peer where name = p_name and configured;
   if not found then
     raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
@@ -3536,17 +3290,15 @@ begin
   elsif p.incarnation <> p_incarnation then
     raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
   end if;
-  if not coalesce(tandem.contact_fits(p.peer_id, p_token), true) then
-    raise exception 'the contact token of node "%" does not fit: one of the two databases was restored, cloned or branched', p_name using errcode = 'TD002';
-  end if;
   return p.peer_id;
 end $$;
 
 
 --
--- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: COMMENT; Schema: tandem; Owner: -
 --
 
+<<<<<<< HEAD
 COMMENT ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) IS 'Recognizes a peer.';
 
 
@@ -3583,6 +3335,9 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) IS 'Forgets how far the links with a peer have come.';
+=======
+COMMENT ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) IS 'Recognizes a peer.';
+>>>>>>> 321fb89 (Close the open points of plans, splits, foreign-key actions, dotted names, serializable writers and dashboards' rights)
 
 
 --
@@ -3670,6 +3425,25 @@ COMMENT ON FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_value
 
 
 --
+-- Name: note_caught_up(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_caught_up(p_peer_id integer) RETURNS void
+    LANGUAGE sql
+    AS $$
+  update tandem.inbound set caught_up_at = clock_timestamp()
+  where peer_id = p_peer_id and coalesce(caught_up_at < clock_timestamp() - interval '30 seconds', true)
+$$;
+
+
+--
+-- Name: FUNCTION note_caught_up(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_caught_up(p_peer_id integer) IS 'Notes that nothing waits for this node.';
+
+
+--
 -- Name: note_error(integer, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3729,13 +3503,13 @@ declare
   v_name text := p_prefix || p_schema || '.' || p_table;
   v_head text := v_name;
 begin
-  if octet_length(v_name) <= 63 then
+  if octet_length(v_name) <= 63 and position('.' in p_schema || p_table) = 0 then
     return v_name;
   end if;
   while octet_length(v_head) > 54 loop
     v_head := left(v_head, -1);
   end loop;
-  return v_head || '~' || left(md5(v_name), 8);
+  return v_head || '~' || left(md5(p_prefix || format('%I.%I', p_schema, p_table)), 8);
 end $$;
 
 
@@ -3762,8 +3536,8 @@ begin
       (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
   update tandem.outbound set token = p_token,
-    pending_tokens = array[v_token] || case when token is not distinct from p_token then pending_tokens[:99] else '{}' end
-  where peer_id = p_peer_id;
+    pending_token = case when pending_token is not null and token is not distinct from p_token then pending_token else v_token end
+  where peer_id = p_peer_id returning pending_token into v_token;
   return v_token;
 end $$;
 
@@ -3910,25 +3684,6 @@ COMMENT ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) IS
 
 
 --
--- Name: parked_row(bigint); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.parked_row(p_parked_id bigint) RETURNS jsonb
-    LANGUAGE sql STABLE
-    AS $$
-  select jsonb_build_object('peer', p.name, 'schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))
-  from tandem.parked_change c join tandem.peer p using (peer_id) where c.parked_id = p_parked_id
-$$;
-
-
---
--- Name: FUNCTION parked_row(p_parked_id bigint); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.parked_row(p_parked_id bigint) IS 'Which row a parked change is of.';
-
-
---
 -- Name: plan_catalog(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4016,11 +3771,11 @@ COMMENT ON FUNCTION tandem.plan_parents(p_plan jsonb) IS 'Parents of staged rows
 -- Name: plan_references(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.plan_references(p_plan jsonb) RETURNS TABLE(name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+CREATE FUNCTION tandem.plan_references(p_plan jsonb) RETURNS TABLE(name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
     LANGUAGE sql IMMUTABLE
     AS $$
   select * from jsonb_to_recordset(p_plan -> 'references')
-    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action text)
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
 $$;
 
 
@@ -4180,10 +3935,9 @@ declare
   v_count bigint;
   v_total bigint := 0;
 begin
-  perform tandem.check_identity();
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
-  perform tandem.prune_conflicts(), tandem.settle_dropped();
+  perform tandem.prune_conflicts();
   for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
     if o.prunable is null then
       return 0;
@@ -4476,12 +4230,13 @@ COMMENT ON FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) IS 'Con
 -- Name: references_to(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.references_to(p_table_id integer) RETURNS TABLE(name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], update_action "char")
+CREATE FUNCTION tandem.references_to(p_table_id integer) RETURNS TABLE(name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action "char")
     LANGUAGE sql STABLE
     AS $$
   select c.conname::text, c.confdeltype, c.conrelid, c.conrelid::regclass::text, ct.table_id,
     string_agg(format('c.%I operator(%I.%s) t.%I', ca.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
-    array_agg(ca.attname::text order by k.i), c.confupdtype
+    array_agg(ca.attname::text order by k.i),
+    array_agg(ca.attname::text order by k.i) filter (where tandem.action_sets(to_jsonb(c), k.child)), c.confupdtype
   from tandem.tracked_table t
   join pg_constraint c on c.confrelid = t.relid and c.contype = 'f'
   join pg_class cc on cc.oid = c.conrelid and not cc.relispartition
@@ -4608,45 +4363,6 @@ COMMENT ON FUNCTION tandem.reject_deletions(p_plans jsonb) IS 'Rejects deletions
 
 
 --
--- Name: rejoin_node(text, jsonb, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) RETURNS uuid
-    LANGUAGE plpgsql
-    AS $$
-declare
-  v_incarnation uuid := gen_random_uuid();
-  v_state text;
-  t tandem.tracked_table;
-begin
-  if pg_is_in_recovery() then
-    raise exception 'this server is a standby (in recovery)' using errcode = 'TD004';
-  end if;
-  if not exists (select from tandem.local_node) then
-    perform tandem.configure_node(p_name, p_peers, p_settings);
-  end if;
-  v_state := case when exists (select from tandem.inbound i where i.position is not null) then 'restored' else 'replaced' end;
-  update tandem.local_node set name = p_name, incarnation = v_incarnation, system_identifier = tandem.system_identifier(),
-    database_oid = (select d.oid from pg_database d where d.datname = current_database()), highest_xid = pg_current_xact_id();
-  perform tandem.forget_peer(p.peer_id) from tandem.peer p
-  where p.gone_at is null and (p.name = p_name or p.incarnation <> (p_incarnations ->> p.name)::uuid);
-  for t in select * from tandem.tracked_table order by table_id loop
-    perform tandem.take_over_table(t);
-  end loop;
-  perform tandem.configure_node(p_name, p_peers, p_settings);
-  perform tandem.meet_anew(p.peer_id, v_state) from tandem.peer p where p.configured;
-  return v_incarnation;
-end $$;
-
-
---
--- Name: FUNCTION rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) IS 'Makes this database a node anew.';
-
-
---
 -- Name: related_tables(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4670,59 +4386,6 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.related_tables(p_tables integer[]) IS 'Tables connected by foreign keys.';
-
-
---
--- Name: release_lease(uuid); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.release_lease(p_holder uuid) RETURNS boolean
-    LANGUAGE plpgsql
-    AS $$
-begin
-  delete from tandem.lease where holder = p_holder;
-  return found;
-end $$;
-
-
---
--- Name: FUNCTION release_lease(p_holder uuid); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.release_lease(p_holder uuid) IS 'Gives a lease back.';
-
-
---
--- Name: renew_peer(jsonb, uuid); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-declare
-  v_hears text[] := array(select jsonb_array_elements_text(p_peer -> 'receives_from') order by 1);
-  v_id integer;
-begin
-  perform tandem.forget_peer(p.peer_id) from tandem.peer p
-  where p.name = p_peer ->> 'name' and p.gone_at is null and p.incarnation <> p_incarnation;
-  insert into tandem.peer (name, incarnation, receives_from) values (p_peer ->> 'name', p_incarnation, v_hears)
-  on conflict (name) where gone_at is null do update set incarnation = p_incarnation, receives_from = v_hears, configured = true
-  returning peer_id into v_id;
-  if (p_peer ->> 'sends')::boolean then
-    insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
-  end if;
-  if (p_peer ->> 'receives')::boolean then
-    insert into tandem.outbound (peer_id) values (v_id) on conflict do nothing;
-  end if;
-  perform tandem.meet_anew(v_id, 'survivor'), tandem.make_floor();
-end $$;
-
-
---
--- Name: FUNCTION renew_peer(p_peer jsonb, p_incarnation uuid); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) IS 'Takes up a peer that came back.';
 
 
 --
@@ -5034,42 +4697,10 @@ COMMENT ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) IS 'Staged
 
 
 --
--- Name: row_image(text, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: sent_columns(tandem.tracked_table, integer, text[], text[], boolean, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    AS $_$
-declare
-  t tandem.tracked_table;
-  v_image jsonb;
-begin
-  select * into t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_table);
-  if not found then
-    return null;
-  end if;
-  execute (select format('select jsonb_build_object(''columns'', to_jsonb(%L::text[]), ''values'', to_jsonb(array[%s])) from %I.%I t where %s',
-      array_agg(a.attname order by a.attnum), string_agg(tandem.text_of(format('t.%I', a.attname)), ', ' order by a.attnum), p_schema, p_table,
-      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns),
-        array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
-    from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped)
-  into v_image using p_key;
-  return v_image;
-end $_$;
-
-
---
--- Name: FUNCTION row_image(p_schema text, p_table text, p_key text[]); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) IS 'A row as its types write it.';
-
-
---
--- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) RETURNS text
+CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select concat_ws(', ',
@@ -5077,36 +4708,36 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
     'n.op',
     x.present,
     p_stamp, p_origin,
-    case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-    case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
       then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
         p_peer_id, p_table.schema_name, p_table.table_name,
         (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', cardinality(p_table.key_columns))) u))
       else 'false' end,
-    format('coalesce((n.op = ''D'') = (%s) or (n.received_from is null and exists (select from tandem_log.%I l where %s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)), false)',
+    format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+        or exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp))), false)',
       x.present, p_table.log_name, x.same_key),
     case when cardinality(p_unplaced) = 0 then 'null'
       else format('nullif(concat_ws('', '', %s), '''')',
         (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
-    p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
+    p_vector or p_table.conflict_policy like 'prefer: %' as vector,
     format('t.%I is not null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-    format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-        else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
+    format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
   ) x
 $_$;
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
+COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
 
 
 --
@@ -5218,27 +4849,6 @@ COMMENT ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) IS 'Writes f
 
 
 --
--- Name: settle_dropped(); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.settle_dropped() RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-  update tandem.dropped_change d set settled_at = clock_timestamp()
-  where d.settled_at is null and d.dropped_id not in (select o from tandem.dropped_open() o);
-  delete from tandem.dropped_change d using tandem.local_node n where d.settled_at < clock_timestamp() - n.keep_conflicts;
-end $$;
-
-
---
--- Name: FUNCTION settle_dropped(); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.settle_dropped() IS 'Notes which dropped changes are over.';
-
-
---
 -- Name: shape_difference(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5290,20 +4900,25 @@ COMMENT ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) IS 'A snapshot
 
 
 --
--- Name: source_state(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: source_state(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.source_state(p_self text, p_target text) RETURNS jsonb
+CREATE FUNCTION tandem.source_state(p_target text) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
   v_state jsonb;
 begin
+<<<<<<< HEAD
   perform tandem.check_identity(p_self);
   select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text,
     'token', (select i.token from tandem.inbound i where i.peer_id = p.peer_id),
     'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
     'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
+=======
+  perform tandem.check_identity();
+  select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text)
+>>>>>>> 321fb89 (Close the open points of plans, splits, foreign-key actions, dotted names, serializable writers and dashboards' rights)
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
   if not found then
@@ -5314,10 +4929,10 @@ end $$;
 
 
 --
--- Name: FUNCTION source_state(p_self text, p_target text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION source_state(p_target text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.source_state(p_self text, p_target text) IS 'What a source says of itself.';
+COMMENT ON FUNCTION tandem.source_state(p_target text) IS 'What a source says of itself.';
 
 
 --
@@ -5472,7 +5087,7 @@ CREATE FUNCTION tandem.synced_condition() RETURNS text
     AS $$
   select 'not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
     where p.configured and o.peer_id is distinct from l.received_from and not coalesce(pg_visible_in_snapshot(l.xid, o.acknowledged), false)
-      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.gone_at is null and s.name = any (p.receives_from)))'
+      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.name = any (p.receives_from)))'
 $$;
 
 
@@ -5606,31 +5221,6 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) IS 'Tracked tables with entries after a position.';
-
-
---
--- Name: take_over_table(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.take_over_table(p_table tandem.tracked_table) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-  execute format('update tandem_log.%I set xid = pg_current_xact_id() where xid >= pg_snapshot_xmin(pg_current_snapshot())', p_table.log_name);
-  update tandem.tracked_table t set relid = to_regclass(format('%I.%I', t.schema_name, t.table_name))
-  where t.table_id = p_table.table_id and to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null;
-  if found then
-    perform tandem.make_capture_function(p_table.table_id);
-    perform tandem.arm_table(p_table.table_id);
-  end if;
-end $$;
-
-
---
--- Name: FUNCTION take_over_table(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) IS 'Puts right what is kept of a table of a copied database.';
 
 
 --
@@ -5835,44 +5425,42 @@ COMMENT ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], 
 
 
 --
--- Name: unlogged_origin(tandem.tracked_table, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: unlogged_origin(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
+CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-  select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
-    quote_literal(s.origin)) end
+  select coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
+    quote_literal(s.origin))
   from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s
 $$;
 
 
 --
--- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text) IS 'Origin of a row without an entry.';
+COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) IS 'Origin of a row without an entry.';
 
 
 --
--- Name: unlogged_stamp(tandem.tracked_table, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: unlogged_stamp(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
+CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-  select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
-    when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
-    else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
-    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end
+  select coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
+    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''')
 $$;
 
 
 --
--- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text) IS 'Stamp of a row without an entry.';
+COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) IS 'Stamp of a row without an entry.';
 
 
 --
@@ -5880,13 +5468,18 @@ COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias 
 --
 
 CREATE FUNCTION tandem.unsynced(p_peer_id integer) RETURNS TABLE(schema_name text, table_name text, op text, key text[], stamp timestamp with time zone, origin text)
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
   t tandem.tracked_table;
   v_from pg_snapshot;
   v_skip integer[] := tandem.not_forwarded(p_peer_id);
+  v_reader name := coalesce(nullif(current_setting('role'), 'none'), session_user);
 begin
+  if not (has_table_privilege(v_reader, 'tandem.pending', 'select') or has_table_privilege(v_reader, 'tandem.status', 'select')) then
+    raise exception 'permission denied: "%" may read neither tandem.pending nor tandem.status', v_reader using errcode = '42501';
+  end if;
   select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
   v_from := coalesce(v_from, '1:1:'::pg_snapshot);
   for t in select * from tandem.tracked_table x order by x.schema_name, x.table_name loop
@@ -6542,8 +6135,7 @@ begin
   delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   execute format('delete from %s', v_plan ->> 'stage');
-  delete from tandem.staged where peer_id = p_peer_id;
-  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = p_peer_id;
+  update tandem.inbound set applying = null, applying_tables = '{}', staging = null where peer_id = p_peer_id;
   return not v_there;
 end $_$;
 
@@ -6588,37 +6180,6 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.write_anew(p_plan jsonb) IS 'Writes images anew as changes of this node.';
-
-
---
--- Name: write_missing(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.write_missing(p_plan jsonb) RETURNS bigint
-    LANGUAGE plpgsql
-    AS $_$
-declare
-  t tandem.tracked_table;
-  v_count bigint := 0;
-begin
-  if p_plan ? 'rejoin' then
-    select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D',
-      array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
-      format('from (select %s from %s s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''missing'') o',
-        p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id'))
-    using tandem.next_stamp();
-    get diagnostics v_count = row_count;
-  end if;
-  return v_count;
-end $_$;
-
-
---
--- Name: FUNCTION write_missing(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.write_missing(p_plan jsonb) IS 'Deletes what only a node that came back still has.';
 
 
 --
@@ -6717,42 +6278,42 @@ begin
   if tg_op = 'TRUNCATE' then
     perform set_config('enable_seqscan', 'on', true);
     -- Leaves that have a trigger of their own are logged by it.
-    execute 'insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+    execute 'insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest($1, case when not $2 then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
-        order by l.k1 desc, l.stamp desc limit 1) end), ''D'', ''local'', o.id from ' || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
+        order by l.k1 desc, l.stamp desc limit 1) end), ''D'', $2, ''local'', o.id from ' || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
-      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'I', 'local', n.id from tandem_new n;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from tandem_new n;
     elsif tg_op = 'UPDATE' then
-      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'U', 'local', n.id from tandem_new n;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from tandem_new n;
     else
-      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'D', 'local', o.id from tandem_old o;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o;
     end if;
   elsif tg_op = 'INSERT' then
-    insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+    insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'I', 'local', new.id ;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', new.id ;
   elsif tg_op = 'DELETE' then
-    insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+    insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'D', 'local', old.id ;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
   else
     if not (old.id operator(pg_catalog.=) new.id) then
-      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'D', 'local', old.id ;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
     end if;
     if tg_nargs = 0 then
-      insert into tandem_log."public.perfis" (xid, stamp, op, origin, k1)
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'U', 'local', new.id ;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', new.id ;
     end if;
   end if;
   return null;
@@ -6801,8 +6362,6 @@ CREATE TABLE tandem.peer (
     incarnation uuid,
     receives_from text[] DEFAULT '{}'::text[] NOT NULL,
     configured boolean DEFAULT true NOT NULL,
-    gone_at timestamp with time zone,
-    CONSTRAINT peer_check CHECK (((gone_at IS NULL) OR (NOT configured))),
     CONSTRAINT peer_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,29}$'::text))
 );
 
@@ -6812,13 +6371,6 @@ CREATE TABLE tandem.peer (
 --
 
 COMMENT ON TABLE tandem.peer IS 'The other nodes this one has a link with, and from whom each of them receives directly.';
-
-
---
--- Name: COLUMN peer.gone_at; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.peer.gone_at IS 'Set when this incarnation is no more (dropped, or rejoined): what was received from it is sent to everybody.';
 
 
 --
@@ -6868,95 +6420,6 @@ COMMENT ON VIEW tandem.conflicts IS 'Conflicts decided here, both images kept; a
 
 
 --
--- Name: dropped_change; Type: TABLE; Schema: tandem; Owner: -
---
-
-CREATE TABLE tandem.dropped_change (
-    dropped_id bigint NOT NULL,
-    parked_id bigint NOT NULL,
-    peer_id integer NOT NULL,
-    schema_name text NOT NULL,
-    table_name text NOT NULL,
-    key text[] NOT NULL,
-    kind text NOT NULL,
-    refusal text NOT NULL,
-    sqlstate text,
-    stamp timestamp with time zone,
-    origin text COLLATE pg_catalog."C",
-    parked_at timestamp with time zone NOT NULL,
-    attempts integer NOT NULL,
-    dropped_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    dropped_by text DEFAULT SESSION_USER NOT NULL,
-    reason text NOT NULL,
-    columns text[],
-    image text[],
-    settled_at timestamp with time zone,
-    CONSTRAINT dropped_change_check CHECK ((NOT (cardinality(columns) IS DISTINCT FROM cardinality(image)))),
-    CONSTRAINT dropped_change_reason_check CHECK ((reason <> ''::text))
-);
-
-
---
--- Name: TABLE dropped_change; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON TABLE tandem.dropped_change IS 'Parked changes that a person gave up, with the image that was not applied where it could be had.';
-
-
---
--- Name: COLUMN dropped_change.settled_at; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.dropped_change.settled_at IS 'When the row was seen to have changed since: until then the nodes differ there.';
-
-
---
--- Name: dropped; Type: VIEW; Schema: tandem; Owner: -
---
-
-CREATE VIEW tandem.dropped AS
- SELECT d.dropped_id AS id,
-    p.name AS peer,
-        CASE d.schema_name
-            WHEN 'public'::text THEN d.table_name
-            ELSE ((d.schema_name || '.'::text) || d.table_name)
-        END AS "table",
-    tandem.key_text(d.key) AS key,
-    d.kind,
-    d.refusal,
-    d.parked_at,
-    d.dropped_at,
-    d.dropped_by,
-    d.reason,
-    tandem.image(d.columns, d.image) AS image,
-    (d.dropped_id IN ( SELECT o.o
-           FROM tandem.dropped_open() o(o))) AS differs
-   FROM (tandem.dropped_change d
-     JOIN tandem.peer p USING (peer_id));
-
-
---
--- Name: VIEW dropped; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON VIEW tandem.dropped IS 'Parked changes that a person gave up; differs: the row has not changed since. A null image: gone, or not known.';
-
-
---
--- Name: dropped_change_dropped_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
---
-
-ALTER TABLE tandem.dropped_change ALTER COLUMN dropped_id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME tandem.dropped_change_dropped_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
-
---
 -- Name: inbound; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -6964,6 +6427,7 @@ CREATE TABLE tandem.inbound (
     peer_id integer NOT NULL,
     "position" pg_snapshot,
     token uuid,
+    staging uuid,
     applying xid8,
     applying_tables integer[] DEFAULT '{}'::integer[] NOT NULL,
     applied_at timestamp with time zone,
@@ -6972,11 +6436,9 @@ CREATE TABLE tandem.inbound (
     rows_applied bigint DEFAULT 0 NOT NULL,
     rows_superseded bigint DEFAULT 0 NOT NULL,
     batches_cut bigint DEFAULT 0 NOT NULL,
-    missing text,
     clock_skew interval,
     last_error text,
-    last_error_at timestamp with time zone,
-    CONSTRAINT inbound_missing_check CHECK ((missing = ANY (ARRAY['keep'::text, 'delete'::text])))
+    last_error_at timestamp with time zone
 );
 
 
@@ -6985,13 +6447,6 @@ CREATE TABLE tandem.inbound (
 --
 
 COMMENT ON TABLE tandem.inbound IS 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
-
-
---
--- Name: COLUMN inbound.missing; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.inbound.missing IS 'What becomes of rows that only a rejoined source has and that may have been deleted here: a person''s choice.';
 
 
 --
@@ -7008,11 +6463,9 @@ CREATE TABLE tandem.inbound_table (
     rows_copied bigint DEFAULT 0 NOT NULL,
     rows_undecided bigint DEFAULT 0 NOT NULL,
     reason text,
-    rejoin text,
     since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT inbound_table_check CHECK (((state = 'flow'::text) = ("position" IS NULL))),
     CONSTRAINT inbound_table_check1 CHECK (((state <> 'held'::text) OR (reason IS NOT NULL))),
-    CONSTRAINT inbound_table_rejoin_check CHECK ((rejoin = ANY (ARRAY['restored'::text, 'replaced'::text, 'survivor'::text]))),
     CONSTRAINT inbound_table_state_check CHECK ((state = ANY (ARRAY['flow'::text, 'copy'::text, 'held'::text, 'catch_up'::text])))
 );
 
@@ -7022,13 +6475,6 @@ CREATE TABLE tandem.inbound_table (
 --
 
 COMMENT ON TABLE tandem.inbound_table IS 'The tables a link knows: flowing with it, being copied, held back, or catching up from a position of their own.';
-
-
---
--- Name: COLUMN inbound_table.rejoin; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.inbound_table.rejoin IS 'Compared since a node came back: this one (restored with what had flowed, or replaced by a database that had not) or the peer (this one survived).';
 
 
 --
@@ -7133,7 +6579,7 @@ ALTER SEQUENCE tandem.migrations_id_seq OWNED BY tandem.migrations.id;
 CREATE TABLE tandem.outbound (
     peer_id integer NOT NULL,
     token uuid,
-    pending_tokens uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    pending_token uuid,
     acknowledged pg_snapshot,
     acknowledged_at timestamp with time zone,
     candidate pg_snapshot,
@@ -7324,6 +6770,7 @@ CREATE TABLE tandem_log."public.perfis" (
     k1 integer NOT NULL,
     received_from integer,
     op "char" NOT NULL,
+    blind boolean DEFAULT false NOT NULL,
     origin text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT "public.perfis_op_check" CHECK ((op = ANY (ARRAY['I'::"char", 'U'::"char", 'D'::"char"])))
 );
@@ -7350,7 +6797,7 @@ CREATE VIEW tandem.perfis_changelog AS
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (o.peer_id IS DISTINCT FROM l.received_from) AND (NOT COALESCE(pg_visible_in_snapshot(l.xid, o.acknowledged), false)) AND (NOT (EXISTS ( SELECT
                    FROM tandem.peer s
-                  WHERE ((s.peer_id = l.received_from) AND (s.gone_at IS NULL) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
+                  WHERE ((s.peer_id = l.received_from) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
            FROM (tandem.outbound_parked k
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text])))))) AS synced
@@ -7406,25 +6853,6 @@ COMMENT ON TABLE tandem.reasserted_pair IS 'Rows written anew because an incomin
 
 
 --
--- Name: sidecar; Type: VIEW; Schema: tandem; Owner: -
---
-
-CREATE VIEW tandem.sidecar AS
- SELECT l.label,
-    l.taken_at AS since,
-    l.renewed_at AS seen_at,
-    tandem.lease_stands(l.*) AS working
-   FROM tandem.lease l;
-
-
---
--- Name: VIEW sidecar; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON VIEW tandem.sidecar IS 'The sidecar that works on the links into this node, if it has been heard of in time.';
-
-
---
 -- Name: sql_file; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -7440,23 +6868,6 @@ CREATE TABLE tandem.sql_file (
 --
 
 COMMENT ON TABLE tandem.sql_file IS 'The files of sql/ as installed here, so that both ends of a link can be seen to fit.';
-
-
---
--- Name: staged; Type: TABLE; Schema: tandem; Owner: -
---
-
-CREATE UNLOGGED TABLE tandem.staged (
-    peer_id integer NOT NULL,
-    staging uuid NOT NULL
-);
-
-
---
--- Name: TABLE staged; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON TABLE tandem.staged IS 'Whose rows are staged for a link. A crash empties the staging tables, and this one with them: what is lost is noticed.';
 
 
 --
@@ -7490,11 +6901,7 @@ CREATE VIEW tandem.status AS
     i.last_error_at,
     ( SELECT count(*) AS count
            FROM tandem.outbound_parked k
-          WHERE (k.peer_id = p.peer_id)) AS parked_there,
-    ( SELECT count(*) AS count
-           FROM tandem.dropped_change d
-          WHERE ((d.peer_id = p.peer_id) AND (d.dropped_id IN ( SELECT o_1.o
-                   FROM tandem.dropped_open() o_1(o))))) AS dropped
+          WHERE (k.peer_id = p.peer_id)) AS parked_there
    FROM (((tandem.peer p
      CROSS JOIN LATERAL ( SELECT count(*) AS pending,
             min(x.stamp) AS oldest_pending
@@ -7591,7 +6998,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
     sqlstate text,
     local_stamp timestamp with time zone,
     local_origin text COLLATE pg_catalog."C",
-    CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text, 'missing'::text])))
+    CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text])))
 );
 
 
@@ -7645,14 +7052,6 @@ ALTER TABLE ONLY tandem.conflict
 
 
 --
--- Name: dropped_change dropped_change_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.dropped_change
-    ADD CONSTRAINT dropped_change_pkey PRIMARY KEY (dropped_id);
-
-
---
 -- Name: inbound inbound_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -7674,14 +7073,6 @@ ALTER TABLE ONLY tandem.inbound_table
 
 ALTER TABLE ONLY tandem.interleaved_sequence
     ADD CONSTRAINT interleaved_sequence_pkey PRIMARY KEY (schema_name, sequence_name);
-
-
---
--- Name: lease lease_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.lease
-    ADD CONSTRAINT lease_pkey PRIMARY KEY (only_row);
 
 
 --
@@ -7733,6 +7124,14 @@ ALTER TABLE ONLY tandem.parked_change
 
 
 --
+-- Name: peer peer_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.peer
+    ADD CONSTRAINT peer_name_key UNIQUE (name);
+
+
+--
 -- Name: peer peer_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -7762,14 +7161,6 @@ ALTER TABLE ONLY tandem.reasserted_pair
 
 ALTER TABLE ONLY tandem.sql_file
     ADD CONSTRAINT sql_file_pkey PRIMARY KEY (path);
-
-
---
--- Name: staged staged_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.staged
-    ADD CONSTRAINT staged_pkey PRIMARY KEY (peer_id);
 
 
 --
@@ -7834,20 +7225,6 @@ CREATE INDEX conflict_peer ON tandem.conflict USING btree (peer_id);
 
 
 --
--- Name: dropped_change_peer; Type: INDEX; Schema: tandem; Owner: -
---
-
-CREATE INDEX dropped_change_peer ON tandem.dropped_change USING btree (peer_id);
-
-
---
--- Name: peer_name; Type: INDEX; Schema: tandem; Owner: -
---
-
-CREATE UNIQUE INDEX peer_name ON tandem.peer USING btree (name) WHERE (gone_at IS NULL);
-
-
---
 -- Name: plan_table; Type: INDEX; Schema: tandem; Owner: -
 --
 
@@ -7866,6 +7243,13 @@ CREATE INDEX verdict_table ON tandem.verdict USING btree (table_id);
 --
 
 CREATE INDEX "public.perfis_k1_stamp_origin_idx" ON tandem_log."public.perfis" USING btree (k1, stamp, origin);
+
+
+--
+-- Name: public.perfis_k1_xid_idx; Type: INDEX; Schema: tandem_log; Owner: -
+--
+
+CREATE INDEX "public.perfis_k1_xid_idx" ON tandem_log."public.perfis" USING btree (k1, xid) WHERE blind;
 
 
 --
@@ -7929,14 +7313,6 @@ ALTER TABLE ONLY tandem.conflict
 
 
 --
--- Name: dropped_change dropped_change_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.dropped_change
-    ADD CONSTRAINT dropped_change_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
-
-
---
 -- Name: inbound inbound_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -7993,14 +7369,6 @@ ALTER TABLE ONLY tandem.plan
 
 
 --
--- Name: staged staged_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.staged
-    ADD CONSTRAINT staged_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id) ON DELETE CASCADE;
-
-
---
 -- Name: verdict verdict_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -8021,6 +7389,13 @@ ALTER TABLE ONLY tandem.verdict
 --
 
 REVOKE ALL ON FUNCTION tandem.action_blocked(p_child oid, p_name text, p_action text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION action_sets(p_constraint jsonb, p_attnum smallint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.action_sets(p_constraint jsonb, p_attnum smallint) FROM PUBLIC;
 
 
 --
@@ -8157,10 +7532,10 @@ REVOKE ALL ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) FROM PUBLIC;
 
 
 --
@@ -8227,10 +7602,10 @@ REVOKE ALL ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) F
 
 
 --
--- Name: FUNCTION check_identity(p_name text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION check_identity(); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.check_identity(p_name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.check_identity() FROM PUBLIC;
 
 
 --
@@ -8238,13 +7613,6 @@ REVOKE ALL ON FUNCTION tandem.check_identity(p_name text) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) FROM PUBLIC;
-
-
---
--- Name: FUNCTION choose_missing(p_peer text, p_choice text); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) FROM PUBLIC;
 
 
 --
@@ -8325,10 +7693,10 @@ REVOKE ALL ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias t
 
 
 --
--- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) FROM PUBLIC;
 
 
 --
@@ -8388,27 +7756,6 @@ REVOKE ALL ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text
 
 
 --
--- Name: FUNCTION drop_parked(p_parked_id bigint, p_reason text, p_image jsonb); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) FROM PUBLIC;
-
-
---
--- Name: FUNCTION dropped_open(); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.dropped_open() FROM PUBLIC;
-
-
---
--- Name: FUNCTION end_stalled(p_silent interval); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.end_stalled(p_silent interval) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION equal_is_identical(p_type oid, p_collation oid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8434,27 +7781,6 @@ REVOKE ALL ON FUNCTION tandem.follow_key(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.foreign_keys(p_table_id integer) FROM PUBLIC;
-
-
---
--- Name: FUNCTION forget_parked(p_target text, p_schema text, p_table text, p_key text[]); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.forget_parked(p_target text, p_schema text, p_table text, p_key text[]) FROM PUBLIC;
-
-
---
--- Name: FUNCTION forget_peer(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.forget_peer(p_peer_id integer) FROM PUBLIC;
-
-
---
--- Name: FUNCTION forward_received(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.forward_received(p_peer_id integer) FROM PUBLIC;
 
 
 --
@@ -8490,27 +7816,6 @@ REVOKE ALL ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.history(p_table text, p_key text) FROM PUBLIC;
-
-
---
--- Name: FUNCTION hold_lease(p_holder uuid, p_label text, p_lasts interval); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) FROM PUBLIC;
-
-
---
--- Name: FUNCTION hurry_parked(p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.hurry_parked(p_tables jsonb) FROM PUBLIC;
-
-
---
--- Name: FUNCTION image(p_columns text[], p_values text[]); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.image(p_columns text[], p_values text[]) FROM PUBLIC;
 
 
 --
@@ -8563,13 +7868,6 @@ REVOKE ALL ON FUNCTION tandem.key_names(p_alias text, p_count integer) FROM PUBL
 
 
 --
--- Name: FUNCTION key_text(p_key text[]); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.key_text(p_key text[]) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION keys_of(p_schema text, p_name text, p_keys jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8577,24 +7875,10 @@ REVOKE ALL ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) 
 
 
 --
--- Name: FUNCTION lease_stands(p_lease tandem.lease); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.lease_stands(p_lease tandem.lease) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION leaves(p_relid oid); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.leaves(p_relid oid) FROM PUBLIC;
-
-
---
--- Name: FUNCTION link_lock(); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.link_lock() FROM PUBLIC;
 
 
 --
@@ -8623,13 +7907,6 @@ REVOKE ALL ON FUNCTION tandem.lock_statement(p_tables integer[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "char") FROM PUBLIC;
-
-
---
--- Name: FUNCTION log_begin(); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.log_begin() FROM PUBLIC;
 
 
 --
@@ -8689,17 +7966,10 @@ REVOKE ALL ON FUNCTION tandem.mark_unique(p_plans jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) FROM PUBLIC;
-
-
---
--- Name: FUNCTION meet_anew(p_peer_id integer, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) FROM PUBLIC;
 
 
 --
@@ -8728,6 +7998,13 @@ REVOKE ALL ON FUNCTION tandem.not_forwarded(p_peer_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_values text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION note_caught_up(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_caught_up(p_peer_id integer) FROM PUBLIC;
 
 
 --
@@ -8791,13 +8068,6 @@ REVOKE ALL ON FUNCTION tandem.park_verdicts(p_plan jsonb, p_where text) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) FROM PUBLIC;
-
-
---
--- Name: FUNCTION parked_row(p_parked_id bigint); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.parked_row(p_parked_id bigint) FROM PUBLIC;
 
 
 --
@@ -8948,31 +8218,10 @@ REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION related_tables(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
-
-
---
--- Name: FUNCTION release_lease(p_holder uuid); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.release_lease(p_holder uuid) FROM PUBLIC;
-
-
---
--- Name: FUNCTION renew_peer(p_peer jsonb, p_incarnation uuid); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) FROM PUBLIC;
 
 
 --
@@ -9046,17 +8295,10 @@ REVOKE ALL ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) FROM PU
 
 
 --
--- Name: FUNCTION row_image(p_schema text, p_table text, p_key text[]); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) FROM PUBLIC;
-
-
---
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) FROM PUBLIC;
 
 
 --
@@ -9081,13 +8323,6 @@ REVOKE ALL ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) FROM PUBL
 
 
 --
--- Name: FUNCTION settle_dropped(); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.settle_dropped() FROM PUBLIC;
-
-
---
 -- Name: FUNCTION shape_difference(p_source jsonb, p_here jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9102,10 +8337,10 @@ REVOKE ALL ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) FROM PUBLIC
 
 
 --
--- Name: FUNCTION source_state(p_self text, p_target text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION source_state(p_target text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.source_state(p_self text, p_target text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.source_state(p_target text) FROM PUBLIC;
 
 
 --
@@ -9179,13 +8414,6 @@ REVOKE ALL ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) FROM PUBLI
 
 
 --
--- Name: FUNCTION take_over_table(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION text_of(p_expression text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9228,24 +8456,17 @@ REVOKE ALL ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[
 
 
 --
--- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text) FROM PUBLIC;
-
-
---
--- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION unsynced(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.unsynced(p_peer_id integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
 
 
 --
@@ -9379,13 +8600,6 @@ REVOKE ALL ON FUNCTION tandem.write_again(p_table tandem.tracked_table, p_peer_i
 --
 
 REVOKE ALL ON FUNCTION tandem.write_anew(p_plan jsonb) FROM PUBLIC;
-
-
---
--- Name: FUNCTION write_missing(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.write_missing(p_plan jsonb) FROM PUBLIC;
 
 
 --
