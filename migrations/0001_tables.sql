@@ -51,6 +51,7 @@ create table tandem.tracked_table (
   conflict_policy text collate "C" not null default 'newest',
   updated_at_column text,
   leaves text[] not null default '{}',
+  vanished integer not null default 0,
   shape text,
   unique (schema_name, table_name),
   check (cardinality(key_columns) between 1 and 32
@@ -58,6 +59,7 @@ create table tandem.tracked_table (
     and cardinality(key_operators) = cardinality(key_columns))
 );
 comment on table tandem.tracked_table is 'Tables whose changes are captured here, each with its log table in tandem_log.';
+comment on column tandem.tracked_table.vanished is 'How often rows may have gone here of which the log knows nothing.';
 comment on column tandem.tracked_table.leaves is 'Leaf partitions known when the table was last armed; others have come or gone since.';
 
 create table tandem.inbound (
@@ -89,6 +91,7 @@ create table tandem.inbound_table (
   copied_to text[],
   rows_copied bigint not null default 0,
   rows_undecided bigint not null default 0,
+  vanished_seen integer not null default 0,
   reason text,
   rejoin text check (rejoin in ('restored', 'replaced', 'survivor')),
   since timestamptz not null default clock_timestamp(),

@@ -8,6 +8,7 @@ set check_function_bodies = off;
 \ir capture/triggers.sql
 \ir capture/last_trigger.sql
 \ir capture/watch.sql
+\ir capture/vanished.sql
 \ir capture/track.sql
 \ir admin/node.sql
 \ir admin/prune.sql

@@ -69,9 +69,10 @@ $$;
 comment on function tandem.forget_parked(text, text, text, text[]) is 'Notes that a target waits for a key no longer.';
 
 -- tandem.dropped_open() -> setof bigint
--- Dropped changes whose row has not changed since, neither here nor by a peer: the nodes differ there.
+-- Dropped changes whose row has not changed since, neither here nor by a peer: the nodes differ there. SECURITY DEFINER, for tandem.dropped
+-- calls it with its reader's rights; it tells numbers only.
 create or replace function tandem.dropped_open() returns setof bigint
-language plpgsql stable as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   d tandem.dropped_change;
   t tandem.tracked_table;

@@ -24,12 +24,13 @@ begin
 end $$;
 comment on function tandem.inbound_state(text) is 'How far a link into this node has come.';
 
--- tandem.reconcile_tables(p_peer_id, p_source_tables) -> integer
--- Compares what the source tracks (its describe_tables) with what this node tracks, and brings the link's tables up to date; returns
--- how many changed. A table the link has not met is to be copied; one that is missing here, or whose key or a column's type differs
+-- tandem.reconcile_tables(p_peer_id, p_source_tables) -> jsonb
+-- Compares what the source tracks (its describe_tables) with what this node tracks, and brings the link's tables up to date. Returns
+-- {"changed" (how many did), "vanished": [{"schema", "name", "vanished"}] (tables that flow and of which rows may have gone unseen at
+-- the source since the link last asked)}. A table the link has not met is to be copied; one that is missing here, or whose key or a column's type differs
 -- (see shape_difference), is held where the link stands (the others flow); one that fits again catches up from there. A held table's
 -- entries stay at the source.
-create or replace function tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) returns integer
+create or replace function tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) returns jsonb
 language plpgsql as $$
 declare
   v_changed integer := 0;
@@ -38,7 +39,7 @@ begin
   update tandem.inbound set position = '1:1:' where peer_id = p_peer_id and position is null;
   v_changed := v_changed + (case when found then 1 else 0 end);
   for r in
-    select s.schema, s.name, b.state, i.position,
+    select s.schema, s.name, s.vanished, b.state, i.position,
       case
         when not s.exists then 'the table is not there at the source any more'
         when t.id is null then coalesce((select 'not tracked here: ' || c.reason from tandem.table_candidates c
@@ -47,7 +48,7 @@ begin
         when not t.exists then 'the table is not there any more'
         else tandem.shape_difference(s.e, t.e)
       end as reason, b.reason as old_reason
-    from (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists
+    from (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists, (e ->> 'vanished')::integer as vanished
       from jsonb_array_elements(p_source_tables) e) s
     left join (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
@@ -55,16 +56,16 @@ begin
     join tandem.inbound i on i.peer_id = p_peer_id
   loop
     if r.reason is not null and r.state is null then
-      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason)
-      values (p_peer_id, r.schema, r.name, 'held', '1:1:', r.reason);
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason, vanished_seen)
+      values (p_peer_id, r.schema, r.name, 'held', '1:1:', r.reason, r.vanished);
       v_changed := v_changed + 1;
     elsif r.reason is not null and (r.state <> 'held' or r.reason <> r.old_reason) then
       update tandem.inbound_table set state = 'held', position = coalesce(position, r.position), reason = r.reason, since = clock_timestamp()
       where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
       v_changed := v_changed + 1;
     elsif r.reason is null and r.state is null then
-      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position)
-      values (p_peer_id, r.schema, r.name, 'copy', '1:1:');
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, vanished_seen)
+      values (p_peer_id, r.schema, r.name, 'copy', '1:1:', r.vanished);
       v_changed := v_changed + 1;
     elsif r.reason is null and r.state = 'held' then
       update tandem.inbound_table set state = case when position::text = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
@@ -72,7 +73,10 @@ begin
       v_changed := v_changed + 1;
     end if;
   end loop;
-  return v_changed;
+  return jsonb_build_object('changed', v_changed, 'vanished', (
+    select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'vanished', e -> 'vanished')), '[]')
+    from tandem.inbound_table b join jsonb_array_elements(p_source_tables) e on (e ->> 'schema', e ->> 'name') = (b.schema_name, b.table_name)
+    where b.peer_id = p_peer_id and b.state = 'flow' and b.vanished_seen <> (e ->> 'vanished')::integer));
 end $$;
 comment on function tandem.reconcile_tables(integer, jsonb) is 'Brings the tables a link knows up to date.';
 

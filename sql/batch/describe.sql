@@ -1,7 +1,7 @@
 -- tandem.describe_tables(p_tables) -> jsonb
 -- What the other end of a link must know of tracked tables (null: of all): id, schema, name, key, and the columns with type, value class and
 -- whether they are generated, in the table's order; exactKey: key columns whose equal values are the same bytes; mark: see
--- columns_mark. Read in the transaction that reads the rows, after its locks.
+-- columns_mark; vanished: counts up where rows may have gone unseen (see sql/capture/vanished.sql). Read in the transaction that reads the rows, after its locks.
 create or replace function tandem.describe_tables(p_tables integer[] default null) returns jsonb
 language sql stable as $$
   with described as materialized (
@@ -22,7 +22,7 @@ language sql stable as $$
     'columns', coalesce((select jsonb_agg(jsonb_build_object('name', a.attname, 'type', y.name, 'valueClass', y.class,
         'generated', a.attgenerated <> '') order by a.attnum)
       from pg_attribute a join types y using (atttypid, atttypmod) where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb),
-    'mark', tandem.columns_mark(t.relid))
+    'mark', tandem.columns_mark(t.relid), 'vanished', t.vanished)
     order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
   from described t
 $$;

@@ -66,6 +66,7 @@ begin
   if v_recreated then
     perform tandem.log_again(t.table_id, c.relid::regclass::text, 'I');
     perform tandem.log_gone(t.table_id);
+    perform tandem.note_vanished(t.table_id);
   end if;
   return tandem.arm_last_trigger(t.table_id) or v_done;
 end $$;

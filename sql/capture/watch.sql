@@ -5,7 +5,8 @@
 -- rows enter the log as inserts. Partitions that went: the rows of a detached one that still exists enter it as deletions, and so do
 -- the keys that the log knows and the table has no more. A capture trigger that is not ALWAYS any more, missing or another one (somebody
 -- disabled, enabled, dropped or made it), or a column added with a default that differs from row to row or from node to node: the table is armed
--- again and all its keys enter the log, those that are gone as deletions, so that its peers compare it before it flows on.
+-- again and all its keys enter the log, those that are gone as deletions, so that its peers compare it before it flows on. Where rows may
+-- have gone that the log does not know, the peers name them (see vanished.sql).
 create or replace function tandem.watch() returns integer
 language plpgsql as $$
 declare
@@ -50,6 +51,7 @@ begin
   if v_again then
     perform tandem.log_again(p_table_id, t.relid::regclass::text, 'U');
     perform tandem.log_gone(p_table_id);
+    perform tandem.note_vanished(p_table_id);
     return true;
   end if;
   for v_leaf in
@@ -65,6 +67,7 @@ begin
       perform tandem.log_gone(p_table_id, v_leaf);
     end if;
     v_gone := true;
+    perform tandem.note_vanished(p_table_id);
   end loop;
   if v_gone then
     perform tandem.log_gone(p_table_id);

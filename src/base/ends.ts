@@ -81,6 +81,19 @@ export interface LinkState {
   readonly clock: number;
 }
 
+/** A table of which rows may have gone unseen at the source. */
+export interface VanishedTable extends TableName {
+  /** How often, as the source counts. */
+  readonly vanished: number;
+}
+
+/** What comparing the tables of two ends led to. */
+export interface Reconciled {
+  /** How many of the link's tables changed. */
+  readonly changed: number;
+  readonly vanished: readonly VanishedTable[];
+}
+
 /** What is asked of one table while a batch is read. */
 export interface ReadRequest {
   readonly table: TableShape;
@@ -137,6 +150,10 @@ export interface Source {
   hasEntries(from: Position): Promise<boolean>;
   read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T>;
   settle(keys: readonly TableKeys[]): Promise<void>;
+  /** How far it has applied the target for one table; null while it does not simply flow. */
+  known(table: TableName): Promise<Position | null>;
+  /** Enters deletions of those of these keys that have no row here. */
+  logMissing(table: TableName, keys: readonly (readonly string[])[]): Promise<void>;
   confirm(position: Position, token: string, seen: Position, parked: readonly ParkedRow[]): Promise<void>;
 }
 
@@ -227,8 +244,17 @@ export interface Target {
   meet(incarnation: string, token: string | null): Promise<void>;
   state(): Promise<LinkState>;
   shapes(): Promise<readonly TableShape[]>;
-  /** Brings the tables the link knows up to date with what the source tracks; returns how many changed. */
-  reconcile(source: readonly TableShape[]): Promise<number>;
+  /** Brings the tables the link knows up to date with what the source tracks. */
+  reconcile(source: readonly TableShape[]): Promise<Reconciled>;
+  /** Keys in a range of rows that a source which has applied `known` must have, and the key the range ends at; null: the last. */
+  keysThere(
+    table: TableName,
+    known: Position,
+    after: readonly string[] | null,
+    rows: number,
+  ): Promise<{ readonly keys: readonly (readonly string[])[]; readonly upto: readonly string[] | null }>;
+  /** The source has been asked for all rows of a table. */
+  noteAsked(table: VanishedTable): Promise<void>;
   /** The tables in the order in which they are best copied: parents first. */
   copyOrder(tables: readonly TableName[]): Promise<readonly TableName[]>;
   stage<T>(body: (staging: Staging) => Promise<T>): Promise<T>;

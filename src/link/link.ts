@@ -1,4 +1,4 @@
-import type { LinkState, Position, Source, SourceState, TablePreview, Target } from "../base/ends.ts";
+import type { LinkState, Position, Source, SourceState, TablePreview, Target, VanishedTable } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import { tableKey, type Wanted } from "./carry-batch.ts";
 import { copyTables } from "./first-copy.ts";
@@ -6,6 +6,7 @@ import { retryBusy } from "./parked.ts";
 import { previewLink } from "./preview.ts";
 import { type LinkReport, newReport } from "./report.ts";
 import { type LinkOptions, movedOn, RoundContext } from "./round-context.ts";
+import { askForVanished } from "./vanished.ts";
 
 /** What a round did. */
 export interface RoundResult {
@@ -32,6 +33,8 @@ export class Link {
   /** First copies that found rows nothing decides: not tried again by this process. */
   readonly #undecided = new Set<string>();
   #metAt: number | null = null;
+  /** Tables of which rows may have gone unseen, as of the last comparison. */
+  #vanished: VanishedTable[] = [];
   /** Up to `to` the source is known to hold nothing for the target, beyond the position that is stored there. */
   #scanned: { readonly from: Position; readonly to: Position; readonly incarnation: string } | null = null;
   #skewMs = 0;
@@ -54,6 +57,8 @@ export class Link {
     const { here, state } = await this.meet();
     if (here.waits) return { worked: false, reached: false };
     if (await this.#reconcile(state)) return { worked: true, reached: false };
+    const { signal } = this.#options;
+    await askForVanished(this.source, this.target, this.#vanished.splice(0), signal);
     try {
       const context = new RoundContext(this, this.#options, state, this.#asText, this.#skewMs);
       if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
@@ -142,7 +147,8 @@ export class Link {
     if (state.position !== null && this.#metAt !== null && now - this.#metAt < reconcileEveryMs && now >= this.#metAt)
       return false;
     await this.source.watch();
-    const changed = await this.target.reconcile(await this.source.shapes());
+    const { changed, vanished } = await this.target.reconcile(await this.source.shapes());
+    this.#vanished = [...vanished];
     this.#metAt = now;
     // without a position it was another applier that brought the tables up to date just now
     return changed > 0 || state.position === null;

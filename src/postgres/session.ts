@@ -1,3 +1,4 @@
+import type { TableName } from "../base/ends.ts";
 import type { Connection, Row } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
@@ -39,6 +40,16 @@ export const longestPause = "5min";
 /** Puts the step's name in front of a statement, where logs and `pg_stat_activity` show it. */
 export function step(name: Step, sql: string): string {
   return `/* tandem:${name} */ ${sql}`;
+}
+
+/** A list of texts as a literal of SQL. */
+export function textArray(values: readonly string[] | null): string {
+  return values === null ? "null::text[]" : `array[${values.map(quoteLiteral).join(", ")}]::text[]`;
+}
+
+/** Schema and name of a table as a row of literals. */
+export function nameLiteral({ schema, name }: TableName): string {
+  return `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`;
 }
 
 /** A JSON document as a literal of SQL. */

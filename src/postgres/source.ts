@@ -8,6 +8,7 @@ import type {
   Source,
   SourceState,
   TableKeys,
+  TableName,
   TableShape,
 } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
@@ -15,11 +16,9 @@ import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { inTransaction } from "../db/transaction.ts";
-import { call, callJson, jsonLiteral, longestPause, step } from "./session.ts";
+import { call, callJson, jsonLiteral, longestPause, nameLiteral, step, textArray } from "./session.ts";
 
 const nullable = (value: string | null): string => (value === null ? "null" : quoteLiteral(value));
-const textArray = (values: readonly string[] | null): string =>
-  values === null ? "null::text[]" : `array[${values.map(quoteLiteral).join(", ")}]::text[]`;
 const intArray = (values: readonly number[]): string => `'{${values.join(",")}}'::integer[]`;
 
 // The application's writers queue behind whoever waits to mend a trigger.
@@ -124,6 +123,18 @@ export class PostgresSource implements Source {
         where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`;
       await call(this.#connection, "settle", sql);
     }
+  }
+
+  async known(table: TableName): Promise<Position | null> {
+    const sql = `(select tandem.batch_header(${this.#peer}, array[t.table_id]) -> 'known' -> t.table_id::text
+      from tandem.tracked_table t where (t.schema_name, t.table_name) = ${nameLiteral(table)})`;
+    return await callJson<Position | null>(this.#connection, "source-state", sql);
+  }
+
+  async logMissing(table: TableName, keys: readonly (readonly string[])[]): Promise<void> {
+    const sql = `select tandem.log_missing(t.table_id, ${jsonLiteral(keys)}) from tandem.tracked_table t
+      where (t.schema_name, t.table_name) = ${nameLiteral(table)}`;
+    await call(this.#connection, "settle", sql);
   }
 
   async confirm(position: Position, token: string, seen: Position, parked: readonly ParkedRow[]): Promise<void> {

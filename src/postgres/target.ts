@@ -4,6 +4,8 @@ import type {
   ApplyRequest,
   ApplyResult,
   LinkState,
+  Position,
+  Reconciled,
   StagedTable,
   Staging,
   TableKeys,
@@ -11,13 +13,14 @@ import type {
   TablePreview,
   TableShape,
   Target,
+  VanishedTable,
 } from "../base/ends.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { execWhole, inTransaction } from "../db/transaction.ts";
 import { carry } from "./copy.ts";
-import { beginDurable, call, callJson, jsonLiteral, longestPause, step } from "./session.ts";
+import { beginDurable, call, callJson, jsonLiteral, longestPause, nameLiteral, step, textArray } from "./session.ts";
 
 /** The document that `tandem.inbound_state` answers with. */
 interface InboundState extends Omit<LinkState, "clock"> {
@@ -75,9 +78,21 @@ export class PostgresTarget implements Target {
     return await callJson<TableShape[]>(this.#connection, "describe", "tandem.describe_tables()");
   }
 
-  async reconcile(source: readonly TableShape[]): Promise<number> {
-    const sql = `to_jsonb(tandem.reconcile_tables(${this.#peer}, ${jsonLiteral(source)}))`;
-    return await callJson<number>(this.#connection, "reconcile", sql);
+  async reconcile(source: readonly TableShape[]): Promise<Reconciled> {
+    const sql = `tandem.reconcile_tables(${this.#peer}, ${jsonLiteral(source)})`;
+    return await callJson<Reconciled>(this.#connection, "reconcile", sql);
+  }
+
+  async keysThere(table: TableName, known: Position, after: readonly string[] | null, rows: number) {
+    const sql = `(select tandem.keys_there(${this.#peer}, t.table_id, ${quoteLiteral(known)}, ${textArray(after)}, ${rows})
+      from tandem.tracked_table t where (t.schema_name, t.table_name) = ${nameLiteral(table)})`;
+    return await callJson<{ keys: string[][]; upto: string[] | null }>(this.#connection, "reconcile", sql);
+  }
+
+  async noteAsked(table: VanishedTable): Promise<void> {
+    const sql = `update tandem.inbound_table set vanished_seen = ${table.vanished}
+      where peer_id = ${this.#peer} and (schema_name, table_name) = ${nameLiteral(table)}`;
+    await call(this.#connection, "note", sql);
   }
 
   async copyOrder(tables: readonly TableName[]): Promise<readonly TableName[]> {

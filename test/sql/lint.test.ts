@@ -25,7 +25,8 @@ const rules: [rule: string, query: string][] = [
     `select p.oid::regprocedure::text as fault from pg_proc p
      cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
      where p.pronamespace in ${ours} and a.grantee = 0
-       and p.oid::regprocedure::text not in ('tandem.key_text(text[])', 'tandem.image(text[],text[])', 'tandem.unsynced(integer)')`,
+       and p.oid::regprocedure::text not in ('tandem.key_text(text[])', 'tandem.image(text[],text[])', 'tandem.conflict_id(tandem.conflict)',
+         'tandem.lease_stands(tandem.lease)', 'tandem.dropped_open()', 'tandem.unsynced(integer)')`,
   ],
   [
     "PUBLIC may neither use the schemas nor read or write a table, view or sequence",

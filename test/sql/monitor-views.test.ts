@@ -190,10 +190,12 @@ describe("tandem.history", () => {
 });
 
 describe("a dashboard's role", () => {
-  const views = ["pending", "status", "parked", "conflicts", "nodes", "perfis_changelog"];
-
   test("C11 sees all with USAGE on the schema and SELECT on the views, and nothing with less", async () => {
     const { run, node, value } = await prepared();
+    const views = (
+      await run(`select c.relname as view from pg_class c where c.relnamespace = 'tandem'::regnamespace and c.relkind = 'v'
+      and c.relname <> 'table_candidates' order by 1`)
+    ).map(({ view }) => view);
     await run("insert into perfis values (1, 'a'); insert into crm.perfis values (1, 'x')");
     await run(`insert into tandem.parked_change (peer_id, schema_name, table_name, key, kind, reason)
       select peer_id, 'public', 'perfis', '{9}', 'refused', 'no' from tandem.peer`);
@@ -217,8 +219,12 @@ describe("a dashboard's role", () => {
     await other.query(`set role "${role}"`);
     for (const client of [one, other]) {
       const counts = [];
-      for (const view of views) counts.push((await client.query(`select * from tandem.${view}`)).rows.length);
-      expect(counts).toEqual([2, 1, 1, 0, 2, 1]);
+      for (const view of views)
+        counts.push(`${view} ${(await client.query(`select * from tandem.${view}`)).rows.length}`);
+      expect(counts).toEqual(
+        expect.arrayContaining(["pending 2", "status 1", "parked 1", "nodes 2", "perfis_changelog 1"]),
+      );
+      expect(counts.length).toBeGreaterThan(7);
       const { rows } = await client.query("select pending::int, parked::int from tandem.status");
       expect(rows).toEqual([{ pending: "2", parked: "1" }]);
       await expect(client.query("select * from tandem.tracked_table")).rejects.toThrow(/permission denied/);

@@ -143,8 +143,9 @@ CREATE FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_s
 declare
   v_peer integer := (p_batch ->> 'peer')::integer;
 begin
+  delete from tandem.staged where peer_id = v_peer;
   update tandem.inbound set
-    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), staging = null, applied_at = clock_timestamp(),
+    position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), applied_at = clock_timestamp(),
     caught_up_at = case when p_batch ->> 'mode' = 'batch' and not (p_batch ->> 'cut')::boolean then clock_timestamp() else caught_up_at end,
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
@@ -158,7 +159,8 @@ begin
       rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
       copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
       state = case when x.done and not x.again then 'catch_up' else b.state end,
-      reason = case when x.again then format('%s rows differ and nothing says which is newer', b.rows_undecided + x.undecided) end
+      reason = case when x.again then format(case when b.rejoin is null then '%s rows differ and nothing says which is newer'
+          else '%s rows are only in node %s and may have been deleted here' end, b.rows_undecided + x.undecided, p_batch ->> 'source') end
     from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
         (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
       from tandem.inbound_table c
@@ -343,9 +345,10 @@ declare
 begin
   update tandem.inbound set applying = pg_current_xact_id(),
     applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
-  where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid and position::text = v_from::text;
-  if not found then
-    raise exception 'another applier has moved this link on' using errcode = 'TD003';
+  where peer_id = v_peer and position::text = v_from::text;
+  -- Gone with the staged rows, if the server has crashed since: behind a pooler the connection does not tell.
+  if not found or not exists (select from tandem.staged where peer_id = v_peer and staging = (p_batch ->> 'staging')::uuid) then
+    raise exception 'another applier has moved this link on, or the staged rows went with a crash' using errcode = 'TD003';
   end if;
   v_replica := tandem.try_replica_role();
   v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
@@ -410,6 +413,7 @@ begin
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan);
     end if;
+    perform tandem.write_missing(v_plan);
     perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
   end loop;
@@ -423,6 +427,7 @@ begin
       execute format('delete from %s s where %s', v_plan ->> 'stage', tandem.over(v_plan, v_result -> 'left'));
     end loop;
   end if;
+  perform tandem.hurry_parked(v_tables);
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
@@ -579,6 +584,10 @@ begin
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
       when others then
         get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail;
+        -- A full disk is no row's fault: nothing is parked for it, the batch waits.
+        if v_state ~ '^(53|57|58|F0|XX00[12])' then
+          raise;
+        end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
     end;
   end loop;
@@ -919,7 +928,7 @@ begin
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
       from (select count(*) as n, count(*) filter (where not present) as deleted from %1$s s where %6$s) s
       cross join (select count(*) filter (where verdict not in ('win', 'anew')) as all_verdicts, count(*) filter (where verdict = 'adopt') as adopted,
-          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie')) as superseded,
+          count(*) filter (where verdict in ('drop', 'lose', 'prefer', 'keep', 'tie', 'missing')) as superseded,
           count(*) filter (where verdict = 'park') as parked, count(*) filter (where verdict = 'undecided') as undecided
         from tandem.verdict b join %1$s s on s.n = b.n where b.peer_id = %2$s and b.table_id = %3$s and %6$s) v
     $sql$, v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table', tandem.over(v_plan, p_left)) into v_one;
@@ -1013,10 +1022,10 @@ COMMENT ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) I
 
 
 --
--- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector boolean DEFAULT false) RETURNS text
+CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
@@ -1047,10 +1056,10 @@ end $$;
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) IS 'The COPY query of one table in a batch.';
+COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) IS 'The COPY query of one table in a batch.';
 
 
 --
@@ -1061,10 +1070,13 @@ CREATE FUNCTION tandem.begin_stage(p_peer_id integer, p_staging uuid) RETURNS vo
     LANGUAGE plpgsql
     AS $$
 begin
-  update tandem.inbound set staging = p_staging where peer_id = p_peer_id;
+  perform pg_advisory_xact_lock(tandem.link_lock(), p_peer_id);
+  perform 1 from tandem.inbound where peer_id = p_peer_id for no key update;
   if not found then
     raise exception 'this node has no link from peer %', p_peer_id using errcode = 'TD001';
   end if;
+  insert into tandem.staged (peer_id, staging) values (p_peer_id, p_staging)
+  on conflict (peer_id) do update set staging = excluded.staging;
 end $$;
 
 
@@ -1145,6 +1157,7 @@ CREATE TABLE tandem.tracked_table (
     conflict_policy text DEFAULT 'newest'::text NOT NULL COLLATE pg_catalog."C",
     updated_at_column text,
     leaves text[] DEFAULT '{}'::text[] NOT NULL,
+    vanished integer DEFAULT 0 NOT NULL,
     shape text,
     CONSTRAINT tracked_table_check CHECK ((((cardinality(key_columns) >= 1) AND (cardinality(key_columns) <= 32)) AND (cardinality(key_types) = cardinality(key_columns)) AND (cardinality(key_operators) = cardinality(key_columns))))
 );
@@ -1162,6 +1175,13 @@ COMMENT ON TABLE tandem.tracked_table IS 'Tables whose changes are captured here
 --
 
 COMMENT ON COLUMN tandem.tracked_table.leaves IS 'Leaf partitions known when the table was last armed; others have come or gone since.';
+
+
+--
+-- Name: COLUMN tracked_table.vanished; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.vanished IS 'How often rows may have gone here of which the log knows nothing.';
 
 
 --
@@ -1353,10 +1373,10 @@ COMMENT ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) IS '
 
 
 --
--- Name: check_identity(); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: check_identity(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.check_identity() RETURNS void
+CREATE FUNCTION tandem.check_identity(p_name text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1368,6 +1388,9 @@ begin
   select * into n from tandem.local_node;
   if not found then
     raise exception 'this database is not configured as a node' using errcode = 'TD001';
+  end if;
+  if n.name <> p_name then
+    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
   end if;
   if n.system_identifier <> tandem.system_identifier()
     or n.database_oid <> (select d.oid from pg_database d where d.datname = current_database())
@@ -1381,10 +1404,10 @@ end $$;
 
 
 --
--- Name: FUNCTION check_identity(); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION check_identity(p_name text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.check_identity() IS 'Stops where this database is not the one that was configured.';
+COMMENT ON FUNCTION tandem.check_identity(p_name text) IS 'Stops where this database is not the one that was configured.';
 
 
 --
@@ -1406,6 +1429,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) IS 'Condition that a row is not written by the batch.';
+
+
+--
+-- Name: choose_missing(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.choose_missing(p_peer text, p_choice text) RETURNS void
+    LANGUAGE sql
+    AS $$
+  update tandem.inbound i set missing = p_choice from tandem.peer p where p.peer_id = i.peer_id and p.name = p_peer and p.configured
+$$;
+
+
+--
+-- Name: FUNCTION choose_missing(p_peer text, p_choice text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) IS 'Notes what becomes of rows that only a rejoined node has.';
 
 
 --
@@ -1570,6 +1611,9 @@ declare
   n tandem.local_node;
   v_peer jsonb;
   v_id integer;
+  v_hears text[];
+  v_heard text[];
+  v_lost text[] := '{}';
   v_done boolean := false;
 begin
   select * into n from tandem.local_node;
@@ -1578,10 +1622,8 @@ begin
     values (p_name, gen_random_uuid(), tandem.system_identifier(),
       (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
     v_done := true;
-  elsif n.name <> p_name then
-    raise exception 'this database is node "%", not "%"', n.name, p_name using errcode = 'TD002';
   else
-    perform tandem.check_identity();
+    perform tandem.check_identity(p_name);
   end if;
   update tandem.local_node set
     max_skew = coalesce((p_settings ->> 'max_skew')::interval, max_skew),
@@ -1594,15 +1636,15 @@ begin
     or seed is distinct from p_settings ->> 'seed';
   v_done := v_done or found;
   for v_peer in select e from jsonb_array_elements(p_peers) with ordinality x (e, i) order by i loop
-    select p.peer_id into v_id from tandem.peer p where p.name = v_peer ->> 'name';
+    v_hears := array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1);
+    select p.peer_id, p.receives_from into v_id, v_heard from tandem.peer p where p.name = v_peer ->> 'name' and p.gone_at is null;
     if not found then
-      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id into v_id;
+      insert into tandem.peer (name) values (v_peer ->> 'name') returning peer_id, receives_from into v_id, v_heard;
       v_done := true;
     end if;
-    update tandem.peer p set configured = true,
-      receives_from = array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1)
-    where p.peer_id = v_id and (not p.configured
-      or p.receives_from <> array(select jsonb_array_elements_text(v_peer -> 'receives_from') order by 1));
+    v_lost := v_lost || array(select u from unnest(v_heard) u where u <> all (v_hears));
+    update tandem.peer p set configured = true, receives_from = v_hears
+    where p.peer_id = v_id and (not p.configured or p.receives_from <> v_hears);
     v_done := v_done or found;
     if (v_peer ->> 'sends')::boolean then
       insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
@@ -1613,6 +1655,7 @@ begin
       v_done := v_done or found;
     end if;
   end loop;
+  perform tandem.forward_received(p.peer_id) from tandem.peer p where p.name = any (v_lost);
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
@@ -1637,13 +1680,13 @@ CREATE FUNCTION tandem.confirm(p_peer_id integer, p_position pg_snapshot, p_toke
     AS $$
 begin
   update tandem.outbound o set
-    token = p_token, pending_token = null, acknowledged = p_position, acknowledged_at = clock_timestamp(),
+    token = p_token, pending_tokens = case when p_token = o.token then o.pending_tokens else '{}' end, acknowledged = p_position, acknowledged_at = clock_timestamp(),
     prunable = case when x.through then o.candidate else o.prunable end,
     candidate = case when x.through or o.candidate is null then p_position else o.candidate end,
     candidate_seen = case when x.through or o.candidate is null then p_seen else o.candidate_seen end
   from (select coalesce(pg_snapshot_xmin(i.position) >= pg_snapshot_xmax(b.candidate_seen), false) as through
     from tandem.outbound b left join tandem.inbound i using (peer_id) where b.peer_id = p_peer_id) x
-  where o.peer_id = p_peer_id and p_token in (o.token, o.pending_token);
+  where o.peer_id = p_peer_id and (p_token = o.token or p_token = any (o.pending_tokens));
   if not found then
     raise exception 'the contact token of peer "%" does not fit', (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
@@ -1755,7 +1798,7 @@ COMMENT ON FUNCTION tandem.conflict_id(p_conflict tandem.conflict) IS 'The name 
 CREATE FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-  select case when p_token is null then o.token is null else coalesce(p_token in (o.token, o.pending_token), false) end
+  select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
   from tandem.outbound o where o.peer_id = p_peer_id
 $$;
 
@@ -1819,30 +1862,32 @@ COMMENT ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias text
 
 
 --
--- Name: copy_query(integer, integer, text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: copy_query(integer, integer, text[], text[], text[], text[], text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean DEFAULT false) RETURNS text
+CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
   t tandem.tracked_table;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
-  return format('select %s from (select %s from %I.%I t where %s) k %s',
+  return (select format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't')), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't'))),
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin))),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
     t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
-    tandem.newest_and_row(t, 'k'));
+    tandem.newest_and_row(t, 'k'))
+  from (select (select b.rejoin from tandem.inbound_table b
+    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, t.schema_name, t.table_name)) as rejoin) x);
 end $$;
 
 
 --
--- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) IS 'The COPY query of a range of keys.';
+COMMENT ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text) IS 'The COPY query of a range of keys.';
 
 
 --
@@ -1913,7 +1958,8 @@ begin
       select c.*,
         case
           when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
-          when c.same then case when c.newer then 'adopt' else 'drop' end
+          when c.same then case when c.newer and not c.both_unlogged then 'adopt' else 'drop' end
+          when c.missing then case %24$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
           when c.equal_version then case when %3$L > %4$L then 'anew' else 'tie' end
@@ -1932,15 +1978,17 @@ begin
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
           s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
           (%7$s is not null) = s.present and (not s.present or %8$s) as same,
+          %25$L and s.op is null and s.present and l.op is null as both_unlogged,
+          %26$L and s.present and l.op is null and %7$s is null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %9$s
             when l.received_from = %1$s then true
             when s.parked_there then false
             when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
               and (l.stamp < %12$L::timestamptz or not %23$s and (l.received_from is null or l.received_from <> all (%11$L::integer[]))) then true
-            else coalesce((select bool_or(k.stamp >= v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
+            else coalesce((select bool_or(k.stamp %27$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
           end as local_known,
-          exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp >= s.stamp) as incoming_known
+          exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp %27$s s.stamp) as incoming_known
         from %15$s s
         left join %16$s t on %17$s
         left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
@@ -1954,12 +2002,14 @@ begin
   $sql$,
     p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
-    case when p_copy then format('%s is null', p_plan ->> 'first_key') else 'true' end,
+    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is null', p_plan ->> 'first_key') else 'true' end,
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
-    case when p_copy then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
-    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end);
+    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
+    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
+    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
+    p_plan ->> 'missing', p_plan ? 'rejoin', p_copy and p_plan ->> 'rejoin' is not distinct from 'survivor',
+    case when p_plan ? 'rejoin' then '=' else '>=' end);
 end $_$;
 
 
@@ -2112,7 +2162,7 @@ CREATE FUNCTION tandem.describe_tables(p_tables integer[] DEFAULT NULL::integer[
     'columns', coalesce((select jsonb_agg(jsonb_build_object('name', a.attname, 'type', y.name, 'valueClass', y.class,
         'generated', a.attgenerated <> '') order by a.attnum)
       from pg_attribute a join types y using (atttypid, atttypmod) where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb),
-    'mark', tandem.columns_mark(t.relid))
+    'mark', tandem.columns_mark(t.relid), 'vanished', t.vanished)
     order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
   from described t
 $$;
@@ -2178,6 +2228,110 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) IS 'Removes rows that newer incoming ones displace.';
+
+
+--
+-- Name: drop_parked(bigint, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  c tandem.parked_change;
+begin
+  perform 1 from tandem.inbound i join tandem.parked_change p using (peer_id) where p.parked_id = p_parked_id for no key update of i;
+  delete from tandem.parked_change where parked_id = p_parked_id returning * into c;
+  if not found then
+    raise exception 'there is no parked change %', p_parked_id using errcode = 'TD020';
+  end if;
+  delete from tandem.staged where peer_id = c.peer_id;
+  update tandem.dropped_change d set settled_at = clock_timestamp()
+  where d.settled_at is null and (d.peer_id, d.schema_name, d.table_name, d.key) = (c.peer_id, c.schema_name, c.table_name, c.key);
+  insert into tandem.dropped_change (parked_id, peer_id, schema_name, table_name, key, kind, refusal, sqlstate, stamp, origin, parked_at, attempts, reason, columns, image)
+  select c.parked_id, c.peer_id, c.schema_name, c.table_name, c.key, c.kind, c.reason, c.sqlstate, c.stamp, c.origin, c.parked_at, c.attempts, p_reason,
+    case when p_image is not null then array(select jsonb_array_elements_text(p_image -> 'columns')) end,
+    case when p_image is not null then array(select jsonb_array_elements_text(p_image -> 'values')) end;
+  if c.kind <> 'ahead' then
+    perform tandem.raise_floor(c.peer_id, c.stamp);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION drop_parked(p_parked_id bigint, p_reason text, p_image jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) IS 'Gives a parked change up.';
+
+
+--
+-- Name: dropped_open(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.dropped_open() RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  d tandem.dropped_change;
+  t tandem.tracked_table;
+  v_changed boolean;
+begin
+  for d in select * from tandem.dropped_change x where x.settled_at is null loop
+    select * into t from tandem.tracked_table x where (x.schema_name, x.table_name) = (d.schema_name, d.table_name);
+    continue when not found or cardinality(t.key_columns) <> cardinality(d.key);
+    execute format('select exists (select from tandem_log.%I l where %s and (l.stamp, l.origin) >= ($2, $3))', t.log_name,
+      tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)),
+        array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
+    into v_changed using d.key, coalesce(d.stamp, '-infinity'), coalesce(d.origin, '');
+    if not v_changed then
+      return next d.dropped_id;
+    end if;
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION dropped_open(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.dropped_open() IS 'Dropped changes whose rows have not changed since.';
+
+
+--
+-- Name: end_stalled(interval); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.end_stalled(p_silent interval) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_pid integer;
+  v_count integer := 0;
+begin
+  for v_pid in
+    select l.pid from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.granted and l.classid = tandem.link_lock() and l.objsubid = 2
+      and l.database = (select d.oid from pg_database d where d.datname = current_database())
+      and (a.state like 'idle in transaction%' or a.wait_event_type = 'Client') and a.state_change < clock_timestamp() - p_silent
+  loop
+    begin
+      perform pg_terminate_backend(v_pid);
+      v_count := v_count + 1;
+    exception when insufficient_privilege then
+      null;
+    end;
+  end loop;
+  return v_count;
+end $$;
+
+
+--
+-- Name: FUNCTION end_stalled(p_silent interval); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.end_stalled(p_silent interval) IS 'Ends sessions that hold a link for a client that is gone.';
 
 
 --
@@ -2286,7 +2440,6 @@ COMMENT ON FUNCTION tandem.foreign_keys(p_table_id integer) IS 'Foreign keys of 
 
 
 --
-<<<<<<< HEAD
 -- Name: forget_parked(text, text, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2369,8 +2522,6 @@ COMMENT ON FUNCTION tandem.forward_received(p_peer_id integer) IS 'Enters what w
 
 
 --
-=======
->>>>>>> 321fb89 (Close the open points of plans, splits, foreign-key actions, dotted names, serializable writers and dashboards' rights)
 -- Name: forwarded_by_other(integer, integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2378,7 +2529,7 @@ CREATE FUNCTION tandem.forwarded_by_other(p_received_from integer, p_peer_id int
     LANGUAGE sql STABLE
     AS $$
   select coalesce((select s.name = any (t.receives_from)
-    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and t.peer_id = p_peer_id), false)
+    from tandem.peer s, tandem.peer t where s.peer_id = p_received_from and s.gone_at is null and t.peer_id = p_peer_id), false)
 $$;
 
 
@@ -2478,6 +2629,65 @@ COMMENT ON FUNCTION tandem.history(p_table text, p_key text) IS 'The entries of 
 
 
 --
+-- Name: hold_lease(uuid, text, interval); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_was uuid;
+  v_now tandem.lease;
+begin
+  insert into tandem.lease (holder, label, taken_at, renewed_at, lasts)
+  values (p_holder, p_label, clock_timestamp(), clock_timestamp(), p_lasts) on conflict do nothing;
+  select holder into v_was from tandem.lease for no key update;
+  update tandem.lease l set holder = p_holder, label = p_label, lasts = p_lasts, renewed_at = clock_timestamp(),
+    taken_at = case when l.holder = p_holder then l.taken_at else clock_timestamp() end
+  where l.holder = p_holder or not tandem.lease_stands(l);
+  select * into v_now from tandem.lease;
+  if v_now.holder = p_holder and v_was <> p_holder then
+    perform tandem.end_stalled(p_lasts / 2);
+  end if;
+  return jsonb_build_object('held', v_now.holder = p_holder, 'label', v_now.label, 'taken_at', v_now.taken_at);
+end $$;
+
+
+--
+-- Name: FUNCTION hold_lease(p_holder uuid, p_label text, p_lasts interval); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) IS 'Takes or renews the lease of this node''s links.';
+
+
+--
+-- Name: hurry_parked(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.hurry_parked(p_tables jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from tandem.parked_change c where c.kind = 'waits' and c.next_try_at > clock_timestamp()) then
+    update tandem.parked_change c set next_try_at = clock_timestamp()
+    where c.parked_id in (
+      select w.parked_id from tandem.parked_change w
+      join tandem.tracked_table t on (t.schema_name, t.table_name) = (w.schema_name, w.table_name)
+      where w.kind = 'waits' and w.next_try_at > clock_timestamp() and t.table_id = any (tandem.related_tables(
+        array(select e.key::integer from jsonb_each(p_tables) e where (e.value ->> 'applied')::bigint > 0)))
+      order by w.tried_at limit 200);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION hurry_parked(p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.hurry_parked(p_tables jsonb) IS 'Lets rows that wait for others be tried again after a batch.';
+
+
+--
 -- Name: image(text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2535,7 +2745,7 @@ begin
   select jsonb_build_object('peer', p.peer_id, 'position', i.position::text, 'token', i.token,
     'known', (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id),
     'tables', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'state', b.state,
-        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason)
+        'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason, 'rejoin', b.rejoin)
         order by b.schema_name, b.table_name), '[]')
       from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
     'parked', tandem.parked_keys(p.peer_id, true), 'clock', clock_timestamp())
@@ -2772,6 +2982,79 @@ COMMENT ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) IS 
 
 
 --
+-- Name: keys_there(integer, integer, pg_snapshot, text[], bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_upto text[] := tandem.copy_bound(p_table_id, p_after, p_rows);
+  v_keys jsonb;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  execute format('select jsonb_agg(to_jsonb(array[%s])) from %I.%I t
+      left join lateral (select l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
+      where %s and (n.xid is null or n.received_from = %s or (n.received_from is null and pg_visible_in_snapshot(n.xid, %L::pg_snapshot)))',
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), t.schema_name, t.table_name, t.log_name,
+    tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
+    array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), ', '),
+    tandem.copy_range(t, p_after, v_upto), p_peer_id, p_known)
+  into v_keys;
+  return jsonb_build_object('keys', coalesce(v_keys, '[]'), 'upto', to_jsonb(v_upto));
+end $$;
+
+
+--
+-- Name: FUNCTION keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint) IS 'Keys that a peer must have.';
+
+
+--
+-- Name: lease; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.lease (
+    only_row boolean DEFAULT true NOT NULL,
+    holder uuid NOT NULL,
+    label text NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    renewed_at timestamp with time zone NOT NULL,
+    lasts interval NOT NULL,
+    CONSTRAINT lease_lasts_check CHECK ((lasts > '00:00:00'::interval)),
+    CONSTRAINT lease_only_row_check CHECK (only_row)
+);
+
+
+--
+-- Name: TABLE lease; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.lease IS 'The sidecar that works on the links into this node; another one stands by until the lease is over, by this clock.';
+
+
+--
+-- Name: lease_stands(tandem.lease); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.lease_stands(p_lease tandem.lease) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  select clock_timestamp() between p_lease.renewed_at - p_lease.lasts and p_lease.renewed_at + p_lease.lasts
+$$;
+
+
+--
+-- Name: FUNCTION lease_stands(p_lease tandem.lease); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.lease_stands(p_lease tandem.lease) IS 'Whether a lease is not over.';
+
+
+--
 -- Name: leaves(oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2791,6 +3074,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.leaves(p_relid oid) IS 'Leaf partitions of a table.';
+
+
+--
+-- Name: link_lock(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.link_lock() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 1950109540
+$$;
+
+
+--
+-- Name: FUNCTION link_lock(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.link_lock() IS 'Class of the advisory locks of links.';
 
 
 --
@@ -2911,6 +3212,24 @@ COMMENT ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "char
 
 
 --
+-- Name: log_begin(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.log_begin() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+  select greatest(n.horizon, n.installed_at) from tandem.local_node n
+$$;
+
+
+--
+-- Name: FUNCTION log_begin(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.log_begin() IS 'Since when this node''s logs are complete.';
+
+
+--
 -- Name: log_gone(integer, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2943,6 +3262,43 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.log_gone(p_table_id integer, p_from text) IS 'Enters deletions of rows that went without a trigger.';
+
+
+--
+-- Name: log_missing(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.log_missing(p_table_id integer, p_keys jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_keys text[];
+  v_count bigint;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_keys := tandem.key_names('o', cardinality(t.key_columns));
+  execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D', v_keys,
+    format('from (select %s from jsonb_array_elements($2) x) o
+      left join lateral (select l.op from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
+      where n.op is distinct from ''D'' and not exists (select from %I.%I t where %s)
+        and not exists (select from tandem.parked_change c where c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
+      (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
+      t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(v_keys)), v_keys),
+      array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(v_keys))) u), ', '),
+      t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), v_keys),
+      t.schema_name, t.table_name, (select string_agg(u || '::text', ', ') from unnest(v_keys) u)))
+  using tandem.next_stamp(), p_keys;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION log_missing(p_table_id integer, p_keys jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.log_missing(p_table_id integer, p_keys jsonb) IS 'Enters deletions of rows that a peer has and this node lacks.';
 
 
 --
@@ -3096,7 +3452,9 @@ declare
   v_body text;
 begin
   for v_peer in
-    select p.name from tandem.inbound i join tandem.peer p using (peer_id) order by p.name collate "C"
+    select distinct p.name collate "C" as name from tandem.peer p
+    where exists (select from tandem.inbound i where i.peer_id = p.peer_id) or to_regclass(format('tandem_log.%I', 'floor ' || p.name)) is not null
+    order by 1
   loop
     if to_regclass(format('tandem_log.%I', 'floor ' || v_peer.name)) is null then
       execute format('create sequence tandem_log.%I minvalue 0 start 0', 'floor ' || v_peer.name);
@@ -3167,6 +3525,7 @@ declare
   v_columns text[];
   v_mark text;
   v_plan jsonb;
+  v_rejoin text;
   v_plans jsonb := '[]';
 begin
   for e in select x.e from jsonb_array_elements(p_tables) with ordinality x (e, i) order by x.i loop
@@ -3181,6 +3540,13 @@ begin
       insert into tandem.plan (peer_id, table_id, columns, as_text, replica, catalog_mark, plan)
       values (p_peer_id, (e ->> 'id')::integer, v_columns, (e ->> 'as_text')::boolean, p_replica, v_mark, v_plan)
       on conflict (peer_id, table_id, columns, as_text, replica) do update set catalog_mark = excluded.catalog_mark, plan = excluded.plan;
+    end if;
+    select b.rejoin into v_rejoin from tandem.inbound_table b
+    where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, v_plan ->> 'schema', v_plan ->> 'table') and b.state <> 'flow';
+    if v_rejoin is not null then
+      v_plan := v_plan || (select jsonb_build_object('rejoin', v_rejoin, 'missing', i.missing,
+          'unlogged_stamp', tandem.unlogged_stamp(t, 't', v_rejoin), 'unlogged_origin', tandem.unlogged_origin(t, 't', v_rejoin))
+        from tandem.tracked_table t, tandem.inbound i where t.table_id = (e ->> 'id')::integer and i.peer_id = p_peer_id);
     end if;
     v_plans := v_plans || jsonb_build_array(e || v_plan);
   end loop;
@@ -3272,15 +3638,16 @@ COMMENT ON FUNCTION tandem.mark_unique(p_plans jsonb) IS 'Marks plans in which u
 
 
 --
--- Name: meet(text, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: meet(text, text, uuid, uuid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.meet(p_name text, p_incarnation uuid) RETURNS integer
+CREATE FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 declare
   p tandem.peer;
 begin
+  perform tandem.check_identity(p_self);
   select * into p from tandem.peer where name = p_name and configured;
   if not found then
     raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
@@ -3290,15 +3657,17 @@ begin
   elsif p.incarnation <> p_incarnation then
     raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
   end if;
+  if not coalesce(tandem.contact_fits(p.peer_id, p_token), true) then
+    raise exception 'the contact token of node "%" does not fit: one of the two databases was restored, cloned or branched', p_name using errcode = 'TD002';
+  end if;
   return p.peer_id;
 end $$;
 
 
 --
--- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-<<<<<<< HEAD
 COMMENT ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) IS 'Recognizes a peer.';
 
 
@@ -3335,9 +3704,6 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) IS 'Forgets how far the links with a peer have come.';
-=======
-COMMENT ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) IS 'Recognizes a peer.';
->>>>>>> 321fb89 (Close the open points of plans, splits, foreign-key actions, dotted names, serializable writers and dashboards' rights)
 
 
 --
@@ -3493,6 +3859,24 @@ COMMENT ON FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) IS 'Counts 
 
 
 --
+-- Name: note_vanished(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_vanished(p_table_id integer) RETURNS void
+    LANGUAGE sql
+    AS $$
+  update tandem.tracked_table set vanished = vanished + 1 where table_id = p_table_id
+$$;
+
+
+--
+-- Name: FUNCTION note_vanished(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_vanished(p_table_id integer) IS 'Notes that rows may have gone unseen.';
+
+
+--
 -- Name: object_name(text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3536,8 +3920,8 @@ begin
       (select name from tandem.peer where peer_id = p_peer_id) using errcode = 'TD002';
   end if;
   update tandem.outbound set token = p_token,
-    pending_token = case when pending_token is not null and token is not distinct from p_token then pending_token else v_token end
-  where peer_id = p_peer_id returning pending_token into v_token;
+    pending_tokens = array[v_token] || case when token is not distinct from p_token then pending_tokens[:99] else '{}' end
+  where peer_id = p_peer_id;
   return v_token;
 end $$;
 
@@ -3681,6 +4065,25 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) IS 'Keys parked from a peer.';
+
+
+--
+-- Name: parked_row(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.parked_row(p_parked_id bigint) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object('peer', p.name, 'schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))
+  from tandem.parked_change c join tandem.peer p using (peer_id) where c.parked_id = p_parked_id
+$$;
+
+
+--
+-- Name: FUNCTION parked_row(p_parked_id bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.parked_row(p_parked_id bigint) IS 'Which row a parked change is of.';
 
 
 --
@@ -3935,9 +4338,10 @@ declare
   v_count bigint;
   v_total bigint := 0;
 begin
+  perform tandem.check_identity();
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
-  perform tandem.prune_conflicts();
+  perform tandem.prune_conflicts(), tandem.settle_dropped();
   for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
     if o.prunable is null then
       return 0;
@@ -4066,7 +4470,7 @@ COMMENT ON FUNCTION tandem.reassert_holders(p_plan jsonb) IS 'Writes referred-to
 -- Name: reconcile_tables(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) RETURNS integer
+CREATE FUNCTION tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
@@ -4076,7 +4480,7 @@ begin
   update tandem.inbound set position = '1:1:' where peer_id = p_peer_id and position is null;
   v_changed := v_changed + (case when found then 1 else 0 end);
   for r in
-    select s.schema, s.name, b.state, i.position,
+    select s.schema, s.name, s.vanished, b.state, i.position,
       case
         when not s.exists then 'the table is not there at the source any more'
         when t.id is null then coalesce((select 'not tracked here: ' || c.reason from tandem.table_candidates c
@@ -4085,7 +4489,7 @@ begin
         when not t.exists then 'the table is not there any more'
         else tandem.shape_difference(s.e, t.e)
       end as reason, b.reason as old_reason
-    from (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists
+    from (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'exists')::boolean as exists, (e ->> 'vanished')::integer as vanished
       from jsonb_array_elements(p_source_tables) e) s
     left join (select e, e ->> 'schema' as schema, e ->> 'name' as name, (e ->> 'id')::integer as id, (e ->> 'exists')::boolean as exists
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
@@ -4093,16 +4497,16 @@ begin
     join tandem.inbound i on i.peer_id = p_peer_id
   loop
     if r.reason is not null and r.state is null then
-      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason)
-      values (p_peer_id, r.schema, r.name, 'held', '1:1:', r.reason);
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason, vanished_seen)
+      values (p_peer_id, r.schema, r.name, 'held', '1:1:', r.reason, r.vanished);
       v_changed := v_changed + 1;
     elsif r.reason is not null and (r.state <> 'held' or r.reason <> r.old_reason) then
       update tandem.inbound_table set state = 'held', position = coalesce(position, r.position), reason = r.reason, since = clock_timestamp()
       where peer_id = p_peer_id and schema_name = r.schema and table_name = r.name;
       v_changed := v_changed + 1;
     elsif r.reason is null and r.state is null then
-      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position)
-      values (p_peer_id, r.schema, r.name, 'copy', '1:1:');
+      insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, vanished_seen)
+      values (p_peer_id, r.schema, r.name, 'copy', '1:1:', r.vanished);
       v_changed := v_changed + 1;
     elsif r.reason is null and r.state = 'held' then
       update tandem.inbound_table set state = case when position::text = '1:1:' then 'copy' else 'catch_up' end, reason = null, since = clock_timestamp()
@@ -4110,7 +4514,10 @@ begin
       v_changed := v_changed + 1;
     end if;
   end loop;
-  return v_changed;
+  return jsonb_build_object('changed', v_changed, 'vanished', (
+    select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'vanished', e -> 'vanished')), '[]')
+    from tandem.inbound_table b join jsonb_array_elements(p_source_tables) e on (e ->> 'schema', e ->> 'name') = (b.schema_name, b.table_name)
+    where b.peer_id = p_peer_id and b.state = 'flow' and b.vanished_seen <> (e ->> 'vanished')::integer));
 end $$;
 
 
@@ -4363,6 +4770,45 @@ COMMENT ON FUNCTION tandem.reject_deletions(p_plans jsonb) IS 'Rejects deletions
 
 
 --
+-- Name: rejoin_node(text, jsonb, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) RETURNS uuid
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_incarnation uuid := gen_random_uuid();
+  v_state text;
+  t tandem.tracked_table;
+begin
+  if pg_is_in_recovery() then
+    raise exception 'this server is a standby (in recovery)' using errcode = 'TD004';
+  end if;
+  if not exists (select from tandem.local_node) then
+    perform tandem.configure_node(p_name, p_peers, p_settings);
+  end if;
+  v_state := case when exists (select from tandem.inbound i where i.position is not null) then 'restored' else 'replaced' end;
+  update tandem.local_node set name = p_name, incarnation = v_incarnation, system_identifier = tandem.system_identifier(),
+    database_oid = (select d.oid from pg_database d where d.datname = current_database()), highest_xid = pg_current_xact_id();
+  perform tandem.forget_peer(p.peer_id) from tandem.peer p
+  where p.gone_at is null and (p.name = p_name or p.incarnation <> (p_incarnations ->> p.name)::uuid);
+  for t in select * from tandem.tracked_table order by table_id loop
+    perform tandem.take_over_table(t);
+  end loop;
+  perform tandem.configure_node(p_name, p_peers, p_settings);
+  perform tandem.meet_anew(p.peer_id, v_state) from tandem.peer p where p.configured;
+  return v_incarnation;
+end $$;
+
+
+--
+-- Name: FUNCTION rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) IS 'Makes this database a node anew.';
+
+
+--
 -- Name: related_tables(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4386,6 +4832,59 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.related_tables(p_tables integer[]) IS 'Tables connected by foreign keys.';
+
+
+--
+-- Name: release_lease(uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.release_lease(p_holder uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from tandem.lease where holder = p_holder;
+  return found;
+end $$;
+
+
+--
+-- Name: FUNCTION release_lease(p_holder uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.release_lease(p_holder uuid) IS 'Gives a lease back.';
+
+
+--
+-- Name: renew_peer(jsonb, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_hears text[] := array(select jsonb_array_elements_text(p_peer -> 'receives_from') order by 1);
+  v_id integer;
+begin
+  perform tandem.forget_peer(p.peer_id) from tandem.peer p
+  where p.name = p_peer ->> 'name' and p.gone_at is null and p.incarnation <> p_incarnation;
+  insert into tandem.peer (name, incarnation, receives_from) values (p_peer ->> 'name', p_incarnation, v_hears)
+  on conflict (name) where gone_at is null do update set incarnation = p_incarnation, receives_from = v_hears, configured = true
+  returning peer_id into v_id;
+  if (p_peer ->> 'sends')::boolean then
+    insert into tandem.inbound (peer_id) values (v_id) on conflict do nothing;
+  end if;
+  if (p_peer ->> 'receives')::boolean then
+    insert into tandem.outbound (peer_id) values (v_id) on conflict do nothing;
+  end if;
+  perform tandem.meet_anew(v_id, 'survivor'), tandem.make_floor();
+end $$;
+
+
+--
+-- Name: FUNCTION renew_peer(p_peer jsonb, p_incarnation uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) IS 'Takes up a peer that came back.';
 
 
 --
@@ -4697,10 +5196,42 @@ COMMENT ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) IS 'Staged
 
 
 --
--- Name: sent_columns(tandem.tracked_table, integer, text[], text[], boolean, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: row_image(text, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) RETURNS text
+CREATE FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_image jsonb;
+begin
+  select * into t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_table);
+  if not found then
+    return null;
+  end if;
+  execute (select format('select jsonb_build_object(''columns'', to_jsonb(%L::text[]), ''values'', to_jsonb(array[%s])) from %I.%I t where %s',
+      array_agg(a.attname order by a.attnum), string_agg(tandem.text_of(format('t.%I', a.attname)), ', ' order by a.attnum), p_schema, p_table,
+      tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns),
+        array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
+    from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped)
+  into v_image using p_key;
+  return v_image;
+end $_$;
+
+
+--
+-- Name: FUNCTION row_image(p_schema text, p_table text, p_key text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) IS 'A row as its types write it.';
+
+
+--
+-- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select concat_ws(', ',
@@ -4708,8 +5239,8 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
     'n.op',
     x.present,
     p_stamp, p_origin,
-    case when x.vector then format('(select array_agg(v.stamp order by v.origin) from (%s) v)', x.known) else 'null' end,
-    case when x.vector then format('(select array_agg(v.origin order by v.origin) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+    case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
       then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
@@ -4724,20 +5255,21 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
         (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
-    p_vector or p_table.conflict_policy like 'prefer: %' as vector,
+    p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
     format('t.%I is not null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-    format('select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin', p_table.log_name,
+    format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
+        else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
   ) x
 $_$;
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
+COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
 
 
 --
@@ -4849,6 +5381,27 @@ COMMENT ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) IS 'Writes f
 
 
 --
+-- Name: settle_dropped(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.settle_dropped() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update tandem.dropped_change d set settled_at = clock_timestamp()
+  where d.settled_at is null and d.dropped_id not in (select o from tandem.dropped_open() o);
+  delete from tandem.dropped_change d using tandem.local_node n where d.settled_at < clock_timestamp() - n.keep_conflicts;
+end $$;
+
+
+--
+-- Name: FUNCTION settle_dropped(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.settle_dropped() IS 'Notes which dropped changes are over.';
+
+
+--
 -- Name: shape_difference(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4900,25 +5453,20 @@ COMMENT ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) IS 'A snapshot
 
 
 --
--- Name: source_state(text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: source_state(text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.source_state(p_target text) RETURNS jsonb
+CREATE FUNCTION tandem.source_state(p_self text, p_target text) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
   v_state jsonb;
 begin
-<<<<<<< HEAD
   perform tandem.check_identity(p_self);
   select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text,
     'token', (select i.token from tandem.inbound i where i.peer_id = p.peer_id),
     'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
     'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
-=======
-  perform tandem.check_identity();
-  select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text)
->>>>>>> 321fb89 (Close the open points of plans, splits, foreign-key actions, dotted names, serializable writers and dashboards' rights)
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
   if not found then
@@ -4929,10 +5477,10 @@ end $$;
 
 
 --
--- Name: FUNCTION source_state(p_target text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION source_state(p_self text, p_target text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.source_state(p_target text) IS 'What a source says of itself.';
+COMMENT ON FUNCTION tandem.source_state(p_self text, p_target text) IS 'What a source says of itself.';
 
 
 --
@@ -5087,7 +5635,7 @@ CREATE FUNCTION tandem.synced_condition() RETURNS text
     AS $$
   select 'not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
     where p.configured and o.peer_id is distinct from l.received_from and not coalesce(pg_visible_in_snapshot(l.xid, o.acknowledged), false)
-      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.name = any (p.receives_from)))'
+      and not exists (select from tandem.peer s where s.peer_id = l.received_from and s.gone_at is null and s.name = any (p.receives_from)))'
 $$;
 
 
@@ -5224,6 +5772,31 @@ COMMENT ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) IS 'Tracked t
 
 
 --
+-- Name: take_over_table(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.take_over_table(p_table tandem.tracked_table) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  execute format('update tandem_log.%I set xid = pg_current_xact_id() where xid >= pg_snapshot_xmin(pg_current_snapshot())', p_table.log_name);
+  update tandem.tracked_table t set relid = to_regclass(format('%I.%I', t.schema_name, t.table_name))
+  where t.table_id = p_table.table_id and to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null;
+  if found then
+    perform tandem.make_capture_function(p_table.table_id);
+    perform tandem.arm_table(p_table.table_id);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION take_over_table(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) IS 'Puts right what is kept of a table of a copied database.';
+
+
+--
 -- Name: text_of(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5347,6 +5920,7 @@ begin
   if v_recreated then
     perform tandem.log_again(t.table_id, c.relid::regclass::text, 'I');
     perform tandem.log_gone(t.table_id);
+    perform tandem.note_vanished(t.table_id);
   end if;
   return tandem.arm_last_trigger(t.table_id) or v_done;
 end $$;
@@ -5425,42 +5999,44 @@ COMMENT ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], 
 
 
 --
--- Name: unlogged_origin(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: unlogged_origin(tandem.tracked_table, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) RETURNS text
+CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-  select coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
-    quote_literal(s.origin))
+  select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
+    quote_literal(s.origin)) end
   from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s
 $$;
 
 
 --
--- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) IS 'Origin of a row without an entry.';
+COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text) IS 'Origin of a row without an entry.';
 
 
 --
--- Name: unlogged_stamp(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: unlogged_stamp(tandem.tracked_table, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) RETURNS text
+CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-  select coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
-    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''')
+  select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
+    when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
+    else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
+    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end
 $$;
 
 
 --
--- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) IS 'Stamp of a row without an entry.';
+COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text) IS 'Stamp of a row without an entry.';
 
 
 --
@@ -6054,6 +6630,7 @@ begin
   if v_again then
     perform tandem.log_again(p_table_id, t.relid::regclass::text, 'U');
     perform tandem.log_gone(p_table_id);
+    perform tandem.note_vanished(p_table_id);
     return true;
   end if;
   for v_leaf in
@@ -6069,6 +6646,7 @@ begin
       perform tandem.log_gone(p_table_id, v_leaf);
     end if;
     v_gone := true;
+    perform tandem.note_vanished(p_table_id);
   end loop;
   if v_gone then
     perform tandem.log_gone(p_table_id);
@@ -6113,7 +6691,6 @@ begin
       (select string_agg(format('$1[%s]::%s', u.i, u.type), ', ' order by u.i) from unnest(p_table.key_types) with ordinality u (type, i)),
       '''U'', true, false, false', nullif(array_to_string(array(select format('$2[%s]', i) from generate_series(1, cardinality(v_columns)) i), ', '), '')))
   using p_key, v_values;
-  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   execute format('insert into tandem.verdict (peer_id, table_id, n, verdict) select %s, %s, s.n, ''anew'' from %s s', p_peer_id, p_table.table_id, v_plan ->> 'stage');
   execute format('select exists (select from %s s join %s t on %s where %s)', v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', v_plan ->> 'image_is_row')
@@ -6132,10 +6709,10 @@ begin
     perform tandem.write_anew(v_plan), tandem.advance_sequences(jsonb_build_array(v_plan));
     perform set_config('tandem.applying', '', true);
   end if;
-  delete from tandem.staged where peer_id = p_peer_id;
   delete from tandem.verdict where peer_id = p_peer_id;
   execute format('delete from %s', v_plan ->> 'stage');
-  update tandem.inbound set applying = null, applying_tables = '{}', staging = null where peer_id = p_peer_id;
+  delete from tandem.staged where peer_id = p_peer_id;
+  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = p_peer_id;
   return not v_there;
 end $_$;
 
@@ -6180,6 +6757,37 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.write_anew(p_plan jsonb) IS 'Writes images anew as changes of this node.';
+
+
+--
+-- Name: write_missing(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_missing(p_plan jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_count bigint := 0;
+begin
+  if p_plan ? 'rejoin' then
+    select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
+    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D',
+      array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
+      format('from (select %s from %s s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''missing'') o',
+        p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id'))
+    using tandem.next_stamp();
+    get diagnostics v_count = row_count;
+  end if;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION write_missing(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_missing(p_plan jsonb) IS 'Deletes what only a node that came back still has.';
 
 
 --
@@ -6362,6 +6970,8 @@ CREATE TABLE tandem.peer (
     incarnation uuid,
     receives_from text[] DEFAULT '{}'::text[] NOT NULL,
     configured boolean DEFAULT true NOT NULL,
+    gone_at timestamp with time zone,
+    CONSTRAINT peer_check CHECK (((gone_at IS NULL) OR (NOT configured))),
     CONSTRAINT peer_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,29}$'::text))
 );
 
@@ -6371,6 +6981,13 @@ CREATE TABLE tandem.peer (
 --
 
 COMMENT ON TABLE tandem.peer IS 'The other nodes this one has a link with, and from whom each of them receives directly.';
+
+
+--
+-- Name: COLUMN peer.gone_at; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.peer.gone_at IS 'Set when this incarnation is no more (dropped, or rejoined): what was received from it is sent to everybody.';
 
 
 --
@@ -6420,6 +7037,95 @@ COMMENT ON VIEW tandem.conflicts IS 'Conflicts decided here, both images kept; a
 
 
 --
+-- Name: dropped_change; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.dropped_change (
+    dropped_id bigint NOT NULL,
+    parked_id bigint NOT NULL,
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    key text[] NOT NULL,
+    kind text NOT NULL,
+    refusal text NOT NULL,
+    sqlstate text,
+    stamp timestamp with time zone,
+    origin text COLLATE pg_catalog."C",
+    parked_at timestamp with time zone NOT NULL,
+    attempts integer NOT NULL,
+    dropped_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    dropped_by text DEFAULT SESSION_USER NOT NULL,
+    reason text NOT NULL,
+    columns text[],
+    image text[],
+    settled_at timestamp with time zone,
+    CONSTRAINT dropped_change_check CHECK ((NOT (cardinality(columns) IS DISTINCT FROM cardinality(image)))),
+    CONSTRAINT dropped_change_reason_check CHECK ((reason <> ''::text))
+);
+
+
+--
+-- Name: TABLE dropped_change; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.dropped_change IS 'Parked changes that a person gave up, with the image that was not applied where it could be had.';
+
+
+--
+-- Name: COLUMN dropped_change.settled_at; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.dropped_change.settled_at IS 'When the row was seen to have changed since: until then the nodes differ there.';
+
+
+--
+-- Name: dropped; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.dropped AS
+ SELECT d.dropped_id AS id,
+    p.name AS peer,
+        CASE d.schema_name
+            WHEN 'public'::text THEN d.table_name
+            ELSE ((d.schema_name || '.'::text) || d.table_name)
+        END AS "table",
+    tandem.key_text(d.key) AS key,
+    d.kind,
+    d.refusal,
+    d.parked_at,
+    d.dropped_at,
+    d.dropped_by,
+    d.reason,
+    tandem.image(d.columns, d.image) AS image,
+    (d.dropped_id IN ( SELECT o.o
+           FROM tandem.dropped_open() o(o))) AS differs
+   FROM (tandem.dropped_change d
+     JOIN tandem.peer p USING (peer_id));
+
+
+--
+-- Name: VIEW dropped; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.dropped IS 'Parked changes that a person gave up; differs: the row has not changed since. A null image: gone, or not known.';
+
+
+--
+-- Name: dropped_change_dropped_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.dropped_change ALTER COLUMN dropped_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.dropped_change_dropped_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
 -- Name: inbound; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -6427,7 +7133,6 @@ CREATE TABLE tandem.inbound (
     peer_id integer NOT NULL,
     "position" pg_snapshot,
     token uuid,
-    staging uuid,
     applying xid8,
     applying_tables integer[] DEFAULT '{}'::integer[] NOT NULL,
     applied_at timestamp with time zone,
@@ -6436,9 +7141,11 @@ CREATE TABLE tandem.inbound (
     rows_applied bigint DEFAULT 0 NOT NULL,
     rows_superseded bigint DEFAULT 0 NOT NULL,
     batches_cut bigint DEFAULT 0 NOT NULL,
+    missing text,
     clock_skew interval,
     last_error text,
-    last_error_at timestamp with time zone
+    last_error_at timestamp with time zone,
+    CONSTRAINT inbound_missing_check CHECK ((missing = ANY (ARRAY['keep'::text, 'delete'::text])))
 );
 
 
@@ -6447,6 +7154,13 @@ CREATE TABLE tandem.inbound (
 --
 
 COMMENT ON TABLE tandem.inbound IS 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
+
+
+--
+-- Name: COLUMN inbound.missing; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound.missing IS 'What becomes of rows that only a rejoined source has and that may have been deleted here: a person''s choice.';
 
 
 --
@@ -6462,10 +7176,13 @@ CREATE TABLE tandem.inbound_table (
     copied_to text[],
     rows_copied bigint DEFAULT 0 NOT NULL,
     rows_undecided bigint DEFAULT 0 NOT NULL,
+    vanished_seen integer DEFAULT 0 NOT NULL,
     reason text,
+    rejoin text,
     since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT inbound_table_check CHECK (((state = 'flow'::text) = ("position" IS NULL))),
     CONSTRAINT inbound_table_check1 CHECK (((state <> 'held'::text) OR (reason IS NOT NULL))),
+    CONSTRAINT inbound_table_rejoin_check CHECK ((rejoin = ANY (ARRAY['restored'::text, 'replaced'::text, 'survivor'::text]))),
     CONSTRAINT inbound_table_state_check CHECK ((state = ANY (ARRAY['flow'::text, 'copy'::text, 'held'::text, 'catch_up'::text])))
 );
 
@@ -6475,6 +7192,13 @@ CREATE TABLE tandem.inbound_table (
 --
 
 COMMENT ON TABLE tandem.inbound_table IS 'The tables a link knows: flowing with it, being copied, held back, or catching up from a position of their own.';
+
+
+--
+-- Name: COLUMN inbound_table.rejoin; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound_table.rejoin IS 'Compared since a node came back: this one (restored with what had flowed, or replaced by a database that had not) or the peer (this one survived).';
 
 
 --
@@ -6579,7 +7303,7 @@ ALTER SEQUENCE tandem.migrations_id_seq OWNED BY tandem.migrations.id;
 CREATE TABLE tandem.outbound (
     peer_id integer NOT NULL,
     token uuid,
-    pending_token uuid,
+    pending_tokens uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     acknowledged pg_snapshot,
     acknowledged_at timestamp with time zone,
     candidate pg_snapshot,
@@ -6797,7 +7521,7 @@ CREATE VIEW tandem.perfis_changelog AS
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (o.peer_id IS DISTINCT FROM l.received_from) AND (NOT COALESCE(pg_visible_in_snapshot(l.xid, o.acknowledged), false)) AND (NOT (EXISTS ( SELECT
                    FROM tandem.peer s
-                  WHERE ((s.peer_id = l.received_from) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
+                  WHERE ((s.peer_id = l.received_from) AND (s.gone_at IS NULL) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
            FROM (tandem.outbound_parked k
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text])))))) AS synced
@@ -6853,6 +7577,25 @@ COMMENT ON TABLE tandem.reasserted_pair IS 'Rows written anew because an incomin
 
 
 --
+-- Name: sidecar; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.sidecar AS
+ SELECT l.label,
+    l.taken_at AS since,
+    l.renewed_at AS seen_at,
+    tandem.lease_stands(l.*) AS working
+   FROM tandem.lease l;
+
+
+--
+-- Name: VIEW sidecar; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.sidecar IS 'The sidecar that works on the links into this node, if it has been heard of in time.';
+
+
+--
 -- Name: sql_file; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -6868,6 +7611,23 @@ CREATE TABLE tandem.sql_file (
 --
 
 COMMENT ON TABLE tandem.sql_file IS 'The files of sql/ as installed here, so that both ends of a link can be seen to fit.';
+
+
+--
+-- Name: staged; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE UNLOGGED TABLE tandem.staged (
+    peer_id integer NOT NULL,
+    staging uuid NOT NULL
+);
+
+
+--
+-- Name: TABLE staged; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.staged IS 'Whose rows are staged for a link. A crash empties the staging tables, and this one with them: what is lost is noticed.';
 
 
 --
@@ -6901,7 +7661,11 @@ CREATE VIEW tandem.status AS
     i.last_error_at,
     ( SELECT count(*) AS count
            FROM tandem.outbound_parked k
-          WHERE (k.peer_id = p.peer_id)) AS parked_there
+          WHERE (k.peer_id = p.peer_id)) AS parked_there,
+    ( SELECT count(*) AS count
+           FROM tandem.dropped_change d
+          WHERE ((d.peer_id = p.peer_id) AND (d.dropped_id IN ( SELECT o_1.o
+                   FROM tandem.dropped_open() o_1(o))))) AS dropped
    FROM (((tandem.peer p
      CROSS JOIN LATERAL ( SELECT count(*) AS pending,
             min(x.stamp) AS oldest_pending
@@ -6998,7 +7762,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
     sqlstate text,
     local_stamp timestamp with time zone,
     local_origin text COLLATE pg_catalog."C",
-    CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text])))
+    CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text, 'missing'::text])))
 );
 
 
@@ -7052,6 +7816,14 @@ ALTER TABLE ONLY tandem.conflict
 
 
 --
+-- Name: dropped_change dropped_change_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.dropped_change
+    ADD CONSTRAINT dropped_change_pkey PRIMARY KEY (dropped_id);
+
+
+--
 -- Name: inbound inbound_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -7073,6 +7845,14 @@ ALTER TABLE ONLY tandem.inbound_table
 
 ALTER TABLE ONLY tandem.interleaved_sequence
     ADD CONSTRAINT interleaved_sequence_pkey PRIMARY KEY (schema_name, sequence_name);
+
+
+--
+-- Name: lease lease_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (only_row);
 
 
 --
@@ -7124,14 +7904,6 @@ ALTER TABLE ONLY tandem.parked_change
 
 
 --
--- Name: peer peer_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.peer
-    ADD CONSTRAINT peer_name_key UNIQUE (name);
-
-
---
 -- Name: peer peer_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -7161,6 +7933,14 @@ ALTER TABLE ONLY tandem.reasserted_pair
 
 ALTER TABLE ONLY tandem.sql_file
     ADD CONSTRAINT sql_file_pkey PRIMARY KEY (path);
+
+
+--
+-- Name: staged staged_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.staged
+    ADD CONSTRAINT staged_pkey PRIMARY KEY (peer_id);
 
 
 --
@@ -7222,6 +8002,20 @@ CREATE UNIQUE INDEX conflict_once ON tandem.conflict USING btree (schema_name, t
 --
 
 CREATE INDEX conflict_peer ON tandem.conflict USING btree (peer_id);
+
+
+--
+-- Name: dropped_change_peer; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX dropped_change_peer ON tandem.dropped_change USING btree (peer_id);
+
+
+--
+-- Name: peer_name; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE UNIQUE INDEX peer_name ON tandem.peer USING btree (name) WHERE (gone_at IS NULL);
 
 
 --
@@ -7313,6 +8107,14 @@ ALTER TABLE ONLY tandem.conflict
 
 
 --
+-- Name: dropped_change dropped_change_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.dropped_change
+    ADD CONSTRAINT dropped_change_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
 -- Name: inbound inbound_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -7366,6 +8168,14 @@ ALTER TABLE ONLY tandem.plan
 
 ALTER TABLE ONLY tandem.plan
     ADD CONSTRAINT plan_table_id_fkey FOREIGN KEY (table_id) REFERENCES tandem.tracked_table(table_id) ON DELETE CASCADE;
+
+
+--
+-- Name: staged staged_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.staged
+    ADD CONSTRAINT staged_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id) ON DELETE CASCADE;
 
 
 --
@@ -7532,10 +8342,10 @@ REVOKE ALL ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) FROM PUBLIC;
 
 
 --
@@ -7602,10 +8412,10 @@ REVOKE ALL ON FUNCTION tandem.changelog_view_name(p_schema text, p_table text) F
 
 
 --
--- Name: FUNCTION check_identity(); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION check_identity(p_name text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.check_identity() FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.check_identity(p_name text) FROM PUBLIC;
 
 
 --
@@ -7613,6 +8423,13 @@ REVOKE ALL ON FUNCTION tandem.check_identity() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION choose_missing(p_peer text, p_choice text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) FROM PUBLIC;
 
 
 --
@@ -7665,13 +8482,6 @@ REVOKE ALL ON FUNCTION tandem.conflict_details(p_id text) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION conflict_id(p_conflict tandem.conflict); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.conflict_id(p_conflict tandem.conflict) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION contact_fits(p_peer_id integer, p_token uuid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -7693,10 +8503,10 @@ REVOKE ALL ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias t
 
 
 --
--- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text) FROM PUBLIC;
 
 
 --
@@ -7756,6 +8566,20 @@ REVOKE ALL ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text
 
 
 --
+-- Name: FUNCTION drop_parked(p_parked_id bigint, p_reason text, p_image jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_image jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION end_stalled(p_silent interval); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.end_stalled(p_silent interval) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION equal_is_identical(p_type oid, p_collation oid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -7781,6 +8605,27 @@ REVOKE ALL ON FUNCTION tandem.follow_key(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.foreign_keys(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION forget_parked(p_target text, p_schema text, p_table text, p_key text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.forget_parked(p_target text, p_schema text, p_table text, p_key text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION forget_peer(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.forget_peer(p_peer_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION forward_received(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.forward_received(p_peer_id integer) FROM PUBLIC;
 
 
 --
@@ -7816,6 +8661,20 @@ REVOKE ALL ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.history(p_table text, p_key text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION hold_lease(p_holder uuid, p_label text, p_lasts interval); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION hurry_parked(p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.hurry_parked(p_tables jsonb) FROM PUBLIC;
 
 
 --
@@ -7875,10 +8734,24 @@ REVOKE ALL ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) 
 
 
 --
+-- Name: FUNCTION keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION leaves(p_relid oid); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.leaves(p_relid oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION link_lock(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.link_lock() FROM PUBLIC;
 
 
 --
@@ -7910,10 +8783,24 @@ REVOKE ALL ON FUNCTION tandem.log_again(p_table_id integer, p_from text, p_op "c
 
 
 --
+-- Name: FUNCTION log_begin(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.log_begin() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION log_gone(p_table_id integer, p_from text); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.log_gone(p_table_id integer, p_from text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION log_missing(p_table_id integer, p_keys jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.log_missing(p_table_id integer, p_keys jsonb) FROM PUBLIC;
 
 
 --
@@ -7966,10 +8853,17 @@ REVOKE ALL ON FUNCTION tandem.mark_unique(p_plans jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION meet(p_name text, p_incarnation uuid); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.meet(p_name text, p_incarnation uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION meet_anew(p_peer_id integer, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) FROM PUBLIC;
 
 
 --
@@ -8022,6 +8916,13 @@ REVOKE ALL ON FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) FROM PUB
 
 
 --
+-- Name: FUNCTION note_vanished(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_vanished(p_table_id integer) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION object_name(p_prefix text, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8068,6 +8969,13 @@ REVOKE ALL ON FUNCTION tandem.park_verdicts(p_plan jsonb, p_where text) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION parked_row(p_parked_id bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.parked_row(p_parked_id bigint) FROM PUBLIC;
 
 
 --
@@ -8218,10 +9126,31 @@ REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings jsonb, p_incarnations jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION related_tables(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION release_lease(p_holder uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.release_lease(p_holder uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION renew_peer(p_peer jsonb, p_incarnation uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.renew_peer(p_peer jsonb, p_incarnation uuid) FROM PUBLIC;
 
 
 --
@@ -8295,10 +9224,17 @@ REVOKE ALL ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) FROM PU
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION row_image(p_schema text, p_table text, p_key text[]); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector boolean, p_stamp text, p_origin text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) FROM PUBLIC;
 
 
 --
@@ -8323,6 +9259,13 @@ REVOKE ALL ON FUNCTION tandem.settle(p_table_id integer, p_keys jsonb) FROM PUBL
 
 
 --
+-- Name: FUNCTION settle_dropped(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.settle_dropped() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION shape_difference(p_source jsonb, p_here jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8337,10 +9280,10 @@ REVOKE ALL ON FUNCTION tandem.snapshot_of(p_xmax xid8, p_xip xid8[]) FROM PUBLIC
 
 
 --
--- Name: FUNCTION source_state(p_target text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION source_state(p_self text, p_target text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.source_state(p_target text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.source_state(p_self text, p_target text) FROM PUBLIC;
 
 
 --
@@ -8414,6 +9357,13 @@ REVOKE ALL ON FUNCTION tandem.tables_with_entries(p_from pg_snapshot) FROM PUBLI
 
 
 --
+-- Name: FUNCTION take_over_table(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION text_of(p_expression text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8456,17 +9406,17 @@ REVOKE ALL ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[
 
 
 --
--- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text) FROM PUBLIC;
 
 
 --
@@ -8600,6 +9550,13 @@ REVOKE ALL ON FUNCTION tandem.write_again(p_table tandem.tracked_table, p_peer_i
 --
 
 REVOKE ALL ON FUNCTION tandem.write_anew(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_missing(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_missing(p_plan jsonb) FROM PUBLIC;
 
 
 --
