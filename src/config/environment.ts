@@ -5,6 +5,9 @@ import { parse } from "dotenv";
 /** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The nodes of a folder without a file, and the variables that hold their URLs. */
+export const standardVariables = { local: "DATABASE_URL", external: "EXTERNAL_DB_URL" } as const;
+
 const environmentFiles = [".env", ".env.sync"] as const;
 
 async function readVariables(path: string): Promise<Record<string, string>> {

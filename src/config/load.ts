@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import type { Config, NodeConfig } from "./config.ts";
 import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { draftOf } from "./draft.ts";
-import { type Environment, mergeLayers, readLayers } from "./environment.ts";
+import { type Environment, mergeLayers, readLayers, standardVariables } from "./environment.ts";
 import { allPairs, checkRules } from "./rules.ts";
 import type { FileValue } from "./schema.ts";
 import { checkShape, type Places } from "./shape.ts";
@@ -66,8 +66,6 @@ function fileSource(name: string, text: string, env: Environment): Source {
   const faults = map.expand(env);
   return { raw: map.value(), places: map, faults };
 }
-
-const standardVariables = { local: "DATABASE_URL", external: "EXTERNAL_DB_URL" } as const;
 
 function environmentSource(env: Environment): Source {
   const nodes = Object.entries(standardVariables).flatMap(([name, variable]) =>

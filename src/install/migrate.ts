@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
 import type { Environment } from "../config/environment.ts";
 import type { Connection } from "../db/connection.ts";
+import { assertDistinct } from "../db/distinct.ts";
 import { installNode } from "./install-node.ts";
 import { chosenNodes, withNodes } from "./nodes.ts";
 import { type PackageSql, readPackage } from "./package-files.ts";
@@ -31,6 +32,7 @@ export interface InstallOptions {
 export async function migrate(config: Config, options: InstallOptions = {}): Promise<MigrateReport> {
   const own = await readPackage();
   const nodes = await withNodes(chosenNodes(config, options.node), "migrate", options.signal, async (connections) => {
+    await assertDistinct(connections);
     const reports: NodeReport[] = [];
     for (const connection of connections) reports.push(await migrateNode(connection, config, own, options));
     return reports;

@@ -40,7 +40,7 @@ export function schemaCopies(config: Config, reports: readonly NodeReport[], env
       command: [
         `pg_dump -s --no-owner --no-privileges -N tandem -N tandem_log ${url(full.node)}`,
         `grep -Ev '(EXECUTE FUNCTION tandem_log\\.|ENABLE ALWAYS TRIGGER "?~?tandem_)'`,
-        `psql -q -v ON_ERROR_STOP=1 ${url(node)}`,
+        `psql -qX -o /dev/null -v ON_ERROR_STOP=1 ${url(node)}`,
       ].join(" | "),
     }));
 }

@@ -1,6 +1,7 @@
 import type { TablePreview } from "../base/ends.ts";
 import { Backoff, withRetry } from "../base/retry.ts";
 import { systemClock } from "../base/time.ts";
+import { assertSeveral } from "../config/alone.ts";
 import type { Config } from "../config/config.ts";
 import { openLink } from "./open-link.ts";
 import type { SyncOptions } from "./sync.ts";
@@ -18,6 +19,7 @@ export interface LinkPreview {
  * looked at by itself: what the first would bring is not there yet when the second is looked at.
  */
 export async function dryRun(config: Config, options: SyncOptions = {}): Promise<readonly LinkPreview[]> {
+  assertSeveral(config);
   const clock = options.clock ?? systemClock;
   const previews: LinkPreview[] = [];
   for (const pair of config.links) {

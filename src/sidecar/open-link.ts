@@ -2,6 +2,7 @@ import { Turns } from "../base/turns.ts";
 import type { Config, LinkConfig, NodeConfig } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import type { Connection } from "../db/connection.ts";
+import { assertDistinct } from "../db/distinct.ts";
 import { checkCompat } from "../install/compat.ts";
 import { Link } from "../link/link.ts";
 import type { LinkOptions } from "../link/round-context.ts";
@@ -25,7 +26,7 @@ export function nodeOf(config: Config, name: string): NodeConfig {
   return node;
 }
 
-/** Connects both ends of a link and sees that Tandem is installed in both, in this version. */
+/** Connects both ends of a link and sees that they are two, and that Tandem is installed in both, in this version. */
 export async function openLink(
   config: Config,
   { source, target }: LinkConfig,
@@ -41,6 +42,7 @@ export async function openLink(
       connections.push(connection);
       await checkCompat(connection);
     }
+    await assertDistinct(connections);
     const [from, to] = connections as [Connection, Connection];
     const few = from.pooled || to.pooled;
     const inTurn = few ? <T>(work: () => Promise<T>) => turns.take(work) : undefined;

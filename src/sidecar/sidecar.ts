@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { errorLine, TandemError } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { type Clock, systemClock } from "../base/time.ts";
+import { assertSeveral } from "../config/alone.ts";
 import type { Config, NodeConfig } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import type { LinkEvent } from "../link/report.ts";
@@ -29,6 +30,7 @@ const renewLeaseMs = 3_000;
  * first round (not installed, wrong password, another database) ends all of them and is thrown.
  */
 export async function runSidecar(config: Config, options: SidecarOptions): Promise<void> {
+  if (config.backup.jobs.length === 0) assertSeveral(config);
   const { onEvent, onActivity } = options;
   const failed = new AbortController();
   const released = new AbortController();

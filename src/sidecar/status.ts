@@ -1,3 +1,4 @@
+import { assertSeveral } from "../config/alone.ts";
 import type { Config } from "../config/config.ts";
 import type { SelectionRow } from "../install/selection.ts";
 import { askNodes } from "./ask-nodes.ts";
@@ -40,6 +41,7 @@ export async function status(
   config: Config,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<StatusReport> {
+  if (config.backup.jobs.length === 0) assertSeveral(config);
   const result = await askNodes(config, (connection) => readNode(connection, config), options);
   const answers = new Map(result.answers.map(({ node, answer }) => [node, answer]));
   const links = config.links.map(({ source, target }) => linkStatus(source, target, answers));

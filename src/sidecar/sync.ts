@@ -1,6 +1,7 @@
 import { errorLine, TandemError } from "../base/errors.ts";
 import { Backoff, withRetry } from "../base/retry.ts";
 import { type Clock, systemClock } from "../base/time.ts";
+import { assertSeveral } from "../config/alone.ts";
 import type { Config, LinkConfig } from "../config/config.ts";
 import type { LinkEvent, LinkReport } from "../link/report.ts";
 import { findMisfits, type Misfit, standsStill } from "./identity.ts";
@@ -44,6 +45,7 @@ export interface SyncReport {
  * nodes for a change to travel over.
  */
 export async function sync(config: Config, options: SyncOptions = {}): Promise<SyncReport> {
+  assertSeveral(config);
   const clock = options.clock ?? systemClock;
   await using links = new LinkSet();
   const deadline = clock.now() + (options.patienceMs ?? 20_000);

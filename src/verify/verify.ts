@@ -1,5 +1,6 @@
 import { TandemError } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/time.ts";
+import { assertSeveral } from "../config/alone.ts";
 import type { Config } from "../config/config.ts";
 import { matchesTable } from "../config/table-pattern.ts";
 import { sqlState } from "../db/sqlstate.ts";
@@ -39,6 +40,7 @@ const awayCodes = ["cannot_connect", "connection_lost", "server_starting", "too_
  * node that cannot be reached is named, as long as two others are left to compare.
  */
 export async function verify(config: Config, options: VerifyOptions = {}): Promise<VerifyReport> {
+  assertSeveral(config);
   const { clock = systemClock, signal, onProgress = () => {} } = options;
   const startedAt = clock.now();
   const nodes = config.nodes.map((node) => new VerifyNode(node, { clock, signal }));

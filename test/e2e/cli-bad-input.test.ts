@@ -80,9 +80,33 @@ sync: { interval: soon, batch_rows: -3, sede: local }
     const other = changed(url, (parsed) => {
       parsed.hostname = "localhost";
     });
-    const alias = await run(["migrate"], { cwd, env: { DATABASE_URL: url, EXTERNAL_DB_URL: other } });
-    expect(alias.code).not.toBe(0);
-    expect(alias.stderr).toMatch(/^(same_database|identity_mismatch): .+ Remedy: .+$/m);
+    const alias = { cwd, env: { DATABASE_URL: url, EXTERNAL_DB_URL: other } };
+    const migrate = await run(["migrate"], alias);
+    expect(migrate).toMatchObject({ code: 2, stdout: "" });
+    expect(migrate.stderr).toMatch(oneLine("same_database"));
+    expect(await nodes.local.admin.value("select to_regnamespace('tandem')")).toBeNull();
+    await run(["migrate"], await folderFor(nodes));
+    for (const command of [["sync"], ["sync", "--dry-run"], ["run"]]) {
+      const { code, stderr } = await run(command, alias);
+      expect({ command, code }).not.toEqual({ command, code: 0 });
+      expect(stderr).toMatch(/^same_database: .+ Remedy: .+$/m);
+    }
+  });
+
+  test("one node alone: there is none to keep it the same with", async () => {
+    const nodes = await cluster(1);
+    const { url } = nodes.local;
+    const cwd = await tempFolder();
+    for (const command of [["sync"], ["sync", "--dry-run"], ["run"], ["verify"], ["status"]]) {
+      const { code, stdout, stderr } = await run(command, { cwd, env: { DATABASE_URL: url, EXTERNAL_DB_URL: "" } });
+      expect({ command, code, stdout }).toEqual({ command, code: 2, stdout: "" });
+      expect(stderr).toMatch(oneLine("config_invalid"));
+      expect(stderr).toContain("EXTERNAL_DB_URL: is not set, and node local is the only one");
+    }
+    await writeFile(join(cwd, "tandem.yaml"), `nodes: { office: { url: "${url}" } }\n`);
+    const { code, stderr } = await run(["sync"], { cwd });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/tandem\.yaml nodes: node office is the only one/);
   });
 });
 

@@ -45,8 +45,18 @@ describe("schema", () => {
 
   it("fires once for what the first of three nodes lacks", async () => {
     const nodes = await cluster(3);
+    for (const { admin } of nodes) await admin.query("create table common (id int primary key)");
     for (const { admin } of nodes.nodes.slice(1)) await admin.query("create table there (id int primary key)");
     expect(await found(nodes)).toEqual(["problem local public.there: is missing here; other nodes have it"]);
+  });
+
+  it("fires once for a node that holds no table at all, whichever it is", async () => {
+    for (const empty of ["local", "external"]) {
+      const nodes = await cluster(3);
+      for (const { name, admin } of nodes) if (name !== empty) await admin.query(shop);
+      expect(await found(nodes)).toEqual([`problem ${empty} -: holds no table yet; other nodes do`]);
+    }
+    expect(await found(await cluster(2))).toEqual([]);
   });
 
   it("fires for every part of a column", async () => {
