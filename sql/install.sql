@@ -7,6 +7,7 @@ set check_function_bodies = off;
 \ir capture/capture_function.sql
 \ir capture/triggers.sql
 \ir capture/last_trigger.sql
+\ir capture/guard.sql
 \ir capture/watch.sql
 \ir capture/vanished.sql
 \ir capture/track.sql

@@ -19,6 +19,7 @@ export type {
   NodeConfig,
   SyncConfig,
   TableRule,
+  TriggerChoice,
 } from "./config/config.ts";
 export { ConfigError, type ConfigFault } from "./config/config-error.ts";
 export { type LoadOptions, loadConfig } from "./config/load.ts";

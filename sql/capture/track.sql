@@ -97,7 +97,8 @@ end $$;
 comment on function tandem.make_log(integer) is 'Creates the log table of a tracked table.';
 
 -- tandem.untrack_table(p_schema, p_table) -> boolean
--- Takes the triggers, the function and the log away; what the log held is gone. False when it was not tracked.
+-- Takes the triggers, the function, the log and the guards of the application's triggers away; what the log held is gone. False when it was
+-- not tracked.
 create or replace function tandem.untrack_table(p_schema text, p_table text) returns boolean
 language plpgsql as $$
 declare
@@ -128,6 +129,7 @@ begin
   loop
     execute format('drop table tandem_log.%I', r.relname);
   end loop;
+  perform tandem.set_guards(t.relid, false);
   delete from tandem.tracked_table where table_id = t.table_id;
   return true;
 end $$;

@@ -25,6 +25,9 @@ function describeNode({ node, changed, tables, sequences }: NodeReport): string[
   const tracked = tables.filter(({ outcome }) => outcome === "armed" || outcome === "unchanged").length;
   const lines = [`${node}: ${changed ? "" : "nothing to do, "}${count(tracked, "table")} tracked`];
   for (const table of tables) {
+    if (table.triggers.length > 0) {
+      lines.push(printable(`  ${table.schema}.${table.table}: guards changed: ${table.triggers.join(", ")}`));
+    }
     if (table.outcome === "armed" || table.outcome === "unchanged") continue;
     const word = isProblem(table) ? "PROBLEM" : table.outcome === "untracked" ? "no longer tracked" : "left out";
     lines.push(printable(`  ${word}: ${table.schema}.${table.table} ${table.reason ?? ""}`).trimEnd());

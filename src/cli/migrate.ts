@@ -1,5 +1,5 @@
 import { TandemError } from "../base/errors.ts";
-import type { Config } from "../config/config.ts";
+import type { Config, TriggerChoice } from "../config/config.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
 
 /** Installs or upgrades Tandem and the capture. */
@@ -14,11 +14,18 @@ export const migrate = defineCommand({
       requiresArg: true,
       describe: "write it as a node-pg-migrate migration into this folder and do nothing",
     },
+    "guard-triggers": {
+      type: "boolean",
+      conflicts: "unguard-triggers",
+      describe: "keep the application's triggers from firing for what is applied, where the file does not say it",
+    },
+    "unguard-triggers": { type: "boolean", describe: "take those guards off again" },
   },
-  async run({ node, sql, emit }, session) {
+  async run({ node, sql, emit, "guard-triggers": guard, "unguard-triggers": unguard }, session) {
     const config = await session.loadConfig();
-    if (sql) return await printScript(config, node, session);
-    if (emit !== undefined) return await writeMigration(config, node, emit, session);
+    const triggers = guard ? "guard" : unguard ? "leave" : undefined;
+    if (sql) return await printScript(config, node, triggers, session);
+    if (emit !== undefined) return await writeMigration(config, node, emit, triggers, session);
     const { signal, stderr, env } = session;
     const { describeMigration, migrationLine } = await import("./migrate-text.ts");
     const { migrate: install } = await import("../install/migrate.ts");
@@ -26,6 +33,7 @@ export const migrate = defineCommand({
       node,
       signal,
       env,
+      triggers,
       onProgress: (event) => {
         const line = migrationLine(event);
         if (line !== null) stderr.write(`${line}\n`);
@@ -46,10 +54,15 @@ function onlyNode(config: Config, node: string | undefined): string {
   });
 }
 
-async function printScript(config: Config, node: string | undefined, { answer }: Session): Promise<ExitCode> {
+async function printScript(
+  config: Config,
+  node: string | undefined,
+  triggers: TriggerChoice | undefined,
+  { answer }: Session,
+): Promise<ExitCode> {
   const name = onlyNode(config, node);
   const { migrationScript } = await import("../install/script.ts");
-  const script = await migrationScript(config, name);
+  const script = await migrationScript(config, name, { triggers });
   answer({ node: name, script }, script);
   return 0;
 }
@@ -58,11 +71,12 @@ async function writeMigration(
   config: Config,
   node: string | undefined,
   folder: string,
+  triggers: TriggerChoice | undefined,
   { answer }: Session,
 ): Promise<ExitCode> {
   const name = onlyNode(config, node);
   const { emitMigration } = await import("../install/emit.ts");
-  const file = await emitMigration(config, name, folder);
+  const file = await emitMigration(config, name, folder, { triggers });
   answer({ node: name, file }, `${file} is written.`);
   return 0;
 }

@@ -30,6 +30,16 @@ function describe(report: StatusReport, colours: boolean): string {
   if (problems.length > 0) {
     parts.push("", ...problems.map(({ message, remedy }) => `- ${printable(message)}. ${printable(remedy)}`));
   }
+  if (report.triggers.length > 0) {
+    parts.push(
+      "",
+      "Triggers that fire for what is applied (choose `triggers: leave` or `guard` for their tables; `tandem doctor`):",
+      renderTable(
+        ["node", "table", "trigger"],
+        report.triggers.map(({ node, table, trigger }) => [node, table, trigger]),
+      ),
+    );
+  }
   const quiet = leftOut.filter(({ problem }) => !problem);
   if (quiet.length > 0) {
     parts.push(

@@ -16,6 +16,9 @@ export interface LinkConfig {
 /** Who wins a conflict: the newer version, or the node named. */
 export type ConflictRule = "newest" | `prefer: ${string}`;
 
+/** What becomes of the application's triggers while changes are applied: they fire, or are kept from it. */
+export type TriggerChoice = "leave" | "guard";
+
 /** One entry of `tables`. */
 export interface TableRule {
   /** A pattern as `matchesTable` reads it: `schema.table`, `schema.*`. */
@@ -23,6 +26,8 @@ export interface TableRule {
   readonly conflict: ConflictRule;
   /** The column that says when a row was last written; null: a column called `updated_at`, if there is one. */
   readonly updatedAt: string | null;
+  /** Absent: nobody has chosen; they are as they are. */
+  readonly triggers?: TriggerChoice | undefined;
 }
 
 /** How changes travel. All times in milliseconds. */

@@ -62,6 +62,7 @@ ${nodeLines(found).join("\n")}
 #   - public.*
 #   - { name: public.orders, conflict: newest, updated_at: updated_at }
 #   - { name: public.prices, conflict: "prefer: local" }
+#   - { name: public.stock, triggers: guard }   # its triggers do not fire for what is applied
 # exclude: [public.session]
 
 sync:

@@ -123,6 +123,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
         name: rule.name,
         conflict: rule.conflict ?? "newest",
         updatedAt: rule.updated_at ?? null,
+        triggers: rule.triggers,
       })) ?? null,
     exclude: value.exclude,
     sync: {

@@ -19,7 +19,12 @@ const node = z.strictObject({ url: text });
 
 const table = z.preprocess(
   (value) => (typeof value === "string" ? { name: value } : value),
-  z.strictObject({ name: tablePattern, conflict: conflictRule.optional(), updated_at: text.optional() }),
+  z.strictObject({
+    name: tablePattern,
+    conflict: conflictRule.optional(),
+    updated_at: text.optional(),
+    triggers: z.enum(["leave", "guard"]).optional(),
+  }),
 );
 
 // The defaults of Tandem stand in this file and nowhere else; a default in a command would overrule the file.
@@ -82,7 +87,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   const [section, , inner] = path;
   if (section === undefined) return Object.keys(fileSchema.shape);
   if (section === "nodes") return Object.keys(node.shape);
-  if (section === "tables") return ["name", "conflict", "updated_at"];
+  if (section === "tables") return ["name", "conflict", "updated_at", "triggers"];
   if (section === "sync") return Object.keys(sync.shape);
   if (section === "http") return Object.keys(http.shape);
   if (section === "backup")

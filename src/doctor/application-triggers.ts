@@ -3,7 +3,9 @@ import type { DoctorNode } from "./node.ts";
 /** A trigger of the application's on a tracked table or one of its partitions. */
 export interface ApplicationTrigger {
   /** The tracked table. */
+  readonly schema: string;
   readonly table: string;
+  readonly label: string;
   readonly name: string;
   /** `O` fires unless in replica role, `R` only there, `A` always. */
   readonly enabled: "O" | "R" | "A";
@@ -44,8 +46,12 @@ export async function applicationTriggers(node: DoctorNode): Promise<Application
      order by h.root, g.tgname collate "C"`,
     [tables.map(({ relid }) => relid)],
   );
+  const rootOf = (relid: string | null | undefined) => {
+    const root = tables.find((table) => table.relid === relid);
+    return { schema: root?.schema ?? "", table: root?.name ?? "", label: root?.label ?? "" };
+  };
   return rows.map((row) => ({
-    table: tables.find(({ relid }) => relid === row.root)?.label ?? "",
+    ...rootOf(row.root),
     name: row.name ?? "",
     enabled: row.enabled as ApplicationTrigger["enabled"],
     before: row.before === "t",

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { TandemError } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/time.ts";
-import type { Config } from "../config/config.ts";
+import type { Config, TriggerChoice } from "../config/config.ts";
 import { installBlocks } from "./install-block.ts";
 import { chosenNodes } from "./nodes.ts";
 import { readPackage } from "./package-files.ts";
@@ -20,13 +20,13 @@ export async function emitMigration(
   config: Config,
   nodeName: string,
   directory: string,
-  { clock = systemClock }: { clock?: Clock } = {},
+  { clock = systemClock, triggers }: { clock?: Clock; triggers?: TriggerChoice | undefined } = {},
 ): Promise<string> {
   chosenNodes(config, nodeName);
   const own = await readPackage();
   await mkdir(directory, { recursive: true });
   const last = lastMigration(await readdir(directory));
-  const up = `${installBlocks(config, nodeName, own)}\n\n${trackBlock(config, nodeName, "nothing")}\n`;
+  const up = `${installBlocks(config, nodeName, own)}\n\n${trackBlock(config, nodeName, "nothing", triggers)}\n`;
   const down = `${untrackBlock("nothing")}\n\n${removeBlockPatiently("nothing")}\n`;
   const form = await formOf(directory, last);
   const ending = last === undefined || form === "sql" ? ".sql" : extname(last);

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../base/time.ts";
-import type { Config } from "../config/config.ts";
+import type { Config, TriggerChoice } from "../config/config.ts";
 import type { Environment } from "../config/environment.ts";
 import type { Connection } from "../db/connection.ts";
 import { assertDistinct } from "../db/distinct.ts";
@@ -23,6 +23,8 @@ export interface InstallOptions {
   readonly patienceMs?: number | undefined;
   /** Where a URL came from, to name its variable instead of it; the process's unless given. */
   readonly env?: Environment | undefined;
+  /** What to do with the application's triggers on tables of which the file does not say it; nothing unless given. */
+  readonly triggers?: TriggerChoice | undefined;
 }
 
 /**
@@ -49,7 +51,7 @@ export async function migrateNode(
   connection: Connection,
   config: Config,
   own: PackageSql,
-  { onProgress = () => {}, clock = systemClock, signal, patienceMs = 60_000 }: InstallOptions,
+  { onProgress = () => {}, clock = systemClock, signal, triggers, patienceMs = 60_000 }: InstallOptions,
   identify?: string,
 ): Promise<NodeReport> {
   const { node } = connection;
@@ -63,7 +65,7 @@ export async function migrateNode(
   const installed = await patiently(() => installNode(connection, config, own, identify), patience("functions"));
   if (installed.migrations.length > 0) onProgress({ kind: "migrations", node, names: installed.migrations });
   if (installed.sqlInstalled) onProgress({ kind: "functions", node });
-  const tables = await trackTables(connection, config, patience("tables"), (table) =>
+  const tables = await trackTables(connection, config, triggers ?? null, patience("tables"), (table) =>
     onProgress({ kind: "table", node, table }),
   );
   const sequences = await arrangeSequences(connection, config, patience("sequences"));

@@ -12,6 +12,8 @@ export interface TableOutcome {
   readonly outcome: "armed" | "unchanged" | "untracked" | Exclude<Decision, "track" | "untrack">;
   readonly reasonCode: string | null;
   readonly reason: string | null;
+  /** Triggers of the application's whose guard was put on, or taken off, now. */
+  readonly triggers: readonly string[];
 }
 
 /** What became of the sequences: `offered` where they are not interleaved, and could be. */

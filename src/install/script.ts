@@ -1,4 +1,4 @@
-import type { Config } from "../config/config.ts";
+import type { Config, TriggerChoice } from "../config/config.ts";
 import { parseNodeUrl } from "../config/url.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { installBlocks } from "./install-block.ts";
@@ -9,9 +9,14 @@ import { removeBlockPatiently, untrackBlock } from "./uninstall-block.ts";
 
 /**
  * What `migrate` does in one node, as a script for `psql -v ON_ERROR_STOP=1 -f -`. It needs no connection and no file
- * beside it: which tables are tracked is decided where it runs. Run again it changes nothing.
+ * beside it: which tables are tracked is decided where it runs. Run again it changes nothing. `triggers` is for tables
+ * of which the file does not say it.
  */
-export async function migrationScript(config: Config, nodeName: string): Promise<string> {
+export async function migrationScript(
+  config: Config,
+  nodeName: string,
+  { triggers }: { readonly triggers?: TriggerChoice | undefined } = {},
+): Promise<string> {
   const [node] = chosenNodes(config, nodeName);
   const own = await readPackage();
   const role = parseNodeUrl(node?.url ?? "").user;
@@ -21,7 +26,7 @@ export async function migrationScript(config: Config, nodeName: string): Promise
     settings,
     becomeRole(role),
     `begin;\n\n${installBlocks(config, nodeName, own)}\n\ncommit;`,
-    trackBlock(config, nodeName, "commit"),
+    trackBlock(config, nodeName, "commit", triggers),
     beOneselfAgain(role),
   ].join("\n\n");
 }

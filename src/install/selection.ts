@@ -1,4 +1,4 @@
-import type { Config, TableRule } from "../config/config.ts";
+import type { Config, TableRule, TriggerChoice } from "../config/config.ts";
 import { parseTablePattern } from "../config/table-pattern.ts";
 import { quoteLiteral } from "../db/quote.ts";
 
@@ -19,6 +19,8 @@ export interface SelectionRow {
   readonly reason: string | null;
   readonly policy: string;
   readonly updated_at: string | null;
+  /** What to do with the application's triggers; null: nothing. */
+  readonly triggers: TriggerChoice | null;
   readonly tracked: "t" | "f";
 }
 
@@ -52,10 +54,10 @@ function ruleRows(rules: readonly TableRule[]): string {
   const rows = rules.flatMap((rule, i) =>
     asLike(rule.name).map(
       ({ schema, table, exact }) =>
-        `(${i}, ${text(schema)}, ${text(table)}, ${text(exact?.[0])}, ${text(exact?.[1])}, ${text(rule.conflict)}, ${text(rule.updatedAt)})`,
+        `(${i}, ${text(schema)}, ${text(table)}, ${text(exact?.[0])}, ${text(exact?.[1])}, ${text(rule.conflict)}, ${text(rule.updatedAt)}, ${text(rule.triggers)})`,
     ),
   );
-  const none = "(null::integer, null::text, null::text, null::text, null::text, null::text, null::text)";
+  const none = "(null::integer, null::text, null::text, null::text, null::text, null::text, null::text, null::text)";
   return `values ${rows.join(",\n    ") || none}`;
 }
 
@@ -67,9 +69,10 @@ function excludeRows(patterns: readonly string[]): string {
 /**
  * The query that decides which tables are tracked. It is SQL, so that a script for somebody else's psql decides as
  * `migrate` does. Of several rules one without a star is the stronger, then the later one, as `ruleFor` has it.
+ * `triggers` is for tables of which the file does not say it.
  */
-export function selectionQuery(config: Config): string {
-  return `with rule (position, schema_like, table_like, schema_name, table_name, policy, updated_at) as (
+export function selectionQuery(config: Config, triggers: TriggerChoice | null = null): string {
+  return `with rule (position, schema_like, table_like, schema_name, table_name, policy, updated_at, triggers) as (
     ${ruleRows(config.tables ?? [])}
   ), excluded (schema_like, table_like) as (
     ${excludeRows(config.exclude)}
@@ -79,7 +82,7 @@ export function selectionQuery(config: Config): string {
     union select schema_name, table_name from rule where schema_name is not null
   ), seen as (
     select n.schema_name, n.table_name, c.relid, c.reason_code, c.reason, c.key_columns, t.table_id is not null as tracked,
-      r.policy, r.updated_at, r.schema_name is not null as exact,
+      r.policy, r.updated_at, coalesce(r.triggers, ${text(triggers)}) as triggers, r.schema_name is not null as exact,
       case
         when exists (select from excluded x where n.schema_name like x.schema_like and n.table_name like x.table_like) then 'excluded'
         when ${config.tables === null ? "false" : "r.position is null"} then 'not_listed'
@@ -105,7 +108,7 @@ export function selectionQuery(config: Config): string {
     end as decision
     from seen s
   )
-  select d.schema_name, d.table_name, d.decision, coalesce(d.policy, 'newest') as policy, d.updated_at, d.tracked,
+  select d.schema_name, d.table_name, d.decision, coalesce(d.policy, 'newest') as policy, d.updated_at, d.triggers, d.tracked,
     case when d.decision = 'track' then null
       else coalesce(d.not_wanted, case when d.relid is null then 'missing' when d.no_column then 'no_column' else d.reason_code end) end as reason_code,
     case

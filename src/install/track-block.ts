@@ -1,4 +1,4 @@
-import type { Config } from "../config/config.ts";
+import type { Config, TriggerChoice } from "../config/config.ts";
 import { doBlock } from "./do-block.ts";
 import { installLock, lockTimeoutMs } from "./lock.ts";
 import { interleaving } from "./node-settings.ts";
@@ -38,13 +38,18 @@ export const patientDeclarations = `  v_lock_timeout constant text := current_se
 export const patientEnd = "  perform set_config('lock_timeout', v_lock_timeout, true);";
 
 /** The capture of every table that the file and the default rule choose, decided where it runs, and the sequences. */
-export function trackBlock(config: Config, node: string, between: Between): string {
+export function trackBlock(
+  config: Config,
+  node: string,
+  between: Between,
+  triggers: TriggerChoice | null = null,
+): string {
   const { residue, modulus } = interleaving(config, node);
   const interleave = config.sync.sequences === "interleave" && modulus > 1;
   const sequences = interleave ? `tandem.interleave_sequences(${residue}, ${modulus})` : "tandem.restore_sequences()";
   const body = `${patiently("        perform tandem.watch();", between)}
   for v_row in
-  ${selectionQuery(config)}
+  ${selectionQuery(config, triggers)}
   loop
     if v_row.decision not in ('track', 'untrack') then
       raise notice '%.% is not tracked: %', quote_ident(v_row.schema_name), quote_ident(v_row.table_name), v_row.reason;
@@ -53,6 +58,7 @@ export function trackBlock(config: Config, node: string, between: Between): stri
 ${patiently(
   `        if v_row.decision = 'track' then
           perform tandem.track_table(v_row.schema_name, v_row.table_name, v_row.policy, v_row.updated_at);
+          perform tandem.choose_triggers(v_row.schema_name, v_row.table_name, v_row.triggers);
         else
           perform tandem.untrack_table(v_row.schema_name, v_row.table_name);
         end if;`,

@@ -1,5 +1,5 @@
 import { TandemError } from "../base/errors.ts";
-import type { Config } from "../config/config.ts";
+import type { Config, TriggerChoice } from "../config/config.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { underInstallLock } from "./lock.ts";
@@ -8,8 +8,12 @@ import type { TableOutcome } from "./report.ts";
 import { type SelectionRow, selectionQuery } from "./selection.ts";
 
 /** Which tables the file and the default rule choose in a node. */
-export function selectTables(connection: Connection, config: Config): Promise<SelectionRow[]> {
-  return underInstallLock(connection, (tx) => tx.query<SelectionRow>(selectionQuery(config)));
+export function selectTables(
+  connection: Connection,
+  config: Config,
+  triggers: TriggerChoice | null = null,
+): Promise<SelectionRow[]> {
+  return underInstallLock(connection, (tx) => tx.query<SelectionRow>(selectionQuery(config, triggers)));
 }
 
 /** The call for one table, where there is one. */
@@ -28,19 +32,22 @@ export function callFor({ schema_name, table_name, decision, policy, updated_at 
 export async function trackTables(
   connection: Connection,
   config: Config,
+  triggers: TriggerChoice | null,
   patience: Patience,
   onTable: (outcome: TableOutcome) => void,
 ): Promise<TableOutcome[]> {
   await patiently(() => underInstallLock(connection, (tx) => tx.query("select tandem.watch()")), patience);
-  const rows = await selectTables(connection, config);
+  const rows = await selectTables(connection, config, triggers);
   const outcomes = new Map<SelectionRow, TableOutcome>();
   const tell = (
     row: SelectionRow,
     outcome: TableOutcome["outcome"],
     reasonCode: string | null,
     reason: string | null,
+    changed: readonly string[] = [],
   ) => {
-    const told = { schema: row.schema_name, table: row.table_name, outcome, reasonCode, reason };
+    const { schema_name: schema, table_name: table } = row;
+    const told = { schema, table, outcome, reasonCode, reason, triggers: changed };
     outcomes.set(row, told);
     onTable(told);
   };
@@ -52,12 +59,17 @@ export async function trackTables(
     rows.filter((row) => callFor(row) !== null),
     async (row) => {
       try {
-        const done = await underInstallLock(connection, async (tx) => {
+        const { done, guards } = await underInstallLock(connection, async (tx) => {
           const [answer] = await tx.query(`select ${callFor(row)} as done`);
-          return answer?.done === "t";
+          const [chosen] = await tx.query("select to_json(tandem.choose_triggers($1, $2, $3)) as triggers", [
+            row.schema_name,
+            row.table_name,
+            row.triggers,
+          ]);
+          return { done: answer?.done === "t", guards: JSON.parse(chosen?.triggers ?? "[]") as string[] };
         });
         if (row.decision === "untrack") tell(row, "untracked", row.reason_code, row.reason);
-        else tell(row, done ? "armed" : "unchanged", null, null);
+        else tell(row, done || guards.length > 0 ? "armed" : "unchanged", null, null, guards);
       } catch (error) {
         if (!belongsToTable(error)) throw error;
         tell(row, "failed", error.code, error.message);

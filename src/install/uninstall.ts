@@ -58,7 +58,7 @@ async function uninstallNode(connection: Connection, options: InstallOptions): P
     async ({ schema_name: schema, table_name: table }) => {
       const call = `tandem.untrack_table(${quoteLiteral(schema)}, ${quoteLiteral(table)})`;
       await underInstallLock(connection, (tx) => tx.query(`select ${call}`));
-      const outcome = { schema, table, outcome: "untracked", reasonCode: null, reason: null } as const;
+      const outcome = { schema, table, outcome: "untracked", reasonCode: null, reason: null, triggers: [] } as const;
       onProgress({ kind: "table", node, table: outcome });
     },
     patience("tables"),

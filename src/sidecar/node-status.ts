@@ -1,6 +1,7 @@
 import { and, eq, getViewSelectedFields, ne, type SQL, sql } from "drizzle-orm";
 import type { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
+import { ruleFor } from "../config/table-pattern.ts";
 import type { Connection } from "../db/connection.ts";
 import { readerOf } from "../db/drizzle.ts";
 import { inboundTable, nodesView, peerTable, sidecarView, statusView } from "../db/schema.ts";
@@ -17,6 +18,12 @@ export interface WaitingTable {
   readonly rowsCopied: number;
 }
 
+/** An AFTER trigger of the application's that fires for what the applier writes here, though nobody chose so. */
+export interface FiringTrigger {
+  readonly table: string;
+  readonly trigger: string;
+}
+
 /** What one node says of itself and of its peers. */
 export interface NodeAnswer {
   /** The name this database was given when it was migrated. */
@@ -26,6 +33,7 @@ export interface NodeAnswer {
   readonly peers: readonly PeerAnswer[];
   readonly waiting: readonly WaitingTable[];
   readonly selection: readonly SelectionRow[];
+  readonly triggers: readonly FiringTrigger[];
   /** The sidecar that works on the links into this node. */
   readonly sidecar: SidecarAnswer | null;
 }
@@ -85,9 +93,25 @@ export async function readNode(connection: Connection, config: Config): Promise<
         state: state === "flow" ? "catch_up" : state,
       })),
       selection: await tx.query<SelectionRow>(selectionQuery(config)),
+      triggers: await firingTriggers(tx, config),
       sidecar: working ? { label: working.label, since: working.since, seenAt: working.seenAt } : null,
     };
   });
+}
+
+// Where the role may switch to replica role, only triggers that fire always do. BEFORE triggers change nothing: the image is put back.
+const firing = `
+  with role as materialized (select tandem.try_replica_role() as replica)
+  select t.schema_name, t.table_name, a.name
+  from role, tandem.tracked_table t cross join lateral tandem.application_triggers(t.relid) a
+  where not a.before and not a.guarded and (a.enabled = 'A' or (a.enabled = 'O' and not role.replica))
+  order by 1, 2, 3`;
+
+async function firingTriggers(tx: Connection, config: Config): Promise<FiringTrigger[]> {
+  const rows = await tx.query<{ schema_name: string; table_name: string; name: string }>(firing);
+  return rows
+    .filter((row) => ruleFor(config.tables ?? [], row.schema_name, row.table_name)?.triggers !== "leave")
+    .map((row) => ({ table: labelOf(row.schema_name, row.table_name), trigger: row.name }));
 }
 
 /** The name of a table as people write it. */

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { SelectionRow } from "../install/selection.ts";
 import { askNodes } from "./ask-nodes.ts";
 import { type LinkStatus, linkStatus } from "./link-status.ts";
-import { labelOf, readNode, type SidecarAnswer } from "./node-status.ts";
+import { type FiringTrigger, labelOf, readNode, type SidecarAnswer } from "./node-status.ts";
 import { findProblems, isUntracked, type Problem } from "./problems.ts";
 import { count, duration, listing } from "./words.ts";
 
@@ -34,6 +34,8 @@ export interface StatusReport {
   readonly nodes: readonly NodeStatus[];
   readonly links: readonly LinkStatus[];
   readonly leftOut: readonly LeftOut[];
+  /** Triggers that fire for what is applied, though nobody chose so: what they write comes twice. Well, but worth knowing. */
+  readonly triggers: readonly (FiringTrigger & { readonly node: string })[];
 }
 
 /** Asks all nodes how they are. What cannot be asked is said, never guessed: status does not say well when it is not. */
@@ -56,6 +58,7 @@ export async function status(
       return { node: name, answered: answer !== undefined, tables, sidecar: answer?.sidecar ?? null };
     }),
     links,
+    triggers: [...answers].flatMap(([node, answer]) => answer.triggers.map((trigger) => ({ node, ...trigger }))),
     leftOut: [...answers].flatMap(([node, { selection }]) =>
       selection.filter(isLeftOut).map((row) => ({
         node,

@@ -239,8 +239,8 @@ describe("two databases", () => {
   });
 
   test("a parked row is dropped with a reason, shown in the history, and status tells until it changes", async () => {
-    await nodes.external.admin.query("alter table artist add constraint no_x check (name <> 'x')");
-    await nodes.local.admin.query("update artist set name = 'x' where id = 6");
+    await nodes.external.admin.query("alter table artist add constraint no_z check (name <> 'z')");
+    await nodes.local.admin.query("update artist set name = 'z' where id = 6");
     expect((await run(["sync"], at)).code).toBe(1);
     const { document } = await runJson<{ rows: { id: number }[] }>(["parked"], at);
     const id = String(document.rows[0]?.id);
@@ -249,12 +249,12 @@ describe("two databases", () => {
     expect(done).toMatchObject({ code: 0, stderr: "" });
     expect(done.stdout).toMatch(/^artist 6 from local is given up in external: the two differ there/);
     expect(await run(["parked"], at)).toMatchObject({ code: 0, stdout: "Nothing is parked.\n" });
-    expect((await run(["parked", "--history"], at)).stdout).toMatch(/a slip +yes .*id = '6', name = 'x'$/m);
+    expect((await run(["parked", "--history"], at)).stdout).toMatch(/a slip +yes .*id = '6', name = 'z'$/m);
     const told = await run(["status"], at);
     expect(told.code).toBe(1);
     expect(told.stdout).toMatch(/^1 row from local was dropped in external, and differs until changed again\.$/m);
     await nodes.external.admin.query(
-      "update artist set name = 'y' where id = 6; alter table artist drop constraint no_x",
+      "update artist set name = 'y' where id = 6; alter table artist drop constraint no_z",
     );
     expect((await run(["sync"], at)).code).toBe(0);
     expect((await run(["status"], at)).code).toBe(0);

@@ -295,6 +295,29 @@ COMMENT ON FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_right 
 
 
 --
+-- Name: application_triggers(oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.application_triggers(p_relid oid) RETURNS TABLE(trigger_id oid, relid oid, name text, before boolean, enabled text, guarded boolean)
+    LANGUAGE sql STABLE
+    AS $$
+  select g.oid, g.tgrelid, g.tgname::text, g.tgtype & 2 = 2, g.tgenabled::text,
+    strpos(coalesce((select p.condition from tandem.trigger_parts(g.oid) p), ''), tandem.guard_condition()) in (1, 2)
+  from pg_trigger g join pg_proc f on f.oid = g.tgfoid
+  where g.tgrelid in (select h.relid from pg_partition_tree(p_relid) h union select p_relid)
+    and not g.tgisinternal and g.tgparentid = 0 and g.tgtype & 28 <> 0 and g.tgenabled <> 'R'
+    and f.pronamespace <> all (array(select n.oid from pg_namespace n where n.nspname = 'tandem_log'))
+$$;
+
+
+--
+-- Name: FUNCTION application_triggers(p_relid oid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.application_triggers(p_relid oid) IS 'Triggers of the application''s that may fire for what is applied.';
+
+
+--
 -- Name: applies(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1354,6 +1377,67 @@ COMMENT ON FUNCTION tandem.catalog_mark(p_table_id integer) IS 'Fingerprint of t
 
 
 --
+-- Name: change_guard(oid, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.change_guard(p_trigger oid, p_guard boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_guard constant text := tandem.guard_condition();
+  g pg_trigger;
+  d record;
+  r record;
+  v_relation text;
+  v_comment text := obj_description(p_trigger, 'pg_trigger');
+  v_constraint_comment text;
+  v_extensions text[];
+  v_clones jsonb;   -- whether the clones in partitions are enabled, each by itself
+  v_condition text;
+begin
+  select * into strict g from pg_trigger where oid = p_trigger;
+  select * into d from tandem.trigger_parts(p_trigger);
+  v_relation := g.tgrelid::regclass::text;
+  v_constraint_comment := obj_description(g.tgconstraint, 'pg_constraint');
+  v_extensions := array(select e.extname from pg_depend x join pg_extension e on e.oid = x.refobjid
+    where x.classid = 'pg_trigger'::regclass and x.objid = p_trigger and x.refclassid = 'pg_extension'::regclass and x.deptype = 'x');
+  select jsonb_object_agg(c.tgrelid, c.tgenabled) into v_clones
+  from pg_trigger c join pg_partition_tree(g.tgrelid) h on h.relid = c.tgrelid where c.tgname = g.tgname;
+  v_condition := case
+    when p_guard and d.condition is null then v_guard
+    when p_guard then format('(%s AND %s)', v_guard, d.condition)
+    when d.condition <> v_guard then substr(d.condition, length('(' || v_guard || ' AND ') + 1, length(d.condition) - length('(' || v_guard || ' AND )'))
+  end;
+  execute format('drop trigger %I on %s', g.tgname, v_relation);
+  execute d.head || coalesce('WHEN (' || v_condition || ') ', '') || d.tail;
+  for r in
+    select c.tgrelid::regclass as rel, coalesce(v_clones ->> c.tgrelid::text, g.tgenabled::text) as wanted
+    from pg_trigger c where c.tgname = g.tgname and c.tgrelid in (select h.relid from pg_partition_tree(g.tgrelid) h union select g.tgrelid)
+      and c.tgenabled::text <> coalesce(v_clones ->> c.tgrelid::text, g.tgenabled::text)
+  loop
+    execute format('alter table only %s %s trigger %I', r.rel, case r.wanted when 'A' then 'enable always' when 'R' then 'enable replica' when 'D' then 'disable' else 'enable' end, g.tgname);
+  end loop;
+  if v_comment is not null then
+    execute format('comment on trigger %I on %s is %L', g.tgname, v_relation, v_comment);
+  end if;
+  if v_constraint_comment is not null then
+    execute format('comment on constraint %I on %s is %L', g.tgname, v_relation, v_constraint_comment);
+  end if;
+  for r in select u.name from unnest(v_extensions) u (name) loop
+    execute format('alter trigger %I on %s depends on extension %I', g.tgname, v_relation, r.name);
+  end loop;
+end $$;
+
+
+--
+-- Name: FUNCTION change_guard(p_trigger oid, p_guard boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.change_guard(p_trigger oid, p_guard boolean) IS 'Guards a trigger, or takes the guard off.';
+
+
+--
 -- Name: changelog_view_name(text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1447,6 +1531,25 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) IS 'Notes what becomes of rows that only a rejoined node has.';
+
+
+--
+-- Name: choose_triggers(text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.choose_triggers(p_schema text, p_table text, p_choice text) RETURNS text[]
+    LANGUAGE sql
+    AS $$
+  select coalesce((select tandem.set_guards(t.relid, p_choice = 'guard') from tandem.tracked_table t
+    where (t.schema_name, t.table_name) = (p_schema, p_table) and p_choice is not null), '{}')
+$$;
+
+
+--
+-- Name: FUNCTION choose_triggers(p_schema text, p_table text, p_choice text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.choose_triggers(p_schema text, p_table text, p_choice text) IS 'Does with a table''s triggers what the configuration says.';
 
 
 --
@@ -2576,6 +2679,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.from_us(p_us bigint) IS 'The stamp of so many microseconds since 1970.';
+
+
+--
+-- Name: guard_condition(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.guard_condition() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select '((COALESCE(current_setting(''tandem.applying''::text, true), ''''::text) IS DISTINCT FROM (pg_current_xact_id_if_assigned())::text) OR (pg_trigger_depth() > 0))'
+$$;
+
+
+--
+-- Name: FUNCTION guard_condition(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.guard_condition() IS 'The condition that guards a trigger.';
 
 
 --
@@ -5301,6 +5422,32 @@ COMMENT ON FUNCTION tandem.sequences_of(p_table_id integer) IS 'Sequences of a t
 
 
 --
+-- Name: set_guards(oid, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.set_guards(p_relid oid, p_guard boolean) RETURNS text[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  g record;
+  v_names text[] := '{}';
+begin
+  for g in select * from tandem.application_triggers(p_relid) a where a.guarded <> p_guard order by a.relid, a.name collate "C" loop
+    perform tandem.change_guard(g.trigger_id, p_guard);
+    v_names := v_names || g.name;
+  end loop;
+  return v_names;
+end $$;
+
+
+--
+-- Name: FUNCTION set_guards(p_relid oid, p_guard boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.set_guards(p_relid oid, p_guard boolean) IS 'Guards the triggers of a table, or takes the guards off.';
+
+
+--
 -- Name: set_misfits_aside(integer, integer, text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5934,6 +6081,51 @@ COMMENT ON FUNCTION tandem.track_table(p_schema text, p_table text, p_policy tex
 
 
 --
+-- Name: trigger_parts(oid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.trigger_parts(p_trigger oid, OUT head text, OUT condition text, OUT tail text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_definition text := pg_get_triggerdef(p_trigger);
+  v_mask text := '';   -- as long as the definition, with x for whatever is quoted
+  v_quote text := '';
+  v_char text;
+  v_when integer;
+  v_execute integer;
+begin
+  foreach v_char in array regexp_split_to_array(v_definition, '') loop
+    if v_quote <> '' then
+      v_mask := v_mask || 'x';
+      -- A doubled quote opens again at once.
+      v_quote := case when v_char = v_quote then '' else v_quote end;
+    elsif v_char in ('''', '"') then
+      v_mask := v_mask || 'x';
+      v_quote := v_char;
+    else
+      v_mask := v_mask || v_char;
+    end if;
+  end loop;
+  v_when := strpos(v_mask, substring(v_mask from ' FOR EACH (?:ROW|STATEMENT) ')) + length(substring(v_mask from ' FOR EACH (?:ROW|STATEMENT) '));
+  v_execute := strpos(v_mask, ' EXECUTE FUNCTION ') + 1;
+  head := left(v_definition, v_when - 1);
+  tail := substr(v_definition, v_execute);
+  if v_execute > v_when then
+    condition := substr(v_definition, v_when + length('WHEN ('), v_execute - v_when - length('WHEN () '));
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION trigger_parts(p_trigger oid, OUT head text, OUT condition text, OUT tail text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.trigger_parts(p_trigger oid, OUT head text, OUT condition text, OUT tail text) IS 'A trigger''s definition around its condition.';
+
+
+--
 -- Name: try_replica_role(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -6112,6 +6304,7 @@ begin
   loop
     execute format('drop table tandem_log.%I', r.relname);
   end loop;
+  perform tandem.set_guards(t.relid, false);
   delete from tandem.tracked_table where table_id = t.table_id;
   return true;
 end $$;
@@ -8251,6 +8444,13 @@ REVOKE ALL ON FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_rig
 
 
 --
+-- Name: FUNCTION application_triggers(p_relid oid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.application_triggers(p_relid oid) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION applies(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8405,6 +8605,13 @@ REVOKE ALL ON FUNCTION tandem.catalog_mark(p_table_id integer) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION change_guard(p_trigger oid, p_guard boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.change_guard(p_trigger oid, p_guard boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION changelog_view_name(p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -8430,6 +8637,13 @@ REVOKE ALL ON FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id intege
 --
 
 REVOKE ALL ON FUNCTION tandem.choose_missing(p_peer text, p_choice text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION choose_triggers(p_schema text, p_table text, p_choice text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.choose_triggers(p_schema text, p_table text, p_choice text) FROM PUBLIC;
 
 
 --
@@ -8647,6 +8861,13 @@ REVOKE ALL ON FUNCTION tandem.free_changelog_name(p_schema text, p_table text) F
 --
 
 REVOKE ALL ON FUNCTION tandem.from_us(p_us bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION guard_condition(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.guard_condition() FROM PUBLIC;
 
 
 --
@@ -9245,6 +9466,13 @@ REVOKE ALL ON FUNCTION tandem.sequences_of(p_table_id integer) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION set_guards(p_relid oid, p_guard boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.set_guards(p_relid oid, p_guard boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION set_misfits_aside(p_peer_id integer, p_table_id integer, p_columns text[]); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9389,6 +9617,13 @@ REVOKE ALL ON FUNCTION tandem.to_us(p_stamp timestamp with time zone) FROM PUBLI
 --
 
 REVOKE ALL ON FUNCTION tandem.track_table(p_schema text, p_table text, p_policy text, p_updated_at text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION trigger_parts(p_trigger oid, OUT head text, OUT condition text, OUT tail text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.trigger_parts(p_trigger oid, OUT head text, OUT condition text, OUT tail text) FROM PUBLIC;
 
 
 --
