@@ -260,6 +260,19 @@ create table tandem.lease (
 );
 comment on table tandem.lease is 'The sidecar that works on the links into this node; another one stands by until the lease is over, by this clock.';
 
+create table tandem.verification (
+  verification_id bigint generated always as identity primary key,
+  as_of timestamptz not null,
+  finished_at timestamptz not null,
+  nodes text[] not null,
+  identical boolean not null,
+  tables integer not null,
+  rows bigint not null,
+  differing bigint not null,
+  diverged bigint not null
+);
+comment on table tandem.verification is 'What comparing all nodes by content has shown, the newest 100 times; the same on every node that was reached.';
+
 create table tandem.sql_file (
   path text primary key,
   sha256 text not null,
@@ -270,6 +283,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
+drop table tandem.sql_file, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

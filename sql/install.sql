@@ -49,4 +49,5 @@ set check_function_bodies = off;
 \ir verify/scan.sql
 \ir verify/look.sql
 \ir verify/repair.sql
+\ir verify/result.sql
 \ir admin/grants.sql

@@ -73,7 +73,8 @@ sync:
   keep_conflicts: 28d   # and the images of conflicts
   # seed: local         # who wins at a first meeting where rows differ and have no time to decide by
   # sequences: interleave
-  # verify_every: 1h
+
+# verify: { every: 1d }  # how often the sidecar compares all nodes, slowly; or off
 
 # http: { listen: "127.0.0.1:7420", token: "\${TANDEM_TOKEN}" }
 

@@ -110,7 +110,7 @@ function tidy(faults: readonly ConfigFault[]): ConfigFault[] {
 }
 
 function build(value: FileValue, file: string | null, folder: string): Config {
-  const { sync, http, backup } = value;
+  const { sync, verify, http, backup } = value;
   return freeze({
     file,
     nodes: Object.entries(value.nodes).map(([name, { url }]) => protect({ name, url })),
@@ -134,7 +134,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       keepConflictsMs: sync.keep_conflicts,
       seed: sync.seed ?? null,
       sequences: sync.sequences,
-      verifyEveryMs: sync.verify_every ?? null,
+      verifyEveryMs: verify.every === "off" ? null : verify.every,
     },
     http: { listen: http.listen, token: http.token ?? null },
     backup: {

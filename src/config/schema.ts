@@ -36,7 +36,12 @@ const sync = z.strictObject({
   keep_conflicts: duration.default(28 * day),
   seed: nodeName.optional(),
   sequences: z.enum(["past", "interleave"]).default("past"),
-  verify_every: duration.refine((ms) => ms >= 60 * second, { error: "must be 1m or more" }).optional(),
+});
+
+const verify = z.strictObject({
+  every: z
+    .union([z.literal("off"), duration.refine((ms) => ms >= 60 * second)], { error: "must be 1m or more, or off" })
+    .default(day),
 });
 
 const http = z.strictObject({ listen: listenAddress.default("127.0.0.1:7420"), token: text.optional() });
@@ -75,6 +80,7 @@ export const fileSchema = z.strictObject({
   tables: z.array(table).min(1, { error: "must name a table; leave it out to track all" }).optional(),
   exclude: z.array(tablePattern).default([]),
   sync: sync.prefault({}),
+  verify: verify.prefault({}),
   http: http.prefault({}),
   backup: backup.prefault({}),
 });
@@ -89,6 +95,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   if (section === "nodes") return Object.keys(node.shape);
   if (section === "tables") return ["name", "conflict", "updated_at", "triggers"];
   if (section === "sync") return Object.keys(sync.shape);
+  if (section === "verify") return Object.keys(verify.shape);
   if (section === "http") return Object.keys(http.shape);
   if (section === "backup")
     return inner === undefined && path.length === 1 ? Object.keys(backup.shape) : Object.keys(job.shape);

@@ -8,6 +8,7 @@ import { inboundTable, nodesView, peerTable, sidecarView, statusView } from "../
 import { toTandemError } from "../db/sqlstate.ts";
 import { type SelectionRow, selectionQuery } from "../install/selection.ts";
 import { reading } from "./ask-nodes.ts";
+import { lastVerification, readVerification, type Verification } from "./verification.ts";
 
 /** A table that a link does not simply carry. */
 export interface WaitingTable {
@@ -36,6 +37,8 @@ export interface NodeAnswer {
   readonly triggers: readonly FiringTrigger[];
   /** The sidecar that works on the links into this node. */
   readonly sidecar: SidecarAnswer | null;
+  /** What the newest comparison of all nodes has shown. */
+  readonly verified: Verification | null;
 }
 
 /** A sidecar at work, as the node's lease names it. */
@@ -94,6 +97,7 @@ export async function readNode(connection: Connection, config: Config): Promise<
       })),
       selection: await tx.query<SelectionRow>(selectionQuery(config)),
       triggers: await firingTriggers(tx, config),
+      verified: readVerification((await tx.query(lastVerification))[0]?.answer),
       sidecar: working ? { label: working.label, since: working.since, seenAt: working.seenAt } : null,
     };
   });

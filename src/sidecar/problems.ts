@@ -4,7 +4,8 @@ import type { SelectionRow } from "../install/selection.ts";
 import type { Unanswered } from "./ask-nodes.ts";
 import type { LinkStatus } from "./link-status.ts";
 import { labelOf, type NodeAnswer } from "./node-status.ts";
-import { count, duration } from "./words.ts";
+import { newestVerification, type Verification } from "./verification.ts";
+import { count, duration, instant, listing } from "./words.ts";
 
 /** What can be wrong, the gravest first: the first one found is the sentence that `status` begins with. */
 export const problemKinds = [
@@ -17,6 +18,7 @@ export const problemKinds = [
   "undecided",
   "parked",
   "dropped",
+  "diverged",
   "held",
   "failing",
   "not_met",
@@ -63,6 +65,7 @@ export function findProblems(
     ...unanswered.map(({ node, error }) => ofError(node, error)),
     ...[...answers].flatMap(([node, answer]) => ofNode(node, answer)),
     ...links.flatMap((link) => ofLink(link, answers, config)),
+    ...ofVerification(newestVerification([...answers.values()].map(({ verified }) => verified))),
   ];
   const tracked = [...answers.values()].some(({ selection }) => selection.some((row) => row.tracked === "t"));
   const first = config.nodes[0]?.name ?? "";
@@ -120,6 +123,21 @@ function untracked(node: string, { schema_name, table_name, reason, reason_code,
     message: `Table ${table} of ${node} is not kept the same: it ${yet ? "is not tracked yet" : reason?.replace(/: give it .*$/, "")}`,
     remedy: yet ? "Run `tandem migrate`." : (remedies[reason_code ?? ""] ?? `Change that, or exclude ${pattern}.`),
   };
+}
+
+/** Rows that nothing under way makes equal; what waits, is parked or held has its own problem, or is none. */
+function ofVerification(last: Verification | null): Problem[] {
+  if (last === null || last.diverged === 0) return [];
+  const rows = count(last.diverged, "row");
+  return [
+    {
+      kind: "diverged",
+      node: last.nodes[0] ?? "",
+      table: null,
+      message: `${rows} of ${listing(last.nodes)} ${last.diverged === 1 ? "differs" : "differ"}, as of ${instant(last.asOf)}`,
+      remedy: "`tandem verify` names them, `tandem verify --repair` mends them.",
+    },
+  ];
 }
 
 function ofLink(link: LinkStatus, answers: ReadonlyMap<string, NodeAnswer>, config: Config): Problem[] {

@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { Mended, VerifyReport } from "../verify/report.ts";
 import { type VerifyOptions, verify } from "../verify/verify.ts";
 import { outcomeLine, sync } from "./sync.ts";
+import { noteVerification } from "./verification.ts";
 
 /** How `repair` works. */
 export interface RepairOptions extends Omit<VerifyOptions, "mend"> {
@@ -54,6 +55,7 @@ export async function repair(config: Config, options: RepairOptions = {}): Promi
     failed.splice(0, failed.length, ...links.flatMap((link) => (link.error ? [outcomeLine(link)] : [])));
     last = await verify(config, { ...rest, mend: { prefer, dryRun: pass === mostPasses } });
   }
+  if (!dryRun && rest.tables === undefined) await noteVerification(config, last, { signal: rest.signal });
   const left = keysOf(last).filter(({ winner }) => winner === null);
   const would = dryRun && left.length === 0 && last.totals.differing === last.totals.reasons.diverged;
   return { well: last.identical || would, mended: [...mended.values()], left, failed, before, after: last };

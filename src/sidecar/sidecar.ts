@@ -10,6 +10,7 @@ import type { LinkEvent } from "../link/report.ts";
 import { call } from "../postgres/session.ts";
 import { disconnectFromMs, Lease } from "./lease.ts";
 import { type LinkActivity, LinkLoop } from "./link-loop.ts";
+import { verifyLoop } from "./verify-loop.ts";
 
 /** How the sidecar works. */
 export interface SidecarOptions {
@@ -52,6 +53,9 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
   const works = [
     ...loops.map((loop) => loop.run()),
     ...config.nodes.map((node) => pruneLoop(node, { clock, logger, signal, lease: of(leases, node.name) })),
+    ...config.nodes
+      .slice(0, 1)
+      .map(({ name }) => verifyLoop(config, { clock, logger, signal, lease: of(leases, name) })),
   ];
   const ended = await Promise.allSettled(works.map(endAllWhenFailed));
   released.abort();

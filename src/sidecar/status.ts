@@ -5,7 +5,8 @@ import { askNodes } from "./ask-nodes.ts";
 import { type LinkStatus, linkStatus } from "./link-status.ts";
 import { type FiringTrigger, labelOf, readNode, type SidecarAnswer } from "./node-status.ts";
 import { findProblems, isUntracked, type Problem } from "./problems.ts";
-import { count, duration, listing } from "./words.ts";
+import { newestVerification, type Verification } from "./verification.ts";
+import { count, duration, instant, listing } from "./words.ts";
 
 /** A table that is not kept the same, and why; no problem where the file, or the default rule, says so. */
 export interface LeftOut {
@@ -36,6 +37,8 @@ export interface StatusReport {
   readonly leftOut: readonly LeftOut[];
   /** Triggers that fire for what is applied, though nobody chose so: what they write comes twice. Well, but worth knowing. */
   readonly triggers: readonly (FiringTrigger & { readonly node: string })[];
+  /** What the newest comparison of all nodes has shown; null before the first. */
+  readonly verified: Verification | null;
 }
 
 /** Asks all nodes how they are. What cannot be asked is said, never guessed: status does not say well when it is not. */
@@ -48,8 +51,9 @@ export async function status(
   const answers = new Map(result.answers.map(({ node, answer }) => [node, answer]));
   const links = config.links.map(({ source, target }) => linkStatus(source, target, answers));
   const problems = findProblems(config, answers, result.unanswered, links);
+  const verified = newestVerification([...answers.values()].map((answer) => answer.verified));
   return {
-    sentence: sentenceOf(config, problems, links),
+    sentence: sentenceOf(config, problems, links, verified),
     well: problems.length === 0,
     problems,
     nodes: config.nodes.map(({ name }) => {
@@ -67,6 +71,7 @@ export async function status(
         problem: isUntracked(row),
       })),
     ),
+    verified,
   };
 }
 
@@ -74,7 +79,12 @@ function isLeftOut({ decision, tracked }: SelectionRow): boolean {
   return decision !== "track" || tracked === "f";
 }
 
-function sentenceOf(config: Config, problems: readonly Problem[], links: readonly LinkStatus[]): string {
+function sentenceOf(
+  config: Config,
+  problems: readonly Problem[],
+  links: readonly LinkStatus[],
+  verified: Verification | null,
+): string {
   const [first] = problems;
   if (first) {
     const more = problems.length > 1 ? ` (and ${count(problems.length - 1, "more problem")})` : "";
@@ -84,7 +94,8 @@ function sentenceOf(config: Config, problems: readonly Problem[], links: readonl
   if (waiting.length > 0) return pendingSentence(waiting);
   const names = config.nodes.map(({ name }) => name);
   if (names.length < 2) return `All well: ${names[0]} is the only node.`;
-  return `All well: ${listing(names)} have everything from each other.`;
+  const proved = verified?.identical ? `; all nodes identical as of ${instant(verified.asOf)}` : "";
+  return `All well: ${listing(names)} have everything from each other${proved}.`;
 }
 
 function pendingSentence(links: readonly LinkStatus[]): string {

@@ -3,6 +3,11 @@ export function count(n: number, one: string, many = `${one}s`): string {
   return n === 1 ? `1 ${one}` : `${n.toLocaleString("en")} ${many}`;
 }
 
+/** A moment in ISO 8601 as people read it, to the minute: `2026-11-22 12:03 UTC`. */
+export function instant(iso: string): string {
+  return `${iso.slice(0, 16).replace("T", " ")} UTC`;
+}
+
 const units = [
   [86_400_000, "day"],
   [3_600_000, "h"],

@@ -8,6 +8,8 @@ import type { Settler } from "./settle.ts";
 /** How tables are compared. */
 export interface CompareOptions {
   readonly rangeRows: number;
+  /** Called after each piece of a table, with the milliseconds it took. */
+  readonly rest: (tookMs: number) => Promise<void>;
   /** Differing keys that are listed for a table; all are counted. */
   readonly keyLimit: number;
   readonly settler: Settler;
@@ -35,8 +37,8 @@ export async function compareTable(match: TableMatch, options: CompareOptions): 
     const guess = Math.max(...(await Promise.all(sides.map(estimate))));
     const onRows = (node: string, read: number, total: number) =>
       options.onProgress({ kind: "read", node, schema, name, rows: read, total });
-    const sum = (buckets: number) =>
-      Promise.all(sides.map((side) => sumTable(side, buckets, { rangeRows: options.rangeRows, onRows })));
+    const scan = { rangeRows: options.rangeRows, rest: options.rest };
+    const sum = (buckets: number) => Promise.all(sides.map((side) => sumTable(side, buckets, { ...scan, onRows })));
     let size = bucketsFor(guess);
     let sums = await sum(size);
     for (const [i, { node }] of sides.entries()) rows[node.name] = sums[i]?.rows ?? 0;
@@ -47,7 +49,7 @@ export async function compareTable(match: TableMatch, options: CompareOptions): 
     }
     const aliases = new Set<string>();
     for (const buckets of differingSlices(sums, sliceRows)) {
-      const hashes = await Promise.all(sides.map((side) => hashesOf(side, size, buckets, options.rangeRows)));
+      const hashes = await Promise.all(sides.map((side) => hashesOf(side, size, buckets, scan)));
       const keys = differingKeys(hashes);
       if (keys.length === 0) continue;
       options.onProgress({ kind: "settle", schema, name, keys: keys.length });

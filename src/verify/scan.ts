@@ -14,6 +14,8 @@ export interface Side {
 export interface ScanOptions {
   /** Rows of a piece, about. */
   readonly rangeRows: number;
+  /** Called after each piece, with the milliseconds it took. */
+  readonly rest: (tookMs: number) => Promise<void>;
   readonly onRows?: (node: string, rows: number, total: number) => void;
 }
 
@@ -30,7 +32,7 @@ export async function sumTable(side: Side, size: number, options: ScanOptions): 
   const begin = () => {
     buckets = new Buckets(size);
   };
-  await eachPiece(side, options.rangeRows, begin, async (piece, total) => {
+  await eachPiece(side, options, begin, async (piece, total) => {
     buckets.add(await side.node.buckets(side.spec, piece, size));
     options.onRows?.(side.node.name, buckets.rows, Math.max(total, buckets.rows));
   });
@@ -42,14 +44,14 @@ export async function hashesOf(
   side: Side,
   size: number,
   wanted: readonly number[],
-  rangeRows: number,
+  options: ScanOptions,
 ): Promise<Map<string, string>> {
   const bits = new Array<string>(size).fill("0");
   for (const bucket of wanted) bits[bucket] = "1";
   const mask = bits.join("");
   const hashes = new Map<string, string>();
   const begin = () => hashes.clear();
-  await eachPiece(side, rangeRows, begin, async (piece) => {
+  await eachPiece(side, options, begin, async (piece) => {
     for (const [key, hash] of await side.node.keys(side.spec, piece, size, mask)) hashes.set(key, hash);
   });
   return hashes;
@@ -57,7 +59,7 @@ export async function hashesOf(
 
 async function eachPiece(
   side: Side,
-  rangeRows: number,
+  { rangeRows, rest }: ScanOptions,
   begin: () => void,
   read: (piece: Piece, total: number) => Promise<void>,
 ): Promise<void> {
@@ -67,7 +69,11 @@ async function eachPiece(
     const total = extents.reduce((sum, extent) => sum + extent.rows, 0);
     try {
       for (const extent of extents) {
-        for (const piece of piecesOf(extent, rangeRows)) await read(piece, total);
+        for (const piece of piecesOf(extent, rangeRows)) {
+          const begun = performance.now();
+          await read(piece, total);
+          await rest(performance.now() - begun);
+        }
       }
       return;
     } catch (error) {

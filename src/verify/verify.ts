@@ -18,6 +18,8 @@ export interface VerifyOptions {
   readonly tables?: readonly string[] | undefined;
   /** Rows that are read in one transaction, about. */
   readonly rangeRows?: number | undefined;
+  /** After each of these it waits so many times as long as that took; 0 unless given. */
+  readonly restFactor?: number | undefined;
   /** Differing keys listed for each table; all are counted. */
   readonly keyLimit?: number | undefined;
   /** How long changes under way are waited for while no link moves. */
@@ -58,6 +60,9 @@ export async function verify(config: Config, options: VerifyOptions = {}): Promi
     });
     const compare: CompareOptions = {
       rangeRows: options.rangeRows ?? defaults.rangeRows,
+      rest: async (tookMs) => {
+        if (options.restFactor) await clock.sleep(tookMs * options.restFactor, signal);
+      },
       keyLimit: options.keyLimit ?? defaults.keyLimit,
       settler,
       mend: options.mend ?? null,

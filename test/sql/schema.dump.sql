@@ -3135,6 +3135,26 @@ COMMENT ON FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, p_k
 
 
 --
+-- Name: last_verification(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.last_verification() RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object('asOf', v.as_of, 'finishedAt', v.finished_at, 'nodes', v.nodes, 'identical', v.identical,
+    'tables', v.tables, 'rows', v.rows, 'differing', v.differing, 'diverged', v.diverged)
+  from tandem.verification v order by v.as_of desc, v.verification_id desc limit 1
+$$;
+
+
+--
+-- Name: FUNCTION last_verification(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.last_verification() IS 'What the newest comparison of all nodes has shown.';
+
+
+--
 -- Name: lease; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -3995,6 +4015,29 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.note_vanished(p_table_id integer) IS 'Notes that rows may have gone unseen.';
+
+
+--
+-- Name: note_verification(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_verification(p_result jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  lock table tandem.verification in share row exclusive mode;
+  insert into tandem.verification (as_of, finished_at, nodes, identical, tables, rows, differing, diverged)
+  select r."asOf", r."finishedAt", r.nodes, r.identical, r.tables, r.rows, r.differing, r.diverged
+  from jsonb_to_record(p_result) r ("asOf" timestamptz, "finishedAt" timestamptz, nodes text[], identical boolean, tables integer, rows bigint, differing bigint, diverged bigint);
+  delete from tandem.verification where verification_id <= (select max(verification_id) - 100 from tandem.verification);
+end $$;
+
+
+--
+-- Name: FUNCTION note_verification(p_result jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_verification(p_result jsonb) IS 'Keeps what a comparison of all nodes has shown.';
 
 
 --
@@ -7967,6 +8010,44 @@ COMMENT ON TABLE tandem.verdict IS 'While a batch is applied: what was decided f
 
 
 --
+-- Name: verification; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.verification (
+    verification_id bigint NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    nodes text[] NOT NULL,
+    identical boolean NOT NULL,
+    tables integer NOT NULL,
+    rows bigint NOT NULL,
+    differing bigint NOT NULL,
+    diverged bigint NOT NULL
+);
+
+
+--
+-- Name: TABLE verification; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.verification IS 'What comparing all nodes by content has shown, the newest 100 times; the same on every node that was reached.';
+
+
+--
+-- Name: verification_verification_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.verification ALTER COLUMN verification_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.verification_verification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
 -- Name: floor external; Type: SEQUENCE; Schema: tandem_log; Owner: -
 --
 
@@ -8174,6 +8255,14 @@ ALTER TABLE ONLY tandem.tracked_table
 
 ALTER TABLE ONLY tandem.verdict
     ADD CONSTRAINT verdict_pkey PRIMARY KEY (peer_id, table_id, n);
+
+
+--
+-- Name: verification verification_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.verification
+    ADD CONSTRAINT verification_pkey PRIMARY KEY (verification_id);
 
 
 --
@@ -8962,6 +9051,13 @@ REVOKE ALL ON FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, 
 
 
 --
+-- Name: FUNCTION last_verification(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.last_verification() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION leaves(p_relid oid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9141,6 +9237,13 @@ REVOKE ALL ON FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION tandem.note_vanished(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION note_verification(p_result jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_verification(p_result jsonb) FROM PUBLIC;
 
 
 --

@@ -44,7 +44,8 @@ describe("a good configuration", () => {
   - { name: public.perfis, conflict: newest, updated_at: changed }
   - { name: public.precos, conflict: "prefer: local" }
 exclude: [ public.session ]
-sync:   { interval: 1500ms, batch_rows: 500, max_skew: 5m, retention: 7d, keep_conflicts: 90d, seed: local, sequences: interleave, verify_every: 1h }
+sync:   { interval: 1500ms, batch_rows: 500, max_skew: 5m, retention: 7d, keep_conflicts: 90d, seed: local, sequences: interleave }
+verify: { every: 1h }
 http:   { listen: "127.0.0.1:7420", token: "\${TANDEM_TOKEN}" }
 backup:
   dir: kept
@@ -131,7 +132,7 @@ backup:
       keepConflictsMs: 2_419_200_000,
       seed: null,
       sequences: "past",
-      verifyEveryMs: null,
+      verifyEveryMs: 86_400_000,
     });
     expect(config.backup).toEqual({
       dir: join(cwd, "backups"),
@@ -313,7 +314,7 @@ describe("tandem init", () => {
     const config = await load(text);
     expect(config.nodes.map(({ name }) => name)).toEqual(["local", "external"]);
     const uncommented = text.replaceAll(
-      /^( *)# (?=(exclude|http|backup|tables|links|seed|sequences|verify_every):| +)/gm,
+      /^( *)# (?=(exclude|verify|http|backup|tables|links|seed|sequences):| +)/gm,
       "$1",
     );
     expect((await load(uncommented, { env: { ...both, TANDEM_TOKEN: "t" } })).backup.jobs).toHaveLength(1);
