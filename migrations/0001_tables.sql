@@ -75,11 +75,15 @@ create table tandem.inbound (
   rows_superseded bigint not null default 0,
   batches_cut bigint not null default 0,
   missing text check (missing in ('keep', 'delete')),
+  settle_seen pg_snapshot,
+  settle_upto xid8,
+  settled pg_snapshot,
   clock_skew interval,
   last_error text,
   last_error_at timestamptz
 );
 comment on table tandem.inbound is 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
+comment on column tandem.inbound.settled is 'A snapshot of this node: what was received from the peer and is visible in it has reached all whom the peer sends to directly.';
 comment on column tandem.inbound.missing is 'What becomes of rows that only a rejoined source has and that may have been deleted here: a person''s choice.';
 
 create table tandem.inbound_table (

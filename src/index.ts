@@ -25,6 +25,7 @@ export { ConfigError, type ConfigFault } from "./config/config-error.ts";
 export { type LoadOptions, loadConfig } from "./config/load.ts";
 export type { Finding, Severity } from "./doctor/check.ts";
 export { type DoctorOptions, type DoctorReport, doctor } from "./doctor/doctor.ts";
+export { type DropNodeOutcome, type DropNodeReport, dropNode } from "./install/drop-node.ts";
 export { emitMigration } from "./install/emit.ts";
 export { type InstallOptions, migrate } from "./install/migrate.ts";
 export type { MigrateEvent, MigrateReport, NodeReport, SchemaCopy, TableOutcome } from "./install/report.ts";

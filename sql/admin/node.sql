@@ -2,7 +2,8 @@
 -- Makes this database the node p_name and brings its peers up to date; returns whether anything changed. p_peers:
 -- [{"name": "external", "sends": true, "receives": true, "receives_from": ["local"]}, ...]: sends = it has a link into this
 -- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "keep_conflicts": "28 days", "seed": null}.
--- What was received from a node that a peer no longer hears directly is entered anew, to be sent on to it.
+-- What was received from a node that a peer no longer hears directly is entered anew, to be sent on to it. "nodes" in p_settings names all
+-- nodes of the net: a link with one of them that is not among p_peers is over; what a node that is not among them may still need stays.
 -- Identity is written here and not by a migration, so that a template database holds none.
 -- Errors: TD002 this database is another node already, or no longer the database it was.
 create or replace function tandem.configure_node(p_name text, p_peers jsonb, p_settings jsonb default '{}') returns boolean
@@ -56,6 +57,8 @@ begin
     end if;
   end loop;
   perform tandem.forward_received(p.peer_id) from tandem.peer p where p.name = any (v_lost);
+  perform tandem.forget_peer(p.peer_id) from tandem.peer p
+  where p.gone_at is null and p_settings -> 'nodes' ? p.name and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
@@ -104,14 +107,15 @@ begin
 end $$;
 comment on function tandem.check_identity(text) is 'Stops where this database is not the one that was configured.';
 
--- tandem.meet(p_self, p_name, p_incarnation, p_token) -> integer
+-- tandem.meet(p_self, p_name, p_state) -> integer
 -- The id of a peer, after seeing that this database and that one are the same as before; at the first contact its incarnation is
--- noted. p_token: the one the peer has got by the link from here.
+-- noted. p_state: what the peer says of itself: {"incarnation", "token" (which it has got by the link from here), "settled", "now"}.
 -- Errors: of check_identity; TD001 no such peer here; TD002 another incarnation than was met before, or the token does not fit.
-create or replace function tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) returns integer
+create or replace function tandem.meet(p_self text, p_name text, p_state jsonb) returns integer
 language plpgsql as $$
 declare
   p tandem.peer;
+  v_incarnation uuid := p_state ->> 'incarnation';
 begin
   perform tandem.check_identity(p_self);
   select * into p from tandem.peer where name = p_name and configured;
@@ -119,13 +123,14 @@ begin
     raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
   end if;
   if p.incarnation is null then
-    update tandem.peer set incarnation = p_incarnation where peer_id = p.peer_id and incarnation is null;
-  elsif p.incarnation <> p_incarnation then
+    update tandem.peer set incarnation = v_incarnation where peer_id = p.peer_id and incarnation is null;
+  elsif p.incarnation <> v_incarnation then
     raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
   end if;
-  if not coalesce(tandem.contact_fits(p.peer_id, p_token), true) then
+  if not coalesce(tandem.contact_fits(p.peer_id, (p_state ->> 'token')::uuid), true) then
     raise exception 'the contact token of node "%" does not fit: one of the two databases was restored, cloned or branched', p_name using errcode = 'TD002';
   end if;
+  perform tandem.note_settled(p.peer_id, (p_state ->> 'settled')::xid8, pg_snapshot_xmax((p_state ->> 'now')::pg_snapshot));
   return p.peer_id;
 end $$;
-comment on function tandem.meet(text, text, uuid, uuid) is 'Recognizes a peer.';
+comment on function tandem.meet(text, text, jsonb) is 'Recognizes a peer.';

@@ -75,7 +75,7 @@ begin
   delete from tandem.outbound_parked where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
   update tandem.inbound set position = null, token = null, applying = null, applying_tables = '{}', missing = null,
-    last_error = null, last_error_at = null
+    settle_seen = null, settle_upto = null, settled = null, last_error = null, last_error_at = null
   where peer_id = p_peer_id;
   if found then
     insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, rejoin)

@@ -17,7 +17,8 @@ comment on function tandem.try_replica_role() is 'Sets replica role for this tra
 --   ([{"schema", "name"}], tables that flow with the link from now on), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known",
 --   "mark" (the columns_mark that was staged by)}]).
 -- Returns {"complete", "step", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
--- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}]}.
+-- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}] (an empty key: the table
+-- does not flow)}.
 -- Not complete: locks would have been held too long; commit and call again with the same staging and "again": the "step" of this answer
 -- (apply_split's). Unsettled: nothing was done; the source must write fresh entries for these keys first.
 -- Errors: TD003 another applier has moved this link on (or staged anew), or a crash has emptied the staging tables; TD012 a table's
@@ -136,7 +137,8 @@ begin
     'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
-      from tandem.parked_change c where c.peer_id = v_peer));
+      from (select p.schema_name, p.table_name, p.key from tandem.parked_change p where p.peer_id = v_peer
+        union all select b.schema_name, b.table_name, '{}' from tandem.inbound_table b where b.peer_id = v_peer and b.state <> 'flow') c));
 end $$;
 comment on function tandem.apply_batch(jsonb) is 'Applies a staged batch.';
 

@@ -34,7 +34,8 @@ comment on function tandem.offer_contact(integer, uuid) is 'Offers the token of 
 
 -- tandem.confirm(p_peer_id, p_position, p_token, p_seen, p_parked) -> void
 -- The target has committed p_token with p_position: what is visible in it is acknowledged. p_seen: a snapshot of the target at or
--- after that commit; p_parked: what it has parked of this node's, [{"schema", "table", "key"}].
+-- after that commit; p_parked: what it has parked of this node's, [{"schema", "table", "key"}],
+-- with an empty key for a table that does not flow there.
 -- What was acknowledged may be pruned once this node's own position of that peer is past p_seen with all transactions then open
 -- finished: nothing older can still arrive. One such pair is watched at a time, the next one follows when it is through.
 -- A token that the next offer has confirmed already leaves those offered since then as they are.

@@ -92,7 +92,7 @@ select p.name as peer,
   (select count(*) from tandem.inbound_table b where b.peer_id = p.peer_id and b.state = 'held') as tables_held,
   i.position is not null as met, i.applied_at, i.caught_up_at, o.acknowledged_at, i.rows_applied, i.batches_cut, i.clock_skew,
   i.last_error, i.last_error_at,
-  (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id) as parked_there,
+  (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id and k.key <> '{}') as parked_there,
   (select count(*) from tandem.dropped_change d where d.peer_id = p.peer_id and d.dropped_id in (select o from tandem.dropped_open() o)) as dropped
 from tandem.peer p
 cross join lateral (select count(*) as pending, min(x.stamp) as oldest_pending from tandem.unsynced(p.peer_id) x) u

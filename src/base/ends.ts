@@ -51,6 +51,8 @@ export interface SourceState {
   readonly waits: boolean;
   /** How far it knows the target to have come. */
   readonly acknowledged: Position;
+  /** What lies before this has reached every node that the source sends to; null while anything is parked or held there. */
+  readonly settled: string | null;
 }
 
 /** A table that does not flow with its link. */
@@ -240,8 +242,8 @@ export interface Staging {
 /** Where changes go to. One owner, one call at a time. */
 export interface Target {
   readonly name: string;
-  /** Sees that it is itself the database it was, and recognizes the source; `token`: what that one got by the link the other way. */
-  meet(incarnation: string, token: string | null): Promise<void>;
+  /** Sees that it is itself the database it was, and recognizes the source by what that one says of itself. */
+  meet(source: SourceState): Promise<void>;
   state(): Promise<LinkState>;
   shapes(): Promise<readonly TableShape[]>;
   /** Brings the tables the link knows up to date with what the source tracks. */

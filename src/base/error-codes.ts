@@ -147,6 +147,13 @@ export const errorCodes = {
     retry: "operator",
     exit: 1,
   },
+  net_splits: {
+    summary:
+      "Without the node that is to be dropped the others would not all reach each other, or by paths of different length.",
+    hint: "Add links between them to `links` of the configuration, run `tandem migrate`, then drop the node.",
+    retry: "operator",
+    exit: 1,
+  },
   table_held: {
     summary: "A table is missing on one side or has another shape there; it is held, the others flow.",
     hint: "Bring the table to the same shape on both sides, or exclude it; `tandem doctor` names the difference.",

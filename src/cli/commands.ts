@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { conflicts } from "./conflicts.ts";
 import { demo } from "./demo.ts";
 import { doctor } from "./doctor.ts";
+import { dropNode } from "./drop-node.ts";
 import { init } from "./init.ts";
 import { migrate } from "./migrate.ts";
 import { parked } from "./parked.ts";
@@ -31,5 +32,6 @@ export const commands: readonly Command[] = [
   restore,
   doctor,
   rejoin,
+  dropNode,
   uninstall,
 ];

@@ -38,6 +38,7 @@ function nodeArguments(config: Config, node: string): string {
     retention: `${retentionMs} milliseconds`,
     keep_conflicts: `${keepConflictsMs} milliseconds`,
     seed,
+    nodes: config.nodes.map(({ name }) => name),
   };
   return `${quoteLiteral(node)}, ${json(peersOf(config, node))}, ${json(settings)}`;
 }

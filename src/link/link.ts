@@ -111,7 +111,7 @@ export class Link {
   async #recognized(): Promise<SourceState> {
     for (let here = await this.source.state(); ; ) {
       try {
-        await this.target.meet(here.incarnation, here.token);
+        await this.target.meet(here);
         return here;
       } catch (error) {
         if (!(error instanceof TandemError) || error.code !== "identity_mismatch") throw error;

@@ -6,6 +6,7 @@ import type {
   LinkState,
   Position,
   Reconciled,
+  SourceState,
   StagedTable,
   Staging,
   TableKeys,
@@ -60,10 +61,8 @@ export class PostgresTarget implements Target {
     this.#lockTimeout = lockTimeout;
   }
 
-  async meet(incarnation: string, token: string | null): Promise<void> {
-    const other = token === null ? "null" : quoteLiteral(token);
-    const names = `${quoteLiteral(this.name)}, ${quoteLiteral(this.#source)}`;
-    const sql = `select tandem.meet(${names}, ${quoteLiteral(incarnation)}, ${other})`;
+  async meet(source: SourceState): Promise<void> {
+    const sql = `select tandem.meet(${quoteLiteral(this.name)}, ${quoteLiteral(this.#source)}, ${jsonLiteral(source)})`;
     await call(this.#connection, "meet", sql);
   }
 

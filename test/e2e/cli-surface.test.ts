@@ -38,7 +38,7 @@ async function helpOf(args: string[]): Promise<string> {
 }
 
 test("help names every command and option", async () => {
-  const named = [...(await helpOf(["--help"])).matchAll(/^ {2}tandem (\w+)/gm)].map((match) => match[1]);
+  const named = [...(await helpOf(["--help"])).matchAll(/^ {2}tandem ([\w-]+)/gm)].map((match) => match[1]);
   expect(named).toEqual(commands.map(({ usage }) => usage.split(" ")[0]));
   for (const { usage, options } of commands) {
     const help = await helpOf([usage.split(" ")[0] ?? "", "--help"]);

@@ -133,7 +133,17 @@ export class History {
   }
 
   /** A round of each of these, at once. Where faults are injected it may fail, if only in a way that mends itself; then it has worked. */
+  async #prune(): Promise<void> {
+    for (const { name, looking } of this.#nodes) {
+      const [row] = await sql(looking, "select tandem.prune() as n");
+      if (row?.n === "0") continue;
+      this.trace.push(`${name}: pruned ${row?.n}`);
+      this.#coverage.count("prune", "entries", Number(row?.n));
+    }
+  }
+
   async #rounds(links: readonly HistoryLink[]): Promise<boolean> {
+    if (this.#plan.prune) await this.#prune();
     const ended = await Promise.allSettled(links.map((link) => link.round()));
     let worked = false;
     for (const [i, result] of ended.entries()) {

@@ -178,6 +178,7 @@ async function begin(node: HistoryNode, i: number, nodes: readonly HistoryNode[]
   await application.query(plan.schema.ddl);
   await application.query(`select tandem.configure_node('${node.name}', '${JSON.stringify(peers)}');
     select tandem.track_table(schema_name, table_name) from tandem.table_candidates where reason_code is null order by schema_name, table_name;
+    update tandem.local_node set retention = '${plan.prune ? "0" : "7 days"}', horizon = '0001-01-01 00:00:00+00';
     ${plan.interleave ? `select tandem.interleave_sequences(${i}, ${plan.nodes});` : ""}`);
   for (const client of [application, slow]) await client.query("set lock_timeout = '40ms'");
 }

@@ -25,6 +25,8 @@ export interface Plan {
   /** Links begin in the state after a first copy of nothing. */
   readonly warm: boolean;
   readonly interleave: boolean;
+  /** Entries are pruned before every round, as soon as the rule lets them go. */
+  readonly prune: boolean;
   readonly batchRows: number;
   readonly schema: RandomSchema;
   readonly steps: readonly Step[];
@@ -50,6 +52,7 @@ export function makePlan(seed: number, nodes: number, writes?: number): Plan {
     single,
     warm,
     interleave,
+    prune: process.env.PRUNE ? process.env.PRUNE === "1" : seed % 6 === 5,
     batchRows,
     schema,
     steps,

@@ -457,7 +457,8 @@ begin
     'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
-      from tandem.parked_change c where c.peer_id = v_peer));
+      from (select p.schema_name, p.table_name, p.key from tandem.parked_change p where p.peer_id = v_peer
+        union all select b.schema_name, b.table_name, '{}' from tandem.inbound_table b where b.peer_id = v_peer and b.state <> 'flow') c));
 end $$;
 
 
@@ -1759,6 +1760,8 @@ begin
     end if;
   end loop;
   perform tandem.forward_received(p.peer_id) from tandem.peer p where p.name = any (v_lost);
+  perform tandem.forget_peer(p.peer_id) from tandem.peer p
+  where p.gone_at is null and p_settings -> 'nodes' ? p.name and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
@@ -3218,6 +3221,25 @@ COMMENT ON FUNCTION tandem.leaves(p_relid oid) IS 'Leaf partitions of a table.';
 
 
 --
+-- Name: left_to_its_link(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.left_to_its_link(p_peer_id integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select exists (select from tandem.peer p join tandem.peer q on q.configured and q.peer_id <> p.peer_id and p.name = any (q.receives_from)
+    where p.peer_id = p_peer_id)
+$$;
+
+
+--
+-- Name: FUNCTION left_to_its_link(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.left_to_its_link(p_peer_id integer) IS 'Whether another peer hears this one directly.';
+
+
+--
 -- Name: link_lock(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3779,14 +3801,15 @@ COMMENT ON FUNCTION tandem.mark_unique(p_plans jsonb) IS 'Marks plans in which u
 
 
 --
--- Name: meet(text, text, uuid, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: meet(text, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) RETURNS integer
+CREATE FUNCTION tandem.meet(p_self text, p_name text, p_state jsonb) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 declare
   p tandem.peer;
+  v_incarnation uuid := p_state ->> 'incarnation';
 begin
   perform tandem.check_identity(p_self);
   select * into p from tandem.peer where name = p_name and configured;
@@ -3794,22 +3817,23 @@ begin
     raise exception 'node "%" is not a peer of this node: run "tandem migrate" again', p_name using errcode = 'TD001';
   end if;
   if p.incarnation is null then
-    update tandem.peer set incarnation = p_incarnation where peer_id = p.peer_id and incarnation is null;
-  elsif p.incarnation <> p_incarnation then
+    update tandem.peer set incarnation = v_incarnation where peer_id = p.peer_id and incarnation is null;
+  elsif p.incarnation <> v_incarnation then
     raise exception 'node "%" is not the one that was met before (another incarnation)', p_name using errcode = 'TD002';
   end if;
-  if not coalesce(tandem.contact_fits(p.peer_id, p_token), true) then
+  if not coalesce(tandem.contact_fits(p.peer_id, (p_state ->> 'token')::uuid), true) then
     raise exception 'the contact token of node "%" does not fit: one of the two databases was restored, cloned or branched', p_name using errcode = 'TD002';
   end if;
+  perform tandem.note_settled(p.peer_id, (p_state ->> 'settled')::xid8, pg_snapshot_xmax((p_state ->> 'now')::pg_snapshot));
   return p.peer_id;
 end $$;
 
 
 --
--- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_self text, p_name text, p_state jsonb); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) IS 'Recognizes a peer.';
+COMMENT ON FUNCTION tandem.meet(p_self text, p_name text, p_state jsonb) IS 'Recognizes a peer.';
 
 
 --
@@ -3828,7 +3852,7 @@ begin
   delete from tandem.outbound_parked where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
   update tandem.inbound set position = null, token = null, applying = null, applying_tables = '{}', missing = null,
-    last_error = null, last_error_at = null
+    settle_seen = null, settle_upto = null, settled = null, last_error = null, last_error_at = null
   where peer_id = p_peer_id;
   if found then
     insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, rejoin)
@@ -3997,6 +4021,31 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) IS 'Counts what a piece of a batch has done.';
+
+
+--
+-- Name: note_settled(integer, xid8, xid8); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_settled(p_peer_id integer, p_upto xid8, p_now xid8) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tandem.left_to_its_link(p_peer_id) then
+    update tandem.inbound i set
+      settled = case when i.settle_upto <= p_upto then i.settle_seen else i.settled end,
+      settle_seen = case when i.settle_seen is null or i.settle_upto <= p_upto then pg_current_snapshot() else i.settle_seen end,
+      settle_upto = case when i.settle_seen is not null and i.settle_upto is null then p_now end
+    where i.peer_id = p_peer_id and (i.settle_seen is null or i.settle_upto is null or i.settle_upto <= p_upto);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION note_settled(p_peer_id integer, p_upto xid8, p_now xid8); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_settled(p_peer_id integer, p_upto xid8, p_now xid8) IS 'Notes what has reached all whom a peer sends to.';
 
 
 --
@@ -4251,6 +4300,29 @@ COMMENT ON FUNCTION tandem.parked_row(p_parked_id bigint) IS 'Which row a parked
 
 
 --
+-- Name: passed_by_all(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.passed_by_all() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select case when not coalesce(a.missing, false) then concat_ws(' and ', 'true', a.passed, b.settled) end
+  from (select bool_or(o.prunable is null) as missing, string_agg(format('pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', o.prunable), ' and ') as passed
+    from tandem.outbound o) a
+  cross join (select string_agg(format('(l.received_from is distinct from %s or %s)', i.peer_id,
+      coalesce(format('pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', i.settled::text), 'false')), ' and ') as settled
+    from tandem.inbound i where tandem.left_to_its_link(i.peer_id)) b
+$$;
+
+
+--
+-- Name: FUNCTION passed_by_all(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.passed_by_all() IS 'Condition that every peer has an entry for good.';
+
+
+--
 -- Name: plan_catalog(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4496,8 +4568,7 @@ CREATE FUNCTION tandem.prune(p_limit bigint DEFAULT 100000) RETURNS bigint
 declare
   n tandem.local_node;
   t tandem.tracked_table;
-  o record;
-  v_condition text := 'true';
+  v_passed text := tandem.passed_by_all();
   v_cutoff timestamptz;
   v_count bigint;
   v_total bigint := 0;
@@ -4506,19 +4577,20 @@ begin
   select * into strict n from tandem.local_node;
   v_cutoff := clock_timestamp() - n.retention;
   perform tandem.prune_conflicts(), tandem.settle_dropped();
-  for o in select b.peer_id, b.prunable from tandem.outbound b join tandem.peer p using (peer_id) loop
-    if o.prunable is null then
-      return 0;
-    end if;
-    v_condition := v_condition || format(' and pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', o.prunable);
-  end loop;
+  if v_passed is null then
+    return 0;
+  end if;
   update tandem.local_node set horizon = v_cutoff, pruned_at = clock_timestamp() where horizon < v_cutoff;
   for t in select * from tandem.tracked_table order by table_id loop
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
-        and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = array[%6$s])
-        and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L) limit %7$s)',
-      t.log_name, v_cutoff, v_condition, t.schema_name, t.table_name,
-      (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), p_limit);
+        and not exists (select from tandem_log.%1$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
+        and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key in (array[%6$s], ''{}''))
+        and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L)
+      order by l.stamp, l.origin limit %7$s)',
+      t.log_name, v_cutoff, v_passed, t.schema_name, t.table_name,
+      (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), p_limit,
+      tandem.all_equal(t.key_operators, tandem.key_names('o', cardinality(t.key_columns)), tandem.key_names('l', cardinality(t.key_columns))),
+      replace(v_passed, 'l.', 'o.'));
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
@@ -5656,6 +5728,8 @@ begin
   select jsonb_build_object('peer', p.peer_id, 'incarnation', n.incarnation, 'clock', clock_timestamp(), 'snapshot', pg_current_snapshot()::text,
     'token', (select i.token from tandem.inbound i where i.peer_id = p.peer_id),
     'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
+    'settled', (select case when bool_and(b.acknowledged is not null) and not exists (select from tandem.outbound_parked)
+      then (array_agg(pg_snapshot_xmin(b.acknowledged) order by pg_snapshot_xmin(b.acknowledged)))[1]::text end from tandem.outbound b),
     'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
@@ -7378,6 +7452,9 @@ CREATE TABLE tandem.inbound (
     rows_superseded bigint DEFAULT 0 NOT NULL,
     batches_cut bigint DEFAULT 0 NOT NULL,
     missing text,
+    settle_seen pg_snapshot,
+    settle_upto xid8,
+    settled pg_snapshot,
     clock_skew interval,
     last_error text,
     last_error_at timestamp with time zone,
@@ -7397,6 +7474,13 @@ COMMENT ON TABLE tandem.inbound IS 'One row per link into this node: how far its
 --
 
 COMMENT ON COLUMN tandem.inbound.missing IS 'What becomes of rows that only a rejoined source has and that may have been deleted here: a person''s choice.';
+
+
+--
+-- Name: COLUMN inbound.settled; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound.settled IS 'A snapshot of this node: what was received from the peer and is visible in it has reached all whom the peer sends to directly.';
 
 
 --
@@ -7897,7 +7981,7 @@ CREATE VIEW tandem.status AS
     i.last_error_at,
     ( SELECT count(*) AS count
            FROM tandem.outbound_parked k
-          WHERE (k.peer_id = p.peer_id)) AS parked_there,
+          WHERE ((k.peer_id = p.peer_id) AND (k.key <> '{}'::text[]))) AS parked_there,
     ( SELECT count(*) AS count
            FROM tandem.dropped_change d
           WHERE ((d.peer_id = p.peer_id) AND (d.dropped_id IN ( SELECT o_1.o
@@ -9065,6 +9149,13 @@ REVOKE ALL ON FUNCTION tandem.leaves(p_relid oid) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION left_to_its_link(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.left_to_its_link(p_peer_id integer) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION link_lock(); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9170,10 +9261,10 @@ REVOKE ALL ON FUNCTION tandem.mark_unique(p_plans jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION meet(p_self text, p_name text, p_incarnation uuid, p_token uuid); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION meet(p_self text, p_name text, p_state jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.meet(p_self text, p_name text, p_incarnation uuid, p_token uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.meet(p_self text, p_name text, p_state jsonb) FROM PUBLIC;
 
 
 --
@@ -9230,6 +9321,13 @@ REVOKE ALL ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) FROM P
 --
 
 REVOKE ALL ON FUNCTION tandem.note_piece(p_batch jsonb, p_tables jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION note_settled(p_peer_id integer, p_upto xid8, p_now xid8); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_settled(p_peer_id integer, p_upto xid8, p_now xid8) FROM PUBLIC;
 
 
 --
@@ -9300,6 +9398,13 @@ REVOKE ALL ON FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean)
 --
 
 REVOKE ALL ON FUNCTION tandem.parked_row(p_parked_id bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION passed_by_all(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.passed_by_all() FROM PUBLIC;
 
 
 --
