@@ -152,7 +152,7 @@ describe("installed", () => {
     );
     await nodes.local.admin.query("update tandem.local_node set system_identifier = '42'");
     expect(await faults(installed, config)).toMatchObject([
-      { severity: "problem", node: "local", remedy: expect.stringContaining("tandem uninstall") },
+      { severity: "problem", node: "local", remedy: expect.stringContaining("tandem rejoin") },
       { severity: "problem", node: "external", message: expect.stringContaining("with other functions") },
     ]);
   });
