@@ -8,8 +8,9 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // patience for slow machines, not a measure: what hangs is told by the deadline of what it waits for
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // with TANDEM_TEST_KEEP the servers wait for whoever looks into a failed test's databases
     teardownTimeout: process.env.TANDEM_TEST_KEEP ? 86_400_000 : 60_000,
     reporters: ["default", "./test/support/summary-reporter.ts"],
