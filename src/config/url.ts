@@ -21,6 +21,8 @@ export interface ConnectionTarget {
   readonly applicationName: string | null;
   /** Null: not said; 0: without limit. */
   readonly connectTimeoutMs: number | null;
+  /** `tcp_user_timeout`: how long the network may be silent before the server is asked whether it works; null: not said. */
+  readonly userTimeoutMs: number | null;
   /** The URL leads, by all appearance, through a pooler that may change the session between transactions. */
   readonly pooled: boolean;
 }
@@ -71,6 +73,12 @@ function parseTimeout(text: string | undefined): number | null {
   return Math.max(0, Number(text)) * 1000;
 }
 
+function parseUserTimeout(text: string | undefined): number | null {
+  if (!text || text === "0") return null;
+  if (!/^\d+$/.test(text)) throw urlFault("tcp_user_timeout of the URL is a number of milliseconds");
+  return Number(text);
+}
+
 function looksPooled(host: string, port: number, parameters: ReadonlyMap<string, string>): boolean {
   const bouncer = parameters.get("pgbouncer") === "true";
   return bouncer || /^[^.]*-pooler\./.test(host) || (/\.pooler\.supabase\.com$/.test(host) && port === 6543);
@@ -100,6 +108,7 @@ export function parseNodeUrl(url: string, env: Environment = process.env): Conne
     options: parameter("options"),
     applicationName: parameter("application_name"),
     connectTimeoutMs: parseTimeout(parameters.get("connect_timeout")),
+    userTimeoutMs: parseUserTimeout(parameters.get("tcp_user_timeout")),
     pooled: looksPooled(host, port, parameters),
   };
 }

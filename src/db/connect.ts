@@ -4,10 +4,12 @@ import { registerSecret } from "../base/scrub.ts";
 import type { NodeConfig } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { type ConnectionTarget, parseNodeUrl } from "../config/url.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type ConnectionFacts, type Row } from "./connection.ts";
 import { processIdOf } from "./driver.ts";
 import { logIn } from "./login.ts";
+import { quoteLiteral } from "./quote.ts";
 import { greeting, sessionSettings } from "./session.ts";
+import type { Looked } from "./silence.ts";
 import { classify, messageOf, sqlState } from "./sqlstate.ts";
 import { type TlsAttempt, tlsAttempts } from "./tls.ts";
 
@@ -20,6 +22,7 @@ export interface ConnectOptions {
 
 const defaultTimeoutMs = 10_000;
 const oldestServer = 130000;
+const silentMs = 15_000;
 
 /**
  * Opens a session; the settings that everything else relies on are pinned in it, unless a pooler shares it: there each
@@ -30,8 +33,14 @@ export async function connect(node: NodeConfig, purpose: string, options: Connec
   const target = targetOf(node);
   registerSecret(target.password);
   try {
-    const { client, encryption, answer } = await tryAll(target, purpose, options);
-    const connection = new Connection(client, { node: node.name, encryption, ...answer });
+    const { client, encryption, answer, attempt } = await tryAll(target, purpose, options);
+    const connection = new Connection(client, {
+      node: node.name,
+      encryption,
+      ...answer,
+      silentMs: target.userTimeoutMs ?? silentMs,
+      look: (processId, sql) => lookAt(target, attempt, processId, sql),
+    });
     const { serverVersion } = connection;
     if (serverVersion >= oldestServer) return connection;
     await connection.close();
@@ -54,12 +63,37 @@ function targetOf(node: NodeConfig): ConnectionTarget {
  * The settings are pinned for the session where it is our own. A pooler gives its clients process ids that it has made
  * up, and the session goes to somebody else after each transaction.
  */
-async function openSession(client: pg.Client): Promise<{ serverVersion: number; pooled: boolean }> {
-  const results = (await client.query(greeting())) as unknown as pg.QueryResult<{ version: string; pid: string }>[];
+async function openSession(client: pg.Client): Promise<Pick<ConnectionFacts, "serverVersion" | "pooled" | "standby">> {
+  const results = (await client.query(greeting())) as unknown as pg.QueryResult<Row>[];
   const answer = results.find(({ rows }) => rows.length > 0)?.rows[0];
   const pooled = Number(answer?.pid) !== processIdOf(client);
   if (!pooled) await client.query(sessionSettings());
-  return { serverVersion: Number(answer?.version ?? 0), pooled };
+  return { serverVersion: Number(answer?.version ?? 0), pooled, standby: answer?.standby === "t" };
+}
+
+/** Whether the server works on a statement, and is not itself waiting for us; behind a pooler the statement's text tells. */
+async function lookAt(
+  target: ConnectionTarget,
+  attempt: TlsAttempt,
+  processId: number | null,
+  sql: string,
+): Promise<Looked> {
+  const which = processId === null ? `left(query, 200) = ${quoteLiteral(sql.slice(0, 200))}` : `pid = ${processId}`;
+  const query = `select 1 from pg_catalog.pg_stat_activity where datname = pg_catalog.current_database()
+    and state = 'active' and wait_event_type is distinct from 'Client' and pid <> pg_catalog.pg_backend_pid() and ${which}`;
+  try {
+    const timeoutMs = defaultTimeoutMs;
+    const session = await logIn(target, attempt, {
+      timeoutMs,
+      purpose: "look",
+      first: (client) => client.query(query),
+    });
+    await session.client.end();
+    return session.answer.rowCount === 0 ? "gone" : "works";
+  } catch (error) {
+    const { code } = classify(error);
+    return code === "cannot_connect" || code === "connection_lost" ? "gone" : "unknown";
+  }
 }
 
 async function tryAll(target: ConnectionTarget, purpose: string, options: ConnectOptions) {
@@ -67,7 +101,8 @@ async function tryAll(target: ConnectionTarget, purpose: string, options: Connec
   const failures: unknown[] = [];
   for (const attempt of await tlsAttempts(target)) {
     try {
-      return await logIn(target, attempt, { timeoutMs, signal: options.signal, purpose, first: openSession });
+      const first = openSession;
+      return { ...(await logIn(target, attempt, { timeoutMs, signal: options.signal, purpose, first })), attempt };
     } catch (error) {
       failures.push(error);
       if (!mayFallBack(attempt, error)) break;

@@ -3,6 +3,7 @@ import type pg from "pg";
 import { TandemError } from "../base/errors.ts";
 import { copyInStream, copyOutStream } from "./copy.ts";
 import { processIdOf, socketOf } from "./driver.ts";
+import { type Looked, SilenceWatch } from "./silence.ts";
 import { toTandemError } from "./sqlstate.ts";
 
 /** A row as the server writes it: every value is text, or null. Casts are made in SQL, never here. */
@@ -33,6 +34,10 @@ export interface ConnectionFacts {
   readonly serverVersion: number;
   readonly encryption: Encryption | null;
   readonly pooled: boolean;
+  readonly standby: boolean;
+  readonly silentMs: number;
+  /** Looks by another connection whether the session with this process id (behind a pooler: any) works on the statement. */
+  readonly look: (processId: number | null, sql: string) => Promise<Looked>;
 }
 
 const closeDeadlineMs = 2_000;
@@ -48,7 +53,10 @@ export class Connection implements AsyncDisposable {
   readonly encryption: Encryption | null;
   /** A pooler stands between: every transaction may run in another session, and sessions may be few. */
   readonly pooled: boolean;
+  /** The server was in recovery when the session began: it takes no writes. */
+  readonly standby: boolean;
   readonly #client: pg.Client;
+  readonly #silence: SilenceWatch;
   #lost: TandemError | null = null;
   #closed = false;
 
@@ -58,6 +66,13 @@ export class Connection implements AsyncDisposable {
     this.serverVersion = facts.serverVersion;
     this.encryption = facts.encryption;
     this.pooled = facts.pooled;
+    this.standby = facts.standby;
+    this.#silence = new SilenceWatch({
+      socket: () => socketOf(client),
+      silentMs: facts.silentMs,
+      look: (sql) => facts.look(facts.pooled ? null : this.processId, sql),
+      giveUp: () => this.destroy(new Error("Connection terminated: the network has gone silent")),
+    });
     // Without a listener for 'error' Node ends the process when an idle connection is lost.
     client.on("error", (error) => this.#lose(error));
     client.on("end", () => this.#lose(new Error("Connection terminated")));
@@ -75,13 +90,13 @@ export class Connection implements AsyncDisposable {
 
   /** Runs one statement. */
   async query<T extends object = Row>(sql: string, params: readonly Param[] = []): Promise<T[]> {
-    const result = await this.#run(() => this.#client.query<T>(sql, [...params]));
+    const result = await this.#run(sql, () => this.#client.query<T>(sql, [...params]));
     return result.rows;
   }
 
   /** Runs one or several statements in one message, without parameters; one answer for each statement. */
   async exec(sql: string): Promise<ExecResult[]> {
-    const result: pg.QueryResult | pg.QueryResult[] = await this.#run(() => this.#client.query(sql));
+    const result: pg.QueryResult | pg.QueryResult[] = await this.#run(sql, () => this.#client.query(sql));
     return [result].flat().map(({ command, rowCount, rows }) => ({ command, rowCount, rows }));
   }
 
@@ -93,13 +108,18 @@ export class Connection implements AsyncDisposable {
       // What the server goes on to send has no reader: the connection can only be thrown away.
       abandoned: () => this.destroy(new Error("Connection terminated: a COPY was abandoned")),
     });
+    stream.once("close", this.#silence.await(sql));
     return this.#client.query(stream);
   }
 
   /** `COPY … FROM STDIN`; `finish` means that the server has taken all. Destroying it makes the COPY fail. */
   copyIn(sql: string): Writable {
     this.#assertUsable();
-    return this.#client.query(copyInStream(sql, (error) => toTandemError(error, this.node)));
+    const stream = copyInStream(sql, {
+      wrap: (error) => toTandemError(error, this.node),
+      ended: () => stream.once("close", this.#silence.await(sql)),
+    });
+    return this.#client.query(stream);
   }
 
   /** Hears NOTIFY on the channels this session listens to. A hint only: notifications are lost with a connection. */
@@ -141,12 +161,15 @@ export class Connection implements AsyncDisposable {
       throw new TandemError("connection_lost", `node ${this.node}: the connection was closed`, { node: this.node });
   }
 
-  async #run<T>(run: () => Promise<T>): Promise<T> {
+  async #run<T>(sql: string, run: () => Promise<T>): Promise<T> {
     this.#assertUsable();
+    const answered = this.#silence.await(sql);
     try {
       return await run();
     } catch (error) {
       throw toTandemError(error, this.node);
+    } finally {
+      answered();
     }
   }
 }

@@ -39,10 +39,25 @@ export function copyOutStream(sql: string, { wrap, abandoned }: CopyOutHooks): C
   return stream;
 }
 
+/** What a connection is told by the streams that fill a table. */
+export interface CopyInHooks {
+  readonly wrap: (error: Error) => Error;
+  /** All is said, or it is given up, and the server's answer is awaited. Once. */
+  readonly ended: () => void;
+}
+
 /** A writable COPY. */
-export function copyInStream(sql: string, wrap: (error: Error) => Error): CopyStreamQuery {
+export function copyInStream(sql: string, { wrap, ended }: CopyInHooks): CopyStreamQuery {
   const stream = from(sql);
-  stream.on("error", ignore);
   onFailure(stream, wrap);
+  let told = false;
+  for (const method of ["end", "destroy"] as const) {
+    const original = stream[method].bind(stream) as (...given: unknown[]) => CopyStreamQuery;
+    stream[method] = (...given: unknown[]) => {
+      if (!told) ended();
+      told = true;
+      return original(...given);
+    };
+  }
   return stream;
 }

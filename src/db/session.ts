@@ -41,13 +41,13 @@ export function pinnedSettings(serverVersion: number): string {
 }
 
 /**
- * SQL that answers with the server's version and the process id of the session, in one message, and leaves nothing
- * behind: behind a transaction pooler the next client to use this session would inherit whatever was set.
+ * SQL that answers with what must be known first (version, process id of the session, whether the server is a standby),
+ * in one message, and leaves nothing behind: behind a transaction pooler the next client to use this session would inherit whatever was set.
  */
 export function greeting(): string {
   return `begin read only;
 set local search_path = pg_catalog, pg_temp;
-select current_setting('server_version_num') as version, pg_backend_pid() as pid;
+select current_setting('server_version_num') as version, pg_backend_pid() as pid, pg_is_in_recovery() as standby;
 commit`;
 }
 

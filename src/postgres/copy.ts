@@ -20,9 +20,15 @@ export async function carry(from: Readable, to: CountedWritable): Promise<number
       resolve();
     });
   });
+  // Also while the receiver is waited for: the loop below sees the sender's failure only when it asks for more.
+  const lost = new Promise<void>((resolve) => {
+    from.once("error", () => resolve());
+  });
   try {
     for await (const chunk of from) {
-      if (failure === undefined && !to.write(chunk)) await Promise.race([once(to, "drain").catch(() => {}), over]);
+      if (failure === undefined && !to.write(chunk)) {
+        await Promise.race([once(to, "drain").catch(() => {}), over, lost]);
+      }
     }
   } catch (error) {
     failure ??= error;

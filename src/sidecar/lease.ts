@@ -3,11 +3,10 @@ import type { Logger } from "../base/logger.ts";
 import { Backoff, mendsItself } from "../base/retry.ts";
 import type { Clock } from "../base/time.ts";
 import type { NodeConfig } from "../config/config.ts";
-import { connect } from "../db/connect.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
-import { checkCompat } from "../install/compat.ts";
 import { callJson } from "../postgres/session.ts";
+import { connectPrimary } from "./open-link.ts";
 
 /** Who wants the lease, and for how long. */
 export interface LeaseOptions {
@@ -152,10 +151,7 @@ export class Lease {
 
   async #connected(): Promise<Connection> {
     if (this.#connection?.broken) await this.#close();
-    if (!this.#connection) {
-      this.#connection = await connect(this.#node, "lease", { signal: this.#options.signal });
-      await checkCompat(this.#connection);
-    }
+    this.#connection ??= await connectPrimary(this.#node, "lease", { signal: this.#options.signal });
     return this.#connection;
   }
 

@@ -38,7 +38,7 @@ export class LinkLoop {
   readonly #pair: LinkConfig;
   readonly #options: LinkLoopOptions;
   readonly #idle: Backoff;
-  readonly #failing = new Backoff({ min: 250, max: 60_000 });
+  readonly #failing = new Backoff({ min: 250, max: 15_000 });
   #open: OpenLink | null = null;
   /** The lease's tenure under which the link was opened. */
   #tenure: AbortSignal | null = null;

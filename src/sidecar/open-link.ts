@@ -1,6 +1,7 @@
+import { TandemError } from "../base/errors.ts";
 import { Turns } from "../base/turns.ts";
 import type { Config, LinkConfig, NodeConfig } from "../config/config.ts";
-import { connect } from "../db/connect.ts";
+import { type ConnectOptions, connect } from "../db/connect.ts";
 import type { Connection } from "../db/connection.ts";
 import { assertDistinct } from "../db/distinct.ts";
 import { checkCompat } from "../install/compat.ts";
@@ -26,6 +27,23 @@ export function nodeOf(config: Config, name: string): NodeConfig {
   return node;
 }
 
+/** A connection to a node that can take part: a primary with Tandem installed in this version. */
+export async function connectPrimary(node: NodeConfig, purpose: string, options: ConnectOptions): Promise<Connection> {
+  const connection = await connect(node, purpose, options);
+  try {
+    if (connection.standby) {
+      throw new TandemError("in_recovery", `node ${node.name}: the server is a standby (in recovery)`, {
+        node: node.name,
+      });
+    }
+    await checkCompat(connection);
+    return connection;
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
 /** Connects both ends of a link and sees that they are two, and that Tandem is installed in both, in this version. */
 export async function openLink(
   config: Config,
@@ -38,9 +56,8 @@ export async function openLink(
   };
   try {
     for (const name of [source, target]) {
-      const connection = await connect(nodeOf(config, name), `link ${source} ${target}`, { signal: options.signal });
-      connections.push(connection);
-      await checkCompat(connection);
+      const { signal } = options;
+      connections.push(await connectPrimary(nodeOf(config, name), `link ${source} ${target}`, { signal }));
     }
     await assertDistinct(connections);
     const [from, to] = connections as [Connection, Connection];
