@@ -79,7 +79,7 @@ export async function conflicts(config: Config, options: ListOptions = {}): Prom
     const stands = before && !(one.rule.startsWith("prefer: ") && !before.rule.startsWith("prefer: ")) ? before : one;
     seen.set(row.id, {
       ...stands,
-      nodes: [...(before?.nodes ?? []), node],
+      nodes: [...new Set([...(before?.nodes ?? []), node])],
       detectedAt: before && before.detectedAt < one.detectedAt ? before.detectedAt : one.detectedAt,
       restoredAt: before?.restoredAt ?? one.restoredAt,
     });
