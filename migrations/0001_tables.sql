@@ -128,6 +128,15 @@ create table tandem.outbound_parked (
 );
 comment on table tandem.outbound_parked is 'Keys that a peer has parked: their entries stay, and they are not counted as synced.';
 
+create table tandem.outbound_held (
+  peer_id integer not null references tandem.peer,
+  schema_name text not null,
+  table_name text not null,
+  position pg_snapshot not null,
+  primary key (peer_id, schema_name, table_name)
+);
+comment on table tandem.outbound_held is 'Tables that a peer holds back or lets catch up, each with where it stands: what came later is pending.';
+
 create table tandem.parked_change (
   parked_id bigint generated always as identity primary key,
   peer_id integer not null references tandem.peer,
@@ -288,5 +297,5 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 
 drop schema tandem_log cascade;
 drop table tandem.sql_file, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
-  tandem.outbound_parked, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
+  tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

@@ -34,6 +34,7 @@ begin
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;
   delete from tandem.outbound_parked where peer_id = p_peer_id;
+  delete from tandem.outbound_held where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
   delete from tandem.inbound where peer_id = p_peer_id;
   delete from tandem.outbound where peer_id = p_peer_id;

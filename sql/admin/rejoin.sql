@@ -73,6 +73,7 @@ begin
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;
   delete from tandem.outbound_parked where peer_id = p_peer_id;
+  delete from tandem.outbound_held where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
   update tandem.inbound set position = null, token = null, applying = null, applying_tables = '{}', missing = null,
     settle_seen = null, settle_upto = null, settled = null, last_error = null, last_error_at = null

@@ -18,7 +18,7 @@ comment on function tandem.try_replica_role() is 'Sets replica role for this tra
 --   "mark" (the columns_mark that was staged by)}]).
 -- Returns {"complete", "step", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}] (an empty key: the table
--- does not flow)}.
+-- does not flow), "held": [{"schema", "name", "position"}] (tables that do not flow with the link)}.
 -- Not complete: locks would have been held too long; commit and call again with the same staging and "again": the "step" of this answer
 -- (apply_split's). Unsettled: nothing was done; the source must write fresh entries for these keys first.
 -- Errors: TD003 another applier has moved this link on (or staged anew), or a crash has emptied the staging tables; TD012 a table's
@@ -43,7 +43,6 @@ declare
   v_complete boolean := true;
   v_newest timestamptz;
   v_one timestamptz;
-  v_anew boolean;
   v_tables jsonb;
 begin
   update tandem.inbound set applying = pg_current_xact_id(),
@@ -123,7 +122,7 @@ begin
   perform tandem.advance_sequences(v_plans);
   v_tables := tandem.batch_counts(v_plans, v_result -> 'left');
   if v_complete then
-    perform tandem.advance_link(p_batch, v_from, v_to, v_tables);
+    perform tandem.advance_link(p_batch, v_to, v_tables);
   else
     perform tandem.note_piece(p_batch, v_tables);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
@@ -136,6 +135,8 @@ begin
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
     'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
+    'held', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'position', b.position::text)), '[]')
+      from tandem.inbound_table b where b.peer_id = v_peer and b.state <> 'flow'),
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
       from (select p.schema_name, p.table_name, p.key from tandem.parked_change p where p.peer_id = v_peer
         union all select b.schema_name, b.table_name, '{}' from tandem.inbound_table b where b.peer_id = v_peer and b.state <> 'flow') c));
@@ -195,9 +196,9 @@ begin
 end $$;
 comment on function tandem.note_piece(jsonb, jsonb) is 'Counts what a piece of a batch has done.';
 
--- tandem.advance_link(p_batch, p_from, p_to, p_tables) -> void
+-- tandem.advance_link(p_batch, p_to, p_tables) -> void
 -- Stores how far the link has come: the position, the contact token, a copy's progress, tables that flow again.
-create or replace function tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) returns void
+create or replace function tandem.advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb) returns void
 language plpgsql as $$
 declare
   v_peer integer := (p_batch ->> 'peer')::integer;
@@ -232,4 +233,4 @@ begin
   from jsonb_array_elements(p_batch -> 'released') e
   where b.peer_id = v_peer and b.schema_name = e ->> 'schema' and b.table_name = e ->> 'name' and b.state = 'catch_up';
 end $$;
-comment on function tandem.advance_link(jsonb, pg_snapshot, pg_snapshot, jsonb) is 'Stores how far a link has come.';
+comment on function tandem.advance_link(jsonb, pg_snapshot, jsonb) is 'Stores how far a link has come.';

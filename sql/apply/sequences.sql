@@ -7,7 +7,6 @@ declare
   v_plan jsonb;
   q record;
   v_extreme numeric;
-  v_last numeric;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     for q in select * from tandem.plan_sequences(v_plan) loop

@@ -64,3 +64,17 @@ begin
   on conflict do nothing;
 end $$;
 comment on function tandem.confirm(integer, pg_snapshot, uuid, pg_snapshot, jsonb) is 'Notes what a target has acknowledged.';
+
+-- tandem.note_held(p_peer_id, p_tables) -> void
+-- The tables that a target holds back or lets catch up, all of them, each with its position there: [{"schema", "name", "position"}]. One that
+-- waits for its first copy is none of them: the copy needs no entry.
+create or replace function tandem.note_held(p_peer_id integer, p_tables jsonb) returns void
+language sql as $$
+  delete from tandem.outbound_held h where h.peer_id = p_peer_id
+    and (h.schema_name, h.table_name) not in (select e ->> 'schema', e ->> 'name' from jsonb_array_elements(p_tables) e where e ->> 'position' <> '1:1:');
+  insert into tandem.outbound_held as h (peer_id, schema_name, table_name, position)
+  select p_peer_id, e ->> 'schema', e ->> 'name', (e ->> 'position')::pg_snapshot
+  from jsonb_array_elements(p_tables) e where e ->> 'position' <> '1:1:'
+  on conflict (peer_id, schema_name, table_name) do update set position = excluded.position where h.position::text <> excluded.position::text
+$$;
+comment on function tandem.note_held(integer, jsonb) is 'Notes which tables a target does not let flow.';

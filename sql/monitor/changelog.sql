@@ -50,7 +50,7 @@ comment on function tandem.forwarded_by_other(integer, integer) is 'Whether a pe
 
 -- tandem.make_changelog_view(p_table_id) -> void
 -- tandem.<table>_changelog: op, the key under its own names, changed_at, origin, synced (every peer has acknowledged it, and none has
--- its key parked). A key column that is named as one of these gets "key_" in front, as often as it takes.
+-- its key parked or its table held). A key column that is named as one of these gets "key_" in front, as often as it takes.
 create or replace function tandem.make_changelog_view(p_table_id integer) returns void
 language plpgsql as $$
 declare
@@ -67,9 +67,12 @@ begin
       v_names[i] := 'key_' || v_names[i];
     end loop;
   end loop;
-  execute format('create view tandem.%I as select l.op::text as op, %s, l.stamp as changed_at, l.origin,'
-    ' %s and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
-    ' where p.configured and k.schema_name = %L and k.table_name = %L and k.key = array[%s]) as synced from tandem_log.%I l',
+  execute format('create view tandem.%1$I as select l.op::text as op, %2$s, l.stamp as changed_at, l.origin,'
+    ' %3$s and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
+    ' where p.configured and k.schema_name = %4$L and k.table_name = %5$L and k.key = array[%6$s])'
+    ' and not exists (select from tandem.outbound_held h join tandem.peer p using (peer_id)'
+    ' where p.configured and h.schema_name = %4$L and h.table_name = %5$L and h.peer_id is distinct from l.received_from'
+    ' and not pg_visible_in_snapshot(l.xid, h.position)) as synced from tandem_log.%7$I l',
     t.changelog_view,
     (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
     tandem.synced_condition(), t.schema_name, t.table_name,

@@ -32,7 +32,8 @@ begin
          and (l.received_from is null or l.received_from <> all ($2))',
       t.schema_name, t.table_name,
       (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
-    using v_from, v_skip;
+    using coalesce((select h.position from tandem.outbound_held h
+      where (h.peer_id, h.schema_name, h.table_name) = (p_peer_id, t.schema_name, t.table_name)), v_from), v_skip;
   end loop;
 end $$;
 comment on function tandem.unsynced(integer) is 'Entries that a peer has not acknowledged.';

@@ -139,6 +139,11 @@ export interface OpenBatch {
   rows(request: ReadRequest): Promise<Readable>;
 }
 
+/** A table that a target does not let flow, and how far it has come with it. */
+export interface HeldTable extends TableName {
+  readonly position: Position;
+}
+
 /** Where changes come from. One owner, one call at a time. */
 export interface Source {
   readonly name: string;
@@ -157,6 +162,8 @@ export interface Source {
   /** Enters deletions of those of these keys that have no row here. */
   logMissing(table: TableName, keys: readonly (readonly string[])[]): Promise<void>;
   confirm(position: Position, token: string, seen: Position, parked: readonly ParkedRow[]): Promise<void>;
+  /** Notes all tables that the target does not let flow: what they wait with is pending. */
+  noteHeld(tables: readonly HeldTable[]): Promise<void>;
 }
 
 /** A key that a target has parked. */
@@ -216,6 +223,8 @@ export interface ApplyResult {
   readonly seen: Position;
   readonly tables: readonly TableCounts[];
   readonly parked: readonly ParkedRow[];
+  /** Tables that do not flow with the link. */
+  readonly held: readonly HeldTable[];
 }
 
 /** What applying would do with a table. */

@@ -149,6 +149,7 @@ export class Link {
     await this.source.watch();
     const { changed, vanished } = await this.target.reconcile(await this.source.shapes());
     this.#vanished = [...vanished];
+    if (changed > 0 || this.#metAt === null) await this.source.noteHeld((await this.target.state()).tables);
     this.#metAt = now;
     // without a position it was another applier that brought the tables up to date just now
     return changed > 0 || state.position === null;

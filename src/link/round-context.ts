@@ -63,6 +63,8 @@ export class RoundContext {
   readonly #held: ReadonlySet<string>;
   readonly #skewMs: number;
   readonly #allVersions: boolean;
+  /** Whether there are tables that do not flow with the link. */
+  #someHeld: boolean;
   #position: Position;
   #token: string | null;
 
@@ -73,6 +75,7 @@ export class RoundContext {
     this.#asText = asText;
     this.#held = new Set(state.tables.filter((table) => table.state === "held").map(tableKey));
     this.#skewMs = skewMs;
+    this.#someHeld = state.tables.length > 0;
     this.#allVersions = state.tables.some(({ rejoin }) => rejoin !== null);
     this.#position = state.position;
     this.#token = state.token;
@@ -118,6 +121,8 @@ export class RoundContext {
     this.#token = token;
     this.#position = planned.to;
     await this.#unlessMovedOn(token, () => source.confirm(planned.to, token, result.seen, result.parked));
+    if (this.#someHeld || result.held.length > 0) await source.noteHeld(result.held);
+    this.#someHeld = result.held.length > 0;
     return result;
   }
 

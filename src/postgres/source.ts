@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import type {
   BatchRequest,
+  HeldTable,
   OpenBatch,
   ParkedRow,
   Position,
@@ -140,6 +141,11 @@ export class PostgresSource implements Source {
   async confirm(position: Position, token: string, seen: Position, parked: readonly ParkedRow[]): Promise<void> {
     const sql = `select tandem.confirm(${this.#peer}, ${quoteLiteral(position)}, ${quoteLiteral(token)},
       ${quoteLiteral(seen)}, ${jsonLiteral(parked)})`;
+    await call(this.#connection, "confirm", sql);
+  }
+
+  async noteHeld(tables: readonly HeldTable[]): Promise<void> {
+    const sql = `select tandem.note_held(${this.#peer}, ${jsonLiteral(tables.map(({ schema, name, position }) => ({ schema, name, position })))})`;
     await call(this.#connection, "confirm", sql);
   }
 

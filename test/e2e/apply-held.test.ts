@@ -129,6 +129,13 @@ for (const { way, options } of ways) {
       await app(nodes.local, writes("local", 110));
       await app(nodes.external, writes("external", 220));
       await links.sync();
+      // what a held table waits with is pending, and prune leaves it
+      const pending = (node: TestNode) =>
+        node.admin.query(`select "table", count(*) as n from tandem.pending group by 1`);
+      expect(await pending(nodes.local)).toEqual([{ table: "price", n: "12" }]);
+      expect(await pending(nodes.external)).toEqual([{ table: "price", n: "13" }]);
+      expect(await nodes.local.admin.value("select count(*) from tandem.price_changelog where not synced")).toBe("12");
+      expect(await nodes.local.admin.value("select count(*) from tandem.other_changelog where not synced")).toBe("0");
       expect(await heldIn(nodes.local)).toEqual([
         "price: column amount is numeric at the source, numeric(12,4) here; column day is timestamp without time zone at the source, timestamp(0) without time zone here",
       ]);

@@ -281,10 +281,23 @@ for (const { way, options } of ways) {
         await nodes.external.admin.value("select state from tandem.inbound_table where table_name = 'missing'"),
       ).toBe("held");
       expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("3");
+      // its entries are pending and stay, however old; those of others go
+      expect(await nodes.local.admin.query('select "table", op, key from tandem.pending order by key')).toEqual([
+        { table: "missing", op: "U", key: "1" },
+        { table: "missing", op: "I", key: "3" },
+      ]);
+      await nodes.local.admin.query("update tandem.local_node set retention = '0'");
+      for (let i = 4; i < 8; i++) {
+        await app(nodes.local, `insert into public.t values (${i}, 'v')`);
+        await app(nodes.external, `insert into public.t values (${i + 100}, 'v')`);
+        await links.sync();
+      }
+      expect(Number(await nodes.local.admin.value("select tandem.prune()"))).toBeGreaterThan(3);
+      expect(await nodes.local.admin.value("select count(*) from tandem.pending")).toBe("2");
       await app(nodes.external, "alter table public.gone_for_a_while rename to missing");
       await links.migrate();
       await links.sync();
-      expect(await links.expectRest()).toBe(6);
+      expect(await links.expectRest()).toBe(6 + 8);
     });
   });
 }

@@ -134,10 +134,10 @@ COMMENT ON FUNCTION tandem.added_with_default(p_relid oid, p_shape text) IS 'Whe
 
 
 --
--- Name: advance_link(jsonb, pg_snapshot, pg_snapshot, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: advance_link(jsonb, pg_snapshot, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) RETURNS void
+CREATE FUNCTION tandem.advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $$
 declare
@@ -176,10 +176,10 @@ end $$;
 
 
 --
--- Name: FUNCTION advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) IS 'Stores how far a link has come.';
+COMMENT ON FUNCTION tandem.advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb) IS 'Stores how far a link has come.';
 
 
 --
@@ -236,7 +236,6 @@ declare
   v_plan jsonb;
   q record;
   v_extreme numeric;
-  v_last numeric;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     for q in select * from tandem.plan_sequences(v_plan) loop
@@ -363,7 +362,6 @@ declare
   v_complete boolean := true;
   v_newest timestamptz;
   v_one timestamptz;
-  v_anew boolean;
   v_tables jsonb;
 begin
   update tandem.inbound set applying = pg_current_xact_id(),
@@ -443,7 +441,7 @@ begin
   perform tandem.advance_sequences(v_plans);
   v_tables := tandem.batch_counts(v_plans, v_result -> 'left');
   if v_complete then
-    perform tandem.advance_link(p_batch, v_from, v_to, v_tables);
+    perform tandem.advance_link(p_batch, v_to, v_tables);
   else
     perform tandem.note_piece(p_batch, v_tables);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
@@ -456,6 +454,8 @@ begin
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
     'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
+    'held', (select coalesce(jsonb_agg(jsonb_build_object('schema', b.schema_name, 'name', b.table_name, 'position', b.position::text)), '[]')
+      from tandem.inbound_table b where b.peer_id = v_peer and b.state <> 'flow'),
     'parked', (select coalesce(jsonb_agg(jsonb_build_object('schema', c.schema_name, 'table', c.table_name, 'key', to_jsonb(c.key))), '[]')
       from (select p.schema_name, p.table_name, p.key from tandem.parked_change p where p.peer_id = v_peer
         union all select b.schema_name, b.table_name, '{}' from tandem.inbound_table b where b.peer_id = v_peer and b.state <> 'flow') c));
@@ -2581,6 +2581,7 @@ begin
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;
   delete from tandem.outbound_parked where peer_id = p_peer_id;
+  delete from tandem.outbound_held where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
   delete from tandem.inbound where peer_id = p_peer_id;
   delete from tandem.outbound where peer_id = p_peer_id;
@@ -3567,7 +3568,7 @@ COMMENT ON FUNCTION tandem.make_capture_function(p_table_id integer) IS 'Makes t
 
 CREATE FUNCTION tandem.make_changelog_view(p_table_id integer) RETURNS void
     LANGUAGE plpgsql
-    AS $$
+    AS $_$
 declare
   t tandem.tracked_table;
   v_names text[];
@@ -3582,9 +3583,12 @@ begin
       v_names[i] := 'key_' || v_names[i];
     end loop;
   end loop;
-  execute format('create view tandem.%I as select l.op::text as op, %s, l.stamp as changed_at, l.origin,'
-    ' %s and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
-    ' where p.configured and k.schema_name = %L and k.table_name = %L and k.key = array[%s]) as synced from tandem_log.%I l',
+  execute format('create view tandem.%1$I as select l.op::text as op, %2$s, l.stamp as changed_at, l.origin,'
+    ' %3$s and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
+    ' where p.configured and k.schema_name = %4$L and k.table_name = %5$L and k.key = array[%6$s])'
+    ' and not exists (select from tandem.outbound_held h join tandem.peer p using (peer_id)'
+    ' where p.configured and h.schema_name = %4$L and h.table_name = %5$L and h.peer_id is distinct from l.received_from'
+    ' and not pg_visible_in_snapshot(l.xid, h.position)) as synced from tandem_log.%7$I l',
     t.changelog_view,
     (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
     tandem.synced_condition(), t.schema_name, t.table_name,
@@ -3592,7 +3596,7 @@ begin
     t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
     format('Captured changes of %I.%I; what waits: ... where not synced.', t.schema_name, t.table_name));
-end $$;
+end $_$;
 
 
 --
@@ -3850,6 +3854,7 @@ begin
   delete from tandem.plan where peer_id = p_peer_id;
   delete from tandem.parked_change where peer_id = p_peer_id;
   delete from tandem.outbound_parked where peer_id = p_peer_id;
+  delete from tandem.outbound_held where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
   update tandem.inbound set position = null, token = null, applying = null, applying_tables = '{}', missing = null,
     settle_seen = null, settle_upto = null, settled = null, last_error = null, last_error_at = null
@@ -3991,6 +3996,29 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) IS 'Keeps a link''s error for status.';
+
+
+--
+-- Name: note_held(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_held(p_peer_id integer, p_tables jsonb) RETURNS void
+    LANGUAGE sql
+    AS $$
+  delete from tandem.outbound_held h where h.peer_id = p_peer_id
+    and (h.schema_name, h.table_name) not in (select e ->> 'schema', e ->> 'name' from jsonb_array_elements(p_tables) e where e ->> 'position' <> '1:1:');
+  insert into tandem.outbound_held as h (peer_id, schema_name, table_name, position)
+  select p_peer_id, e ->> 'schema', e ->> 'name', (e ->> 'position')::pg_snapshot
+  from jsonb_array_elements(p_tables) e where e ->> 'position' <> '1:1:'
+  on conflict (peer_id, schema_name, table_name) do update set position = excluded.position where h.position::text <> excluded.position::text
+$$;
+
+
+--
+-- Name: FUNCTION note_held(p_peer_id integer, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_held(p_peer_id integer, p_tables jsonb) IS 'Notes which tables a target does not let flow.';
 
 
 --
@@ -6374,7 +6402,8 @@ begin
          and (l.received_from is null or l.received_from <> all ($2))',
       t.schema_name, t.table_name,
       (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
-    using v_from, v_skip;
+    using coalesce((select h.position from tandem.outbound_held h
+      where (h.peer_id, h.schema_name, h.table_name) = (p_peer_id, t.schema_name, t.table_name)), v_from), v_skip;
   end loop;
 end $_$;
 
@@ -7671,6 +7700,25 @@ COMMENT ON VIEW tandem.nodes IS 'This node and its peers.';
 
 
 --
+-- Name: outbound_held; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.outbound_held (
+    peer_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    "position" pg_snapshot NOT NULL
+);
+
+
+--
+-- Name: TABLE outbound_held; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.outbound_held IS 'Tables that a peer holds back or lets catch up, each with where it stands: what came later is pending.';
+
+
+--
 -- Name: outbound_parked; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -7844,7 +7892,10 @@ CREATE VIEW tandem.perfis_changelog AS
                   WHERE ((s.peer_id = l.received_from) AND (s.gone_at IS NULL) AND (s.name = ANY (p.receives_from)))))))))) AND (NOT (EXISTS ( SELECT
            FROM (tandem.outbound_parked k
              JOIN tandem.peer p USING (peer_id))
-          WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text])))))) AS synced
+          WHERE (p.configured AND (k.schema_name = 'public'::text) AND (k.table_name = 'perfis'::text) AND (k.key = ARRAY[(l.k1)::text]))))) AND (NOT (EXISTS ( SELECT
+           FROM (tandem.outbound_held h
+             JOIN tandem.peer p USING (peer_id))
+          WHERE (p.configured AND (h.schema_name = 'public'::text) AND (h.table_name = 'perfis'::text) AND (h.peer_id IS DISTINCT FROM l.received_from) AND (NOT pg_visible_in_snapshot(l.xid, h."position"))))))) AS synced
    FROM tandem_log."public.perfis" l;
 
 
@@ -8230,6 +8281,14 @@ ALTER TABLE ONLY tandem.migrations
 
 
 --
+-- Name: outbound_held outbound_held_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.outbound_held
+    ADD CONSTRAINT outbound_held_pkey PRIMARY KEY (peer_id, schema_name, table_name);
+
+
+--
 -- Name: outbound_parked outbound_parked_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -8497,6 +8556,14 @@ ALTER TABLE ONLY tandem.inbound_table
 
 
 --
+-- Name: outbound_held outbound_held_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.outbound_held
+    ADD CONSTRAINT outbound_held_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
 -- Name: outbound_parked outbound_parked_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -8582,10 +8649,10 @@ REVOKE ALL ON FUNCTION tandem.added_with_default(p_relid oid, p_shape text) FROM
 
 
 --
--- Name: FUNCTION advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.advance_link(p_batch jsonb, p_from pg_snapshot, p_to pg_snapshot, p_tables jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb) FROM PUBLIC;
 
 
 --
@@ -9314,6 +9381,13 @@ REVOKE ALL ON FUNCTION tandem.note_caught_up(p_peer_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION note_held(p_peer_id integer, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_held(p_peer_id integer, p_tables jsonb) FROM PUBLIC;
 
 
 --
