@@ -40,6 +40,7 @@ function describe(report: StatusReport, colours: boolean): string {
       ),
     );
   }
+  if (report.backups.length > 0) parts.push("", backups(report));
   const quiet = leftOut.filter(({ problem }) => !problem);
   if (quiet.length > 0) {
     parts.push(
@@ -63,6 +64,11 @@ function sidecars({ nodes }: StatusReport): string[] {
     return `Sidecar ${printable(label)} works on ${listing(held.map(({ node }) => node))} since ${moment(since)} (UTC).`;
   });
   return lines.length > 0 ? lines : ["No sidecar is running."];
+}
+
+function backups({ backups: all }: StatusReport): string {
+  const rows = all.map(({ job, node, last, level, proven }) => [job, node, last, level, proven]);
+  return renderTable(["backup job", "node", "last", "level", "last proven"], rows);
 }
 
 function links({ links: all }: StatusReport): string {

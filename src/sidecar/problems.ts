@@ -26,6 +26,8 @@ export const problemKinds = [
   "stale",
   "untracked",
   "nothing_tracked",
+  "backup_failed",
+  "backup_stale",
 ] as const;
 
 /** Something a person must look at. */

@@ -8,6 +8,7 @@ import type { Config, NodeConfig } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import type { LinkEvent } from "../link/report.ts";
 import { call } from "../postgres/session.ts";
+import { runBackupJob } from "./backup-job.ts";
 import { disconnectFromMs, Lease } from "./lease.ts";
 import { type LinkActivity, LinkLoop } from "./link-loop.ts";
 import { verifyLoop } from "./verify-loop.ts";
@@ -56,6 +57,10 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
     ...config.nodes
       .slice(0, 1)
       .map(({ name }) => verifyLoop(config, { clock, logger, signal, lease: of(leases, name) })),
+    ...config.backup.jobs.map((job) => {
+      const lease = of(leases, job.node);
+      return runBackupJob(config, job, { clock, logger, signal, may: () => lease.tenure !== null });
+    }),
   ];
   const ended = await Promise.allSettled(works.map(endAllWhenFailed));
   released.abort();

@@ -1,7 +1,10 @@
+import { jobStates } from "../backup/job-state.ts";
+import { systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";
 import type { Config } from "../config/config.ts";
 import type { SelectionRow } from "../install/selection.ts";
 import { askNodes } from "./ask-nodes.ts";
+import { backupProblems } from "./backup-problems.ts";
 import { type LinkStatus, linkStatus } from "./link-status.ts";
 import { type FiringTrigger, labelOf, readNode, type SidecarAnswer } from "./node-status.ts";
 import { findProblems, isUntracked, type Problem } from "./problems.ts";
@@ -39,6 +42,22 @@ export interface StatusReport {
   readonly triggers: readonly (FiringTrigger & { readonly node: string })[];
   /** What the newest comparison of all nodes has shown; null before the first. */
   readonly verified: Verification | null;
+  /** One for each backup job; of the folder on this machine. */
+  readonly backups: readonly BackupStatus[];
+}
+
+/** How a backup job is doing. */
+export interface BackupStatus {
+  readonly job: string;
+  readonly node: string;
+  /** Name and level of the newest good backup. */
+  readonly last: string | null;
+  readonly level: number | null;
+  /** The newest one that was restored for a try, or more. */
+  readonly proven: string | null;
+  /** Why the last try failed, if it did. */
+  readonly failure: string | null;
+  readonly stale: boolean;
 }
 
 /** Asks all nodes how they are. What cannot be asked is said, never guessed: status does not say well when it is not. */
@@ -50,8 +69,9 @@ export async function status(
   const result = await askNodes(config, (connection) => readNode(connection, config), options);
   const answers = new Map(result.answers.map(({ node, answer }) => [node, answer]));
   const links = config.links.map(({ source, target }) => linkStatus(source, target, answers));
-  const problems = findProblems(config, answers, result.unanswered, links);
   const verified = newestVerification([...answers.values()].map((answer) => answer.verified));
+  const jobs = await jobStates(config, systemClock.now());
+  const problems = [...findProblems(config, answers, result.unanswered, links), ...backupProblems(jobs)];
   return {
     sentence: sentenceOf(config, problems, links, verified),
     well: problems.length === 0,
@@ -72,6 +92,10 @@ export async function status(
       })),
     ),
     verified,
+    backups: jobs.map(({ job, node, last, proven, failure, stale }) => ({
+      ...{ job, node, last: last?.id ?? null, level: last?.level ?? null, proven: proven?.id ?? null },
+      ...{ failure: failure?.message ?? null, stale },
+    })),
   };
 }
 
