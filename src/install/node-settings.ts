@@ -33,10 +33,12 @@ const json = (value: unknown) => `${quoteLiteral(JSON.stringify(value))}::jsonb`
 
 function nodeArguments(config: Config, node: string): string {
   const { maxSkewMs, retentionMs, keepConflictsMs, seed } = config.sync;
+  // PostgreSQL 13 takes no more than 2^31 of any unit.
+  const interval = (ms: number) => `${ms / 1_000} seconds`;
   const settings = {
-    max_skew: `${maxSkewMs} milliseconds`,
-    retention: `${retentionMs} milliseconds`,
-    keep_conflicts: `${keepConflictsMs} milliseconds`,
+    max_skew: interval(maxSkewMs),
+    retention: interval(retentionMs),
+    keep_conflicts: interval(keepConflictsMs),
     seed,
     nodes: config.nodes.map(({ name }) => name),
   };

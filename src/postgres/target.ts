@@ -161,7 +161,7 @@ export class PostgresTarget implements Target {
       ...request,
       peer: this.#peer,
       source: this.#source,
-      skew: `${skewMs} milliseconds`,
+      skew: `${skewMs / 1_000} seconds`,
       tables: tables.map(planned),
     };
   }
