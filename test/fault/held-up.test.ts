@@ -1,0 +1,32 @@
+import { expect, test, vi } from "vitest";
+import { linkedCluster } from "../support/link.ts";
+import { openClient } from "../support/pg.ts";
+
+vi.setConfig({ testTimeout: 240_000 });
+
+const schema = `create table account (id int primary key, balance int not null);
+  insert into account select g, 0 from generate_series(1, 40) g`;
+
+test.each(["repeatable read", "serializable"])(
+  "C9: against a %s transaction the applier does not fail; who fails is who updates a row applied since it began",
+  async (level) => {
+    await using all = await linkedCluster(2, { schema });
+    const { nodes, links } = all;
+    await links.sync();
+    const application = await openClient(nodes.external.url);
+    await application.query(`begin isolation level ${level}; select sum(balance) from account`);
+    await nodes.local.admin.query("update account set balance = 1 where id = 1");
+    await links.sync();
+    await application.query("update account set balance = 2 where id = 2; commit");
+    await links.sync();
+
+    await application.query(`begin isolation level ${level}; select sum(balance) from account`);
+    await nodes.local.admin.query("update account set balance = 3 where id = 3");
+    await links.sync();
+    await expect(application.query("update account set balance = 4 where id = 3")).rejects.toMatchObject({
+      code: "40001",
+    });
+    await application.query("rollback");
+    await links.expectRest();
+  },
+);
