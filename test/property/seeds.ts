@@ -36,4 +36,5 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "a child that followed its parent's key to 1.00 was called lost",
   },
+  { seed: 30024, nodes: 2, writes: 8, faults: true, what: "a composite value of nulls was taken for null by the test" },
 ];

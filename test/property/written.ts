@@ -109,8 +109,8 @@ async function imagesOf(
   { tables }: RandomSchema,
 ): Promise<Map<string, { table: string; image: string }>> {
   const parts = tables.map((table, i) => {
-    // as the output function writes it: a cast to text would cut the blanks of char(n) off
-    const text = (name: string) => `case when t.${quote(name)} is not null then concat(t.${quote(name)}) end`;
+    // as the output function writes it: a cast to text would cut the blanks of char(n) off; a row of nulls "is null", but is a value
+    const text = (name: string) => `case num_nulls(t.${quote(name)}) when 0 then concat(t.${quote(name)}) end`;
     const texts = (names: readonly string[]) => names.map(text).join(", ");
     const key = texts(table.key.map(({ name }) => name));
     return `select ${i} as i, array[${key}]::text as key, array[${texts(imageColumns(table))}]::text as image from ${table.name} t`;
