@@ -210,14 +210,14 @@ create index conflict_peer on tandem.conflict (peer_id);
 create index conflict_detected on tandem.conflict (detected_at);
 comment on table tandem.conflict is 'Two changes of one row where neither writer had seen the other''s; both images, each column as its own text. Null values: the row was gone.';
 
-create table tandem.reasserted_pair (
+create table tandem.fallback_pair (
   schema_name text not null,
   table_name text not null,
   local_key text[] not null,
   incoming_key text[] not null,
   primary key (schema_name, table_name, local_key, incoming_key)
 );
-comment on table tandem.reasserted_pair is 'Rows written anew because an incoming row claims their unique value and others refer to them: once per pair.';
+comment on table tandem.fallback_pair is 'Newer incoming rows that fell back on their older image because others refer to the holder of the value they claim: once per pair.';
 
 create table tandem.interleaved_sequence (
   schema_name text not null,
@@ -239,6 +239,7 @@ create unlogged table tandem.verdict (
   sqlstate text,
   local_stamp timestamptz,
   local_origin text collate "C",
+  reassert text[],
   primary key (peer_id, table_id, n)
 );
 create index verdict_table on tandem.verdict (table_id);
@@ -296,6 +297,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.reasserted_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
+drop table tandem.sql_file, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

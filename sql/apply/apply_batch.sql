@@ -84,14 +84,14 @@ begin
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
-    -- Forbidden deletions and rejected claims bring each other about: one fixpoint.
-    while tandem.reject_deletions(v_plans) + tandem.reject_claims(v_plans) > 0 loop
+    -- Forbidden deletions, rejected claims and children without a parent bring each other about: one fixpoint.
+    while tandem.reject_deletions(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) > 0 loop
     end loop;
     v_plans := tandem.mark_actions(tandem.mark_unique(v_plans));
     v_newest := null;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
-      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'')',
+      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind in (''ahead'', ''unplaced''))',
         v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
       v_newest := greatest(v_newest, v_one);
     end loop;

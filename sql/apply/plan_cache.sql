@@ -91,10 +91,10 @@ $$;
 comment on function tandem.plan_foreign_keys(jsonb) is 'Foreign keys, from a plan.';
 
 create or replace function tandem.plan_references(p_plan jsonb)
-returns table (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
+returns table (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text, to_key boolean)
 language sql immutable as $$
   select * from jsonb_to_recordset(p_plan -> 'references')
-    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text, to_key boolean)
 $$;
 comment on function tandem.plan_references(jsonb) is 'Foreign keys that refer to the table, from a plan.';
 

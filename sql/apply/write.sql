@@ -94,7 +94,8 @@ comment on function tandem.record_versions(jsonb, text) is 'Enters applied versi
 -- tandem.write_anew(p_plan) -> bigint
 -- Fresh entries, stamped here and received from nobody, for rows whose image is to travel as a change of this node: the preferred
 -- node's own image (its deletion, where that is what it has), a parent that may not be deleted, the winner of two images with one
--- version, a restored one. Called after the floor was raised.
+-- version, a restored one. Called after the floor was raised. What was rejected by a "keep" is noted as known: this change was decided with
+-- it in view, and the preferred node must not take it for a concurrent one (the two would go round for ever).
 create or replace function tandem.write_anew(p_plan jsonb) returns bigint
 language plpgsql as $$
 declare
@@ -114,6 +115,12 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
+  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
+    from %5$s s join tandem.verdict v on v.peer_id = %4$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''keep''
+    cross join lateral (select s.stamp, s.origin union select * from unnest(s.known_stamps, s.known_origins)) k (stamp, origin)
+    where k.stamp is not null and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', t.table_id, p_plan ->> 'key_is_entry');
   return v_total;
 end $$;
 comment on function tandem.write_anew(jsonb) is 'Writes images anew as changes of this node.';

@@ -2,8 +2,9 @@
 -- What the source must be asked before a local row is blocked, displaced, cascaded, set null or written anew because of what is
 -- staged: local children of rows to be deleted, parents that are not here, holders of a unique value. Of these the source sends
 -- what it has; what is newer there joins the batch. Without it a cut or parked batch would undo changes of a single writer.
--- Computed before any lock. Returns [{"schema", "name", "keys": [["1"], ...]}] for keys not staged yet; the caller asks again
--- until it is empty.
+-- Computed before any lock. Returns [{"schema", "name", "referring", "keys": [["1"], ...]}] for keys not staged yet; the caller asks again
+-- until nothing is new. Where "referring" is true it asks for rows that refer to these (tandem.referring_keys): they claim a unique
+-- value whose holder here is referred to.
 create or replace function tandem.closure(p_peer_id integer, p_plans jsonb) returns jsonb
 language plpgsql as $$
 declare
@@ -47,12 +48,72 @@ begin
       into v_keys;
       v_all := v_all || tandem.keys_of(v_plan ->> 'schema', v_plan ->> 'table', v_keys);
     end loop;
+    v_all := v_all || tandem.closure_of_holders(v_plan, p_plans);
   end loop;
-  return coalesce((select jsonb_agg(jsonb_build_object('schema', x.schema, 'name', x.name, 'keys', x.keys))
-    from (select e ->> 'schema' as schema, e ->> 'name' as name, jsonb_agg(distinct k) as keys
-      from jsonb_array_elements(v_all) e cross join jsonb_array_elements(e -> 'keys') k group by 1, 2) x), '[]'::jsonb);
+  return coalesce((select jsonb_agg(jsonb_build_object('schema', x.schema, 'name', x.name, 'referring', x.referring, 'keys', x.keys))
+    from (select e ->> 'schema' as schema, e ->> 'name' as name, coalesce((e ->> 'referring')::boolean, false) as referring, jsonb_agg(distinct k) as keys
+      from jsonb_array_elements(v_all) e cross join jsonb_array_elements(e -> 'keys') k group by 1, 2, 3) x), '[]'::jsonb);
 end $$;
 comment on function tandem.closure(integer, jsonb) is 'Keys to ask the source for before deciding.';
+
+-- tandem.closure_of_holders(p_plan, p_plans) -> jsonb
+-- The part of a closure that concerns holders which others refer to: these others, and what refers to the claimants at the source.
+create or replace function tandem.closure_of_holders(p_plan jsonb, p_plans jsonb) returns jsonb
+language plpgsql as $$
+declare
+  u record;
+  f record;
+  v_all jsonb := '[]';
+  v_keys jsonb;
+begin
+  for u in select * from tandem.plan_uniques(p_plan) loop
+    for f in
+      select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
+      from tandem.plan_references(p_plan) r join tandem.tracked_table t on t.table_id = r.child_id
+    loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s join %s on %s join %s c on %s where not (%s) and %s',
+        (select string_agg(c || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) c),
+        u.staged, u.local, u.same_value, f.child, f.child_is_t, u.same_key, tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+      execute format('select jsonb_agg(distinct to_jsonb(%s)) from %s join %s on %s join %s s on s.n = r.tandem_n where not (%s) and exists (select from %s c where %s)',
+        p_plan ->> 'key_text', u.staged, u.local, u.same_value, p_plan ->> 'stage', u.same_key, f.child, f.child_is_t)
+      into v_keys;
+      v_all := v_all || coalesce((select jsonb_agg(e || '{"referring": true}') from jsonb_array_elements(tandem.keys_of(p_plan ->> 'schema', p_plan ->> 'table', v_keys)) e), '[]');
+    end loop;
+  end loop;
+  return v_all;
+end $$;
+comment on function tandem.closure_of_holders(jsonb, jsonb) is 'Keys to ask for because of holders that others refer to.';
+
+-- tandem.referring_keys(p_schema, p_name, p_keys) -> jsonb
+-- At the source, within the batch's snapshot: for rows of a table, the key of one row of each foreign key that refers to them:
+-- [{"schema", "name", "keys"}].
+create or replace function tandem.referring_keys(p_schema text, p_name text, p_keys jsonb) returns jsonb
+language plpgsql stable as $$
+declare
+  t tandem.tracked_table;
+  f record;
+  v_all jsonb := '[]';
+  v_keys jsonb;
+begin
+  select * into strict t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_name);
+  for f in
+    select r.child, r.child_is_t, c.schema_name, c.table_name, c.key_columns
+    from tandem.references_to(t.table_id) r join tandem.tracked_table c on c.table_id = r.child_id
+  loop
+    execute format('select jsonb_agg(distinct o.key) from (select %s from jsonb_array_elements($1) x) k join %I.%I t on %s
+        cross join lateral (select to_jsonb(array[%s]) as key from %s c where %s order by %s limit 1) o',
+      (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ') from unnest(t.key_types) with ordinality u (type, i)),
+      t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', cardinality(t.key_columns))),
+      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u), f.child, f.child_is_t,
+      array_to_string(tandem.columns('c', f.key_columns), ', '))
+    into v_keys using p_keys;
+    v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+  end loop;
+  return v_all;
+end $$;
+comment on function tandem.referring_keys(text, text, jsonb) is 'Keys of rows that refer to others.';
 
 create or replace function tandem.keys_of(p_schema text, p_name text, p_keys jsonb) returns jsonb
 language sql immutable as $$

@@ -2,9 +2,11 @@
 -- newer (version, table, key) stays; by version alone two rows of one statement would tie, and both vanish.
 
 -- tandem.claims(p_plan, p_plans) -> setof text
--- One query per unique index: n (the incoming row), incoming_key, local_key, newer (the incoming one is), referenced (others refer to
--- the holder), here (an older image of the incoming row is here), waits (the holder's own change is parked), index_name, local_stamp, local_origin. Only pairs that are left
--- after the set: the incoming row is written, and the holder is not.
+-- One query per unique index: n (the incoming row), incoming_key, local_key, kept and waits (an incoming row of the holder's key was
+-- rejected for good, or waits; so its older image holds the value), newer (the incoming one is), referenced (others refer to the holder),
+-- there (the source has a row of the holder's key), here (an older image of the incoming row is here), fell_back (it has done so once
+-- because of this holder), referenced_there (rows of the source refer to the incoming row), index_name, local_stamp, local_origin. Only
+-- pairs that are left after the set: the incoming row is written, and the holder is not.
 create or replace function tandem.claims(p_plan jsonb, p_plans jsonb) returns setof text
 language plpgsql stable as $$
 declare
@@ -16,15 +18,17 @@ begin
     select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
-      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here, x.waits,
-        not x.held and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer
+      select x.*, not x.kept and not x.waits and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer,
+        exists (select from tandem.fallback_pair p where p.schema_name = %19$L and p.table_name = %20$L
+          and p.local_key = x.local_key and p.incoming_key = x.incoming_key) as fell_back
       from (
-        select s.n, s.stamp, s.origin, %2$s as incoming_key, t.local_key, t.local_stamp, t.local_origin,
+        select s.n, s.stamp, s.origin, %2$s as incoming_key, %1$L::text as index_name, t.local_key, t.local_stamp, t.local_origin,
           %3$s as referenced, exists (select from %4$s t where %5$s) as here,
           exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
-            and v.verdict in ('keep', 'prefer') where %9$s) as held,
-          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
-            and v.verdict = 'park' where %9$s) as waits
+            and v.verdict in ('keep', 'prefer') where %9$s) as kept,
+          %21$s as waits,
+          exists (select from %6$s z where z.present and %9$s) as there,
+          %22$s as referenced_there
         from %6$s s
         join (
           select r.tandem_n, t.*, array[%10$s] as local_key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as local_stamp, coalesce(l.origin, '') as local_origin
@@ -39,10 +43,25 @@ begin
       (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
       u.staged, u.local, u.same_value, t.log_name,
       tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)), u.same_key,
-      tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'));
+      tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'),
+      t.schema_name, t.table_name, tandem.row_waits(p_plans, t.table_id, 't'), tandem.referenced_there(p_plan, p_plans));
   end loop;
 end $$;
 comment on function tandem.claims(jsonb, jsonb) is 'Queries for local rows that hold a value an incoming row claims.';
+
+-- tandem.referenced_there(p_plan, p_plans) -> text
+-- Condition on s, a staged row of the plan's table: rows of the source refer to it (the closure has asked for one of each foreign key).
+-- True where the source cannot be asked: the foreign key refers to other columns than the key, or its table is not tracked.
+create or replace function tandem.referenced_there(p_plan jsonb, p_plans jsonb) returns text
+language sql stable as $$
+  select case when exists (select from tandem.plan_references(p_plan) r where not r.to_key or r.child_id is null) then 'true'
+    else coalesce((select '(' || string_agg(format('exists (select from (select %s from %s s where s.present) c where %s)',
+        (select string_agg(format('%s as k%s', u.value, u.i), ', ') from unnest(k.staged_values) with ordinality u (value, i)), e ->> 'stage',
+        tandem.all_equal(t.key_operators, tandem.key_names('c', cardinality(t.key_columns)), tandem.key_names('s', cardinality(t.key_columns)))), ' or ') || ')'
+      from jsonb_array_elements(p_plans) e cross join lateral tandem.plan_parents(e) k join tandem.tracked_table t on t.table_id = k.parent_id
+      where k.parent_id = (p_plan ->> 'id')::integer), 'false') end
+$$;
+comment on function tandem.referenced_there(jsonb, jsonb) is 'Condition that rows of the source refer to a staged row.';
 
 -- tandem.referenced_after(p_plan, p_plans) -> text
 -- Condition on t, a row of the plan's table: rows that the set does not write refer to it.
@@ -55,9 +74,11 @@ comment on function tandem.referenced_after(jsonb, jsonb) is 'Condition that a r
 
 -- tandem.reject_claims(p_plans) -> bigint
 -- Rejects incoming rows that may not displace the holder, to a fixpoint: a rejected row keeps its older image, which may hold a
--- value that another one claims. Verdicts: keep (an older image of the row is here: it is written anew), park (the holder's own change
--- is parked: what becomes of it is not known yet; new here: it waits until its home removes it; or the holder is referred to: the holder is written anew, once per pair, so that the other side can
--- give way). Returns how many were rejected.
+-- value that another one claims. An older row keeps its older image, written anew (verdict keep); new here, it waits until its home
+-- removes it (park). A newer one whose holder others refer to: where the source has a row of the holder's key, it waits, for there
+-- the holder falls back; else it falls back itself, if it has an older image here, once per pair (or two such pairs could go round
+-- for ever); else one of the two must go: it waits, and the holder is written anew so that the source removes it, unless
+-- rows there refer to it: then both stay, for a person. Returns how many were rejected.
 create or replace function tandem.reject_claims(p_plans jsonb) returns bigint
 language plpgsql as $$
 declare
@@ -72,19 +93,24 @@ begin
     for v_plan in select e from jsonb_array_elements(p_plans) e loop
       for v_query in select * from tandem.claims(v_plan, p_plans) loop
         execute format($sql$
-          with x as materialized (%1$s), rejected as (
-            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here and not x.waits then 'keep' else 'park' end,
-              case when not x.newer and x.here and not x.waits then 'unique' else 'waits' end,
-              format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin
-            from x where not x.newer or x.referenced or x.waits
-            order by x.n, x.waits desc, x.newer
+          with x as materialized (
+            select c.*, case when c.waits then 'waits' when not c.newer then case when c.here then 'keep' else 'loser' end
+              when c.there then 'there' when c.here and not c.fell_back then 'fallback' else 'one must go' end as what
+            from (%1$s) c where not c.newer or c.referenced),
+          rejected as (
+            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin, reassert)
+            select distinct on (x.n) %2$s, %3$s, x.n, case when x.what in ('keep', 'fallback') then 'keep' else 'park' end,
+              case when x.what in ('keep', 'fallback') then 'unique' else 'waits' end,
+              format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin,
+              case when x.what = 'one must go' and not x.referenced_there then x.local_key end
+            from x
+            order by x.n, x.what <> 'waits', x.newer
             on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
-              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin
+              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin, reassert = excluded.reassert
             returning 1),
           pairs as (
-            insert into tandem.reasserted_pair (schema_name, table_name, local_key, incoming_key)
-            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced and not x.waits
+            insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
+            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.what = 'fallback'
             on conflict do nothing)
           select count(*) from rejected
         $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;
@@ -192,20 +218,25 @@ end $$;
 comment on function tandem.vacate(jsonb, text) is 'First step of a swap of unique values.';
 
 -- tandem.reassert_holders(p_plan) -> bigint
--- Fresh entries for holders that are referred to and were claimed for the first time. Called after the floor was raised. Pairs
--- whose local row is gone are forgotten.
+-- Fresh entries for holders that are referred to, so that the other side gives way. Called after the floor was raised. Pairs whose
+-- local row is gone are forgotten.
 create or replace function tandem.reassert_holders(p_plan jsonb) returns bigint
 language plpgsql as $$
 declare
   t tandem.tracked_table;
+  v_key text;
   v_count bigint;
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  execute format('delete from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where array[%s] = p.local_key)',
-    t.schema_name, t.table_name, p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
+  v_key := format('array[%s]', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
+  execute format('delete from tandem.fallback_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where %s = p.local_key)',
+    t.schema_name, t.table_name, p_plan ->> 'relation', v_key);
+  if not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = t.table_id and v.reassert is not null) then
+    return 0;
+  end if;
   execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.columns('t', t.key_columns),
-    format('from %s t where array[%s] in (select p.local_key from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and p.xmin = pg_current_xact_id()::xid)',
-      p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c), t.schema_name, t.table_name))
+    format('from %s t where %s in (select v.reassert from tandem.verdict v where v.peer_id = %s and v.table_id = %s)',
+      p_plan ->> 'relation', v_key, p_plan ->> 'peer', t.table_id))
   using tandem.next_stamp();
   get diagnostics v_count = row_count;
   return v_count;
@@ -230,7 +261,7 @@ begin
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
   for v_query in select * from tandem.claims(p_plan, p_plans) loop
-    v_pairs := format('select distinct on (x.local_key) x.* , s.stamp as incoming_stamp, s.origin as incoming_origin, s.n as staged_n from (%s) x join %s s on s.n = x.n where (%s) order by x.local_key, s.stamp desc, s.origin desc',
+    v_pairs := format('select distinct on (x.local_key) x.* , s.stamp as incoming_stamp, s.origin as incoming_origin, s.n as staged_n from (%s) x join %s s on s.n = x.n where x.newer and (%s) order by x.local_key, s.stamp desc, s.origin desc',
       v_query, p_plan ->> 'stage', p_where);
     execute format($sql$
       with x as materialized (%1$s),

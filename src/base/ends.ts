@@ -14,6 +14,11 @@ export interface TableKeys extends TableName {
   readonly keys: readonly (readonly string[])[];
 }
 
+/** Keys that a target asks its source for; `referring`: not for these rows, but for some that refer to them. */
+export interface AskedKeys extends TableKeys {
+  readonly referring: boolean;
+}
+
 /** One column as an end describes it. */
 export interface ColumnShape {
   readonly name: string;
@@ -137,6 +142,8 @@ export interface OpenBatch {
   /** The end of a range of a first copy; null: it is the last. */
   bound(table: TableShape, after: readonly string[] | null, rows: number): Promise<readonly string[] | null>;
   rows(request: ReadRequest): Promise<Readable>;
+  /** For each of these rows the key of one row of each foreign key that refers to it, where there is one. */
+  referring(to: TableKeys): Promise<readonly TableKeys[]>;
 }
 
 /** A table that a target does not let flow, and how far it has come with it. */
@@ -245,7 +252,7 @@ export interface Staging {
    */
   fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number>;
   /** Keys the source must be asked for before anything is decided. */
-  closure(tables: readonly StagedTable[]): Promise<readonly TableKeys[]>;
+  closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]>;
 }
 
 /** Where changes go to. One owner, one call at a time. */

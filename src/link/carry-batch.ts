@@ -1,4 +1,5 @@
 import type {
+  AskedKeys,
   OpenBatch,
   ReadRequest,
   StagedTable,
@@ -48,7 +49,7 @@ export interface StageRules {
 
 /**
  * Stages what is wanted, then what the target must know before it decides (local rows that would be blocked,
- * displaced or cascaded, and parents that are not here), read in the same snapshot, until nothing is missing.
+ * displaced or cascaded, what refers to rows that claim their values, and parents that are not here), read in the same snapshot, until nothing is missing.
  * Errors: `shape_changed` where a table's columns are not what they were when the link's tables were compared.
  */
 export async function carryBatch(
@@ -62,8 +63,7 @@ export async function carryBatch(
     const stage = new Stage(batch, staging, targetShapes, rules);
     for (const { table, what } of wanted) await stage.add(table, what, false);
     for (let round = 0; round < 100; round++) {
-      const missing = await staging.closure(stage.tables);
-      const asked = stage.notAskedYet(missing);
+      const asked = await stage.notAskedYet(await staging.closure(stage.tables));
       if (asked.length === 0) break;
       for (const { table, keys } of asked) await stage.add(table, { kind: "keys", keys }, stage.has(table));
     }
@@ -96,15 +96,29 @@ class Stage {
   }
 
   /** A key is asked for once: what the source has not got stays missing. */
-  notAskedYet(missing: readonly TableKeys[]): { table: TableShape; keys: readonly (readonly string[])[] }[] {
+  async notAskedYet(missing: readonly AskedKeys[]): Promise<{ table: TableShape; keys: TableKeys["keys"] }[]> {
+    const wanted: TableKeys[] = [];
+    for (const { referring, ...rows } of missing) {
+      if (!referring) wanted.push(rows);
+      else {
+        const keys = this.#fresh(rows, "referring to ");
+        if (keys.length > 0) wanted.push(...(await this.#batch.referring({ ...rows, keys })));
+      }
+    }
     const result = [];
-    for (const { keys, ...name } of missing) {
-      const table = this.#batch.tables.find((shape) => tableKey(shape) === tableKey(name));
-      const fresh = keys.filter((key) => !this.#asked.has(`${tableKey(name)}${JSON.stringify(key)}`));
-      for (const key of fresh) this.#asked.add(`${tableKey(name)}${JSON.stringify(key)}`);
-      if (table && fresh.length > 0) result.push({ table, keys: fresh });
+    for (const rows of wanted) {
+      const table = this.#batch.tables.find((shape) => tableKey(shape) === tableKey(rows));
+      const keys = this.#fresh(rows, "");
+      if (table && keys.length > 0) result.push({ table, keys });
     }
     return result;
+  }
+
+  #fresh({ keys, ...table }: TableKeys, what: string): TableKeys["keys"] {
+    const name = (key: readonly string[]) => `${what}${tableKey(table)}${JSON.stringify(key)}`;
+    const fresh = keys.filter((key) => !this.#asked.has(name(key)));
+    for (const key of fresh) this.#asked.add(name(key));
+    return fresh;
   }
 
   async add(source: TableShape, what: ReadRequest["what"], append: boolean): Promise<void> {

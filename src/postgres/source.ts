@@ -203,6 +203,7 @@ export class PostgresSource implements Source {
         known: (table) => header.known[table.id] ?? null,
         bound: (table, after, rows) => this.#bound(table, after, rows),
         rows: (read) => this.#rows(read, to, request.allVersions ? "all" : header.vector ? "newest" : null),
+        referring: (to) => this.#referring(to),
       });
     });
   }
@@ -211,6 +212,12 @@ export class PostgresSource implements Source {
     const sql = `select to_jsonb(tandem.copy_bound(${table.id}, ${textArray(after)}, ${rows}))::text as bound`;
     const [row] = await this.#connection.query(step("read-rows", sql));
     return row?.bound ? (JSON.parse(row.bound) as string[]) : null;
+  }
+
+  async #referring({ schema, name, keys }: TableKeys): Promise<readonly TableKeys[]> {
+    const sql = `select tandem.referring_keys(${quoteLiteral(schema)}, ${quoteLiteral(name)}, ${jsonLiteral(keys)})::text as keys`;
+    const [row] = await this.#connection.query(step("read-rows", sql));
+    return JSON.parse(row?.keys ?? "[]") as TableKeys[];
   }
 
   async #rows(

@@ -3,13 +3,13 @@ import type { Readable, Writable } from "node:stream";
 import type {
   ApplyRequest,
   ApplyResult,
+  AskedKeys,
   LinkState,
   Position,
   Reconciled,
   SourceState,
   StagedTable,
   Staging,
-  TableKeys,
   TableName,
   TablePreview,
   TableShape,
@@ -186,11 +186,11 @@ export class PostgresTarget implements Target {
     return count;
   }
 
-  async #closure(tables: readonly StagedTable[]): Promise<readonly TableKeys[]> {
+  async #closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]> {
     const plans = `tandem.make_plans(${this.#peer}, ${jsonLiteral(tables.map(planned))}, false)`;
     const [row] = await this.#connection.query(
       step("closure", `select tandem.closure(${this.#peer}, ${plans})::text as keys`),
     );
-    return JSON.parse(row?.keys ?? "[]") as TableKeys[];
+    return JSON.parse(row?.keys ?? "[]") as AskedKeys[];
   }
 }

@@ -169,7 +169,7 @@ async function begin(node: HistoryNode, i: number, nodes: readonly HistoryNode[]
     do $$ begin execute coalesce((select 'drop table ' || string_agg(format('%I.%I', schema_name, table_name), ', ') || ' cascade' from tandem.tracked_table), 'select 1'); end $$;
     drop schema if exists "Other" cascade; drop type if exists mood, positive, "Short Word", "Pair" cascade;
     select tandem.untrack_table(schema_name, table_name) from tandem.tracked_table;
-    delete from tandem.verdict; delete from tandem.conflict; delete from tandem.parked_change; delete from tandem.outbound_parked; delete from tandem.reasserted_pair;
+    delete from tandem.verdict; delete from tandem.conflict; delete from tandem.parked_change; delete from tandem.outbound_parked; delete from tandem.fallback_pair;
     delete from tandem.inbound_table; delete from tandem.inbound; delete from tandem.outbound; delete from tandem.peer;
     update tandem.local_node set retention = default, horizon = default;`);
   await looking.query(

@@ -403,14 +403,14 @@ begin
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
-    -- Forbidden deletions and rejected claims bring each other about: one fixpoint.
-    while tandem.reject_deletions(v_plans) + tandem.reject_claims(v_plans) > 0 loop
+    -- Forbidden deletions, rejected claims and children without a parent bring each other about: one fixpoint.
+    while tandem.reject_deletions(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) > 0 loop
     end loop;
     v_plans := tandem.mark_actions(tandem.mark_unique(v_plans));
     v_newest := null;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
-      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'')',
+      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind in (''ahead'', ''unplaced''))',
         v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
       v_newest := greatest(v_newest, v_one);
     end loop;
@@ -1569,15 +1569,17 @@ begin
     select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
-      select x.n, x.incoming_key, x.local_key, %1$L::text as index_name, x.local_stamp, x.local_origin, x.referenced, x.here, x.waits,
-        not x.held and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer
+      select x.*, not x.kept and not x.waits and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer,
+        exists (select from tandem.fallback_pair p where p.schema_name = %19$L and p.table_name = %20$L
+          and p.local_key = x.local_key and p.incoming_key = x.incoming_key) as fell_back
       from (
-        select s.n, s.stamp, s.origin, %2$s as incoming_key, t.local_key, t.local_stamp, t.local_origin,
+        select s.n, s.stamp, s.origin, %2$s as incoming_key, %1$L::text as index_name, t.local_key, t.local_stamp, t.local_origin,
           %3$s as referenced, exists (select from %4$s t where %5$s) as here,
           exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
-            and v.verdict in ('keep', 'prefer') where %9$s) as held,
-          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
-            and v.verdict = 'park' where %9$s) as waits
+            and v.verdict in ('keep', 'prefer') where %9$s) as kept,
+          %21$s as waits,
+          exists (select from %6$s z where z.present and %9$s) as there,
+          %22$s as referenced_there
         from %6$s s
         join (
           select r.tandem_n, t.*, array[%10$s] as local_key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as local_stamp, coalesce(l.origin, '') as local_origin
@@ -1592,7 +1594,8 @@ begin
       (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
       u.staged, u.local, u.same_value, t.log_name,
       tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)), u.same_key,
-      tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'));
+      tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'),
+      t.schema_name, t.table_name, tandem.row_waits(p_plans, t.table_id, 't'), tandem.referenced_there(p_plan, p_plans));
   end loop;
 end $_$;
 
@@ -1652,10 +1655,11 @@ begin
       into v_keys;
       v_all := v_all || tandem.keys_of(v_plan ->> 'schema', v_plan ->> 'table', v_keys);
     end loop;
+    v_all := v_all || tandem.closure_of_holders(v_plan, p_plans);
   end loop;
-  return coalesce((select jsonb_agg(jsonb_build_object('schema', x.schema, 'name', x.name, 'keys', x.keys))
-    from (select e ->> 'schema' as schema, e ->> 'name' as name, jsonb_agg(distinct k) as keys
-      from jsonb_array_elements(v_all) e cross join jsonb_array_elements(e -> 'keys') k group by 1, 2) x), '[]'::jsonb);
+  return coalesce((select jsonb_agg(jsonb_build_object('schema', x.schema, 'name', x.name, 'referring', x.referring, 'keys', x.keys))
+    from (select e ->> 'schema' as schema, e ->> 'name' as name, coalesce((e ->> 'referring')::boolean, false) as referring, jsonb_agg(distinct k) as keys
+      from jsonb_array_elements(v_all) e cross join jsonb_array_elements(e -> 'keys') k group by 1, 2, 3) x), '[]'::jsonb);
 end $$;
 
 
@@ -1664,6 +1668,46 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) IS 'Keys to ask the source for before deciding.';
+
+
+--
+-- Name: closure_of_holders(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.closure_of_holders(p_plan jsonb, p_plans jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  u record;
+  f record;
+  v_all jsonb := '[]';
+  v_keys jsonb;
+begin
+  for u in select * from tandem.plan_uniques(p_plan) loop
+    for f in
+      select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
+      from tandem.plan_references(p_plan) r join tandem.tracked_table t on t.table_id = r.child_id
+    loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s join %s on %s join %s c on %s where not (%s) and %s',
+        (select string_agg(c || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) c),
+        u.staged, u.local, u.same_value, f.child, f.child_is_t, u.same_key, tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+      execute format('select jsonb_agg(distinct to_jsonb(%s)) from %s join %s on %s join %s s on s.n = r.tandem_n where not (%s) and exists (select from %s c where %s)',
+        p_plan ->> 'key_text', u.staged, u.local, u.same_value, p_plan ->> 'stage', u.same_key, f.child, f.child_is_t)
+      into v_keys;
+      v_all := v_all || coalesce((select jsonb_agg(e || '{"referring": true}') from jsonb_array_elements(tandem.keys_of(p_plan ->> 'schema', p_plan ->> 'table', v_keys)) e), '[]');
+    end loop;
+  end loop;
+  return v_all;
+end $$;
+
+
+--
+-- Name: FUNCTION closure_of_holders(p_plan jsonb, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.closure_of_holders(p_plan jsonb, p_plans jsonb) IS 'Keys to ask for because of holders that others refer to.';
 
 
 --
@@ -2204,10 +2248,10 @@ declare
   v_todo integer[] := '{}';
   v_seen integer[] := '{}';
   v_id integer;
-  v_row text := 'select %s, %s::integer as child_id, c.tableoid as rel, c.ctid::text as tid, %L::text as action, %L::text as name, %s as blocked from ';
+  v_row text := 'select %s, %s::integer as child_id, c.tableoid as rel, c.ctid::text as tid, %L::text as action, %L::text as name, %s as blocked, %s as waits from ';
 begin
   for f in select * from tandem.plan_references(p_plan) loop
-    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action))
+    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action), tandem.row_waits(p_plans, f.child_id, 'c'))
       || format('%s s join %s t on %s join %s c on %s where not s.present and %s and %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row',
         f.child, f.child_is_t, tandem.applies(p_plan), tandem.child_not_written(p_plans, f.child_id)));
     if f.action = 'c' and f.child_id is not null then
@@ -2220,7 +2264,7 @@ begin
     continue when v_id = any (v_seen);
     v_seen := v_seen || v_id;
     for f in select r.*, p.relid::regclass::text as parent from tandem.references_to(v_id) r join tandem.tracked_table p on p.table_id = v_id loop
-      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action::text))
+      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action::text), tandem.row_waits(p_plans, f.child_id, 'c'))
         || format('%s t join %s c on %s where g.child_id = %s and g.action = ''c'' and t.tableoid = g.rel and t.ctid = g.tid::tid and (c.tableoid, c.ctid) <> (t.tableoid, t.ctid) and %s',
           f.parent, f.child, f.child_is_t, v_id, tandem.child_not_written(p_plans, f.child_id)));
       if f.action = 'c' and f.child_id is not null then
@@ -2300,7 +2344,7 @@ begin
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
   for v_query in select * from tandem.claims(p_plan, p_plans) loop
-    v_pairs := format('select distinct on (x.local_key) x.* , s.stamp as incoming_stamp, s.origin as incoming_origin, s.n as staged_n from (%s) x join %s s on s.n = x.n where (%s) order by x.local_key, s.stamp desc, s.origin desc',
+    v_pairs := format('select distinct on (x.local_key) x.* , s.stamp as incoming_stamp, s.origin as incoming_origin, s.n as staged_n from (%s) x join %s s on s.n = x.n where x.newer and (%s) order by x.local_key, s.stamp desc, s.origin desc',
       v_query, p_plan ->> 'stage', p_where);
     execute format($sql$
       with x as materialized (%1$s),
@@ -4438,11 +4482,11 @@ COMMENT ON FUNCTION tandem.plan_parents(p_plan jsonb) IS 'Parents of staged rows
 -- Name: plan_references(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.plan_references(p_plan jsonb) RETURNS TABLE(name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
+CREATE FUNCTION tandem.plan_references(p_plan jsonb) RETURNS TABLE(name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text, to_key boolean)
     LANGUAGE sql IMMUTABLE
     AS $$
   select * from jsonb_to_recordset(p_plan -> 'references')
-    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text)
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text, to_key boolean)
 $$;
 
 
@@ -4709,14 +4753,19 @@ CREATE FUNCTION tandem.reassert_holders(p_plan jsonb) RETURNS bigint
     AS $_$
 declare
   t tandem.tracked_table;
+  v_key text;
   v_count bigint;
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  execute format('delete from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where array[%s] = p.local_key)',
-    t.schema_name, t.table_name, p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
+  v_key := format('array[%s]', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
+  execute format('delete from tandem.fallback_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where %s = p.local_key)',
+    t.schema_name, t.table_name, p_plan ->> 'relation', v_key);
+  if not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = t.table_id and v.reassert is not null) then
+    return 0;
+  end if;
   execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.columns('t', t.key_columns),
-    format('from %s t where array[%s] in (select p.local_key from tandem.reasserted_pair p where p.schema_name = %L and p.table_name = %L and p.xmin = pg_current_xact_id()::xid)',
-      p_plan ->> 'relation', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c), t.schema_name, t.table_name))
+    format('from %s t where %s in (select v.reassert from tandem.verdict v where v.peer_id = %s and v.table_id = %s)',
+      p_plan ->> 'relation', v_key, p_plan ->> 'peer', t.table_id))
   using tandem.next_stamp();
   get diagnostics v_count = row_count;
   return v_count;
@@ -4898,16 +4947,40 @@ COMMENT ON FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) IS 'Con
 
 
 --
+-- Name: referenced_there(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.referenced_there(p_plan jsonb, p_plans jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select case when exists (select from tandem.plan_references(p_plan) r where not r.to_key or r.child_id is null) then 'true'
+    else coalesce((select '(' || string_agg(format('exists (select from (select %s from %s s where s.present) c where %s)',
+        (select string_agg(format('%s as k%s', u.value, u.i), ', ') from unnest(k.staged_values) with ordinality u (value, i)), e ->> 'stage',
+        tandem.all_equal(t.key_operators, tandem.key_names('c', cardinality(t.key_columns)), tandem.key_names('s', cardinality(t.key_columns)))), ' or ') || ')'
+      from jsonb_array_elements(p_plans) e cross join lateral tandem.plan_parents(e) k join tandem.tracked_table t on t.table_id = k.parent_id
+      where k.parent_id = (p_plan ->> 'id')::integer), 'false') end
+$$;
+
+
+--
+-- Name: FUNCTION referenced_there(p_plan jsonb, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.referenced_there(p_plan jsonb, p_plans jsonb) IS 'Condition that rows of the source refer to a staged row.';
+
+
+--
 -- Name: references_to(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.references_to(p_table_id integer) RETURNS TABLE(name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action "char")
+CREATE FUNCTION tandem.references_to(p_table_id integer) RETURNS TABLE(name text, action "char", child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action "char", to_key boolean)
     LANGUAGE sql STABLE
     AS $$
   select c.conname::text, c.confdeltype, c.conrelid, c.conrelid::regclass::text, ct.table_id,
     string_agg(format('c.%I operator(%I.%s) t.%I', ca.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
     array_agg(ca.attname::text order by k.i),
-    array_agg(ca.attname::text order by k.i) filter (where tandem.action_sets(to_jsonb(c), k.child)), c.confupdtype
+    array_agg(ca.attname::text order by k.i) filter (where tandem.action_sets(to_jsonb(c), k.child)), c.confupdtype,
+    array_agg(ta.attname::text order by ta.attname) = array(select u from unnest(t.key_columns) u order by u)
   from tandem.tracked_table t
   join pg_constraint c on c.confrelid = t.relid and c.contype = 'f'
   join pg_class cc on cc.oid = c.conrelid and not cc.relispartition
@@ -4918,7 +4991,7 @@ CREATE FUNCTION tandem.references_to(p_table_id integer) RETURNS TABLE(name text
   join pg_operator o on o.oid = k.op
   join pg_namespace n on n.oid = o.oprnamespace
   where t.table_id = p_table_id
-  group by c.oid, c.conname, c.confdeltype, c.confupdtype, c.conrelid, ct.table_id
+  group by c.oid, c.conname, c.confdeltype, c.confupdtype, c.conrelid, ct.table_id, t.key_columns
   order by c.conname
 $$;
 
@@ -4928,6 +5001,44 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.references_to(p_table_id integer) IS 'Foreign keys that refer to a tracked table.';
+
+
+--
+-- Name: referring_keys(text, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.referring_keys(p_schema text, p_name text, p_keys jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  f record;
+  v_all jsonb := '[]';
+  v_keys jsonb;
+begin
+  select * into strict t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_name);
+  for f in
+    select r.child, r.child_is_t, c.schema_name, c.table_name, c.key_columns
+    from tandem.references_to(t.table_id) r join tandem.tracked_table c on c.table_id = r.child_id
+  loop
+    execute format('select jsonb_agg(distinct o.key) from (select %s from jsonb_array_elements($1) x) k join %I.%I t on %s
+        cross join lateral (select to_jsonb(array[%s]) as key from %s c where %s order by %s limit 1) o',
+      (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ') from unnest(t.key_types) with ordinality u (type, i)),
+      t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', cardinality(t.key_columns))),
+      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u), f.child, f.child_is_t,
+      array_to_string(tandem.columns('c', f.key_columns), ', '))
+    into v_keys using p_keys;
+    v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+  end loop;
+  return v_all;
+end $_$;
+
+
+--
+-- Name: FUNCTION referring_keys(p_schema text, p_name text, p_keys jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.referring_keys(p_schema text, p_name text, p_keys jsonb) IS 'Keys of rows that refer to others.';
 
 
 --
@@ -4949,19 +5060,24 @@ begin
     for v_plan in select e from jsonb_array_elements(p_plans) e loop
       for v_query in select * from tandem.claims(v_plan, p_plans) loop
         execute format($sql$
-          with x as materialized (%1$s), rejected as (
-            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-            select distinct on (x.n) %2$s, %3$s, x.n, case when not x.newer and x.here and not x.waits then 'keep' else 'park' end,
-              case when not x.newer and x.here and not x.waits then 'unique' else 'waits' end,
-              format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin
-            from x where not x.newer or x.referenced or x.waits
-            order by x.n, x.waits desc, x.newer
+          with x as materialized (
+            select c.*, case when c.waits then 'waits' when not c.newer then case when c.here then 'keep' else 'loser' end
+              when c.there then 'there' when c.here and not c.fell_back then 'fallback' else 'one must go' end as what
+            from (%1$s) c where not c.newer or c.referenced),
+          rejected as (
+            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin, reassert)
+            select distinct on (x.n) %2$s, %3$s, x.n, case when x.what in ('keep', 'fallback') then 'keep' else 'park' end,
+              case when x.what in ('keep', 'fallback') then 'unique' else 'waits' end,
+              format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin,
+              case when x.what = 'one must go' and not x.referenced_there then x.local_key end
+            from x
+            order by x.n, x.what <> 'waits', x.newer
             on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
-              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin
+              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin, reassert = excluded.reassert
             returning 1),
           pairs as (
-            insert into tandem.reasserted_pair (schema_name, table_name, local_key, incoming_key)
-            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.newer and x.referenced and not x.waits
+            insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
+            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.what = 'fallback'
             on conflict do nothing)
           select count(*) from rejected
         $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;
@@ -5004,16 +5120,17 @@ begin
       continue when v_tree = '';
       execute format($sql$
         insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
-        select distinct on (s.n) %1$s, %2$s, s.n, case when h.table_id is null then 'keep' else 'park' end,
-          case when h.table_id is null then 'referenced/delete' else 'waits' end,
-          case when h.table_id is null then format('a row here refers to it (%%s)', g.name) else format('a row of %%I.%%I, which is held, refers to it (%%s)', h.schema_name, h.table_name, g.name) end,
+        select distinct on (s.n) %1$s, %2$s, s.n, case when h.table_id is null and not g.waits then 'keep' else 'park' end,
+          case when h.table_id is null and not g.waits then 'referenced/delete' else 'waits' end,
+          case when h.table_id is not null then format('a row of %%I.%%I, which is held, refers to it (%%s)', h.schema_name, h.table_name, g.name)
+            else format(case when g.waits then 'a row that waits refers to it (%%s)' else 'a row here refers to it (%%s)' end, g.name) end,
           coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
         from (%3$s) g join %4$s s on s.n = g.n
         left join (select t.table_id, t.schema_name, t.table_name from tandem.tracked_table t join tandem.inbound_table b using (schema_name, table_name)
           where b.peer_id = %1$s and b.state = 'held') h on h.table_id = g.child_id
         left join lateral (select l.stamp, l.origin from %5$s l where %6$s order by %7$s limit 1) l on true
-        where g.blocked or h.table_id is not null
-        order by s.n, h.table_id, g.name
+        where g.blocked or g.waits or h.table_id is not null
+        order by s.n, h.table_id, g.waits, g.name
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
       $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
       get diagnostics v_count = row_count;
@@ -5031,6 +5148,54 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.reject_deletions(p_plans jsonb) IS 'Rejects deletions of rows that must stay.';
+
+
+--
+-- Name: reject_orphans(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reject_orphans(p_plans jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_plan jsonb;
+  f record;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    for f in
+      select k.*, t.key_operators, t.key_columns, p.e as parent_plan
+      from tandem.plan_parents(v_plan) k
+      join tandem.tracked_table t on t.table_id = k.parent_id
+      join jsonb_array_elements(p_plans) p (e) on (p.e ->> 'id')::integer = k.parent_id
+      where exists (select from tandem.verdict v where v.peer_id = (v_plan ->> 'peer')::integer and v.table_id = k.parent_id
+        and v.verdict not in ('adopt', 'win', 'anew'))
+    loop
+      execute format($sql$
+        insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+        select %1$s, %2$s, s.n, 'park', 'waits', 'the row it refers to is not there'
+        from %3$s s
+        where s.present and %4$s and %5$s and not exists (select from %6$s p where %7$s)
+          and not exists (select from (select s.* from %8$s s where s.present and %9$s) z where %10$s)
+        on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
+      $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'stage', tandem.applies(v_plan),
+        (select string_agg(u || ' is not null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
+        f.parent_plan ->> 'stage', tandem.applies(f.parent_plan),
+        tandem.all_equal(f.key_operators, tandem.key_names('z', cardinality(f.key_columns)), f.staged_values));
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    end loop;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION reject_orphans(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reject_orphans(p_plans jsonb) IS 'Lets rows wait whose parent is not there.';
 
 
 --
@@ -5489,6 +5654,29 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) IS 'A row as its types write it.';
+
+
+--
+-- Name: row_waits(jsonb, integer, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s)',
+      e ->> 'stage', e ->> 'peer', e ->> 'id',
+      tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))))
+    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+    where t.table_id = p_table_id
+      and exists (select from tandem.verdict v where v.peer_id = (e ->> 'peer')::integer and v.table_id = p_table_id and v.verdict = 'park')), 'false')
+$$;
+
+
+--
+-- Name: FUNCTION row_waits(p_plans jsonb, p_table_id integer, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) IS 'Condition that the source''s change of a row waits.';
 
 
 --
@@ -7087,6 +7275,12 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
+  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
+    from %5$s s join tandem.verdict v on v.peer_id = %4$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''keep''
+    cross join lateral (select s.stamp, s.origin union select * from unnest(s.known_stamps, s.known_origins)) k (stamp, origin)
+    where k.stamp is not null and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', t.table_id, p_plan ->> 'key_is_entry');
   return v_total;
 end $_$;
 
@@ -7462,6 +7656,25 @@ ALTER TABLE tandem.dropped_change ALTER COLUMN dropped_id ADD GENERATED ALWAYS A
     NO MAXVALUE
     CACHE 1
 );
+
+
+--
+-- Name: fallback_pair; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.fallback_pair (
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    local_key text[] NOT NULL,
+    incoming_key text[] NOT NULL
+);
+
+
+--
+-- Name: TABLE fallback_pair; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.fallback_pair IS 'Newer incoming rows that fell back on their older image because others refer to the holder of the value they claim: once per pair.';
 
 
 --
@@ -7929,25 +8142,6 @@ COMMENT ON TABLE tandem.plan IS 'Fragments of SQL for applying, kept until the c
 
 
 --
--- Name: reasserted_pair; Type: TABLE; Schema: tandem; Owner: -
---
-
-CREATE TABLE tandem.reasserted_pair (
-    schema_name text NOT NULL,
-    table_name text NOT NULL,
-    local_key text[] NOT NULL,
-    incoming_key text[] NOT NULL
-);
-
-
---
--- Name: TABLE reasserted_pair; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON TABLE tandem.reasserted_pair IS 'Rows written anew because an incoming row claims their unique value and others refer to them: once per pair.';
-
-
---
 -- Name: sidecar; Type: VIEW; Schema: tandem; Owner: -
 --
 
@@ -8133,6 +8327,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
     sqlstate text,
     local_stamp timestamp with time zone,
     local_origin text COLLATE pg_catalog."C",
+    reassert text[],
     CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text, 'missing'::text])))
 );
 
@@ -8230,6 +8425,14 @@ ALTER TABLE ONLY tandem.conflict
 
 ALTER TABLE ONLY tandem.dropped_change
     ADD CONSTRAINT dropped_change_pkey PRIMARY KEY (dropped_id);
+
+
+--
+-- Name: fallback_pair fallback_pair_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.fallback_pair
+    ADD CONSTRAINT fallback_pair_pkey PRIMARY KEY (schema_name, table_name, local_key, incoming_key);
 
 
 --
@@ -8334,14 +8537,6 @@ ALTER TABLE ONLY tandem.peer
 
 ALTER TABLE ONLY tandem.plan
     ADD CONSTRAINT plan_pkey PRIMARY KEY (peer_id, table_id, columns, as_text, replica);
-
-
---
--- Name: reasserted_pair reasserted_pair_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.reasserted_pair
-    ADD CONSTRAINT reasserted_pair_pkey PRIMARY KEY (schema_name, table_name, local_key, incoming_key);
 
 
 --
@@ -8898,6 +9093,13 @@ REVOKE ALL ON FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION closure_of_holders(p_plan jsonb, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.closure_of_holders(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
 
 
 --
@@ -9608,10 +9810,24 @@ REVOKE ALL ON FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) FROM
 
 
 --
+-- Name: FUNCTION referenced_there(p_plan jsonb, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.referenced_there(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION references_to(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.references_to(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION referring_keys(p_schema text, p_name text, p_keys jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.referring_keys(p_schema text, p_name text, p_keys jsonb) FROM PUBLIC;
 
 
 --
@@ -9626,6 +9842,13 @@ REVOKE ALL ON FUNCTION tandem.reject_claims(p_plans jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reject_orphans(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reject_orphans(p_plans jsonb) FROM PUBLIC;
 
 
 --
@@ -9731,6 +9954,13 @@ REVOKE ALL ON FUNCTION tandem.rewritten_rows(p_plan jsonb, p_where text) FROM PU
 --
 
 REVOKE ALL ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION row_waits(p_plans jsonb, p_table_id integer, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) FROM PUBLIC;
 
 
 --

@@ -27,6 +27,7 @@ import {
 export interface LinkedOptions {
   /** Pairs of names, each in both directions; default: every node with every other. */
   pairs?: (readonly [string, string])[];
+  /** May be changed between rounds. */
   batchRows?: number;
   maxSkewMs?: number;
   seed?: string | null;
@@ -110,10 +111,13 @@ export class Links implements AsyncDisposable {
   /** A second applier of the same direction; the caller closes its connections. */
   async another(source: string, target: string): Promise<{ link: Link; connections: Connection[] }> {
     const [from, to] = [await this.connection(source), await this.connection(target)];
-    const { batchRows = 100_000, clock = systemClock, signal, onEvent } = this.#options;
+    const options = this.#options;
+    const { clock = systemClock, signal, onEvent } = options;
     const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), {
       clock,
-      batchRows,
+      get batchRows() {
+        return options.batchRows ?? 100_000;
+      },
       signal,
       onEvent,
     });

@@ -55,6 +55,11 @@ describe("the rules of conflicts, as a model", () => {
     });
   });
 
+  test.each([2, 3])("C3 C7: with a preferred node all come to rest, %i nodes", (nodes) => {
+    const ended = outcomes({ nodes, prefer: true, cut: true, busy: true });
+    expect(faults.filter((fault) => ended.has(fault))).toEqual([]);
+  });
+
   test("without the closure a cut batch undoes changes of a single writer", () => {
     const ended = outcomes({ nodes: 2, cut: true, single: true, closure: false });
     expect(ended.get("single writer changed")).toBeDefined();

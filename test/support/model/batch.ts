@@ -1,5 +1,5 @@
 import type { ModelNode } from "./node.ts";
-import { childTables, isNewer, isParent, type Key, tableOf } from "./rows.ts";
+import { childTables, isParent, type Key, tableOf } from "./rows.ts";
 import { notForwarded, type Rules } from "./rules.ts";
 
 /** What a source sends: the keys changed in its transactions up to `end`, those parked, and what the closure asks for. */
@@ -26,7 +26,6 @@ function close(source: ModelNode, target: ModelNode, keys: Set<Key>): void {
 
 function concerned(source: ModelNode, target: ModelNode, key: Key): Key[] {
   const image = source.rows.get(key);
-  if (!isNewer(source.version(key), target.version(key))) return [];
   if (!isParent(key)) return typeof image === "string" && !target.rows.has(image) ? [image] : [];
   if (image === undefined) return target.children(key);
   const holder = target.holder(key, image);

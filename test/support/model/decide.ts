@@ -28,16 +28,20 @@ export class Decision {
   readonly #here: ModelNode;
   readonly #there: ReadonlyMap<Key, Image>;
 
-  /** `there`: the staged rows as the source has them, whether newer or not. `busy`: rows here that somebody has locked. */
+  /**
+   * `there`: the staged rows as the source has them, whether newer or not. `busy`: rows here that somebody has locked.
+   * `preferred`: rows that stay as they are here, for this node is preferred.
+   */
   constructor(
     here: ModelNode,
     there: ReadonlyMap<Key, Image>,
     incoming: ReadonlyMap<Key, Incoming>,
-    busy: Iterable<Key> = [],
+    { busy, preferred }: { busy: readonly Key[]; preferred: readonly Key[] },
   ) {
     this.#here = here;
     this.#there = there;
     this.incoming = incoming;
+    for (const key of preferred) this.verdicts.set(key, keep);
     for (const key of busy) this.verdicts.set(key, park("busy"));
     while (this.#round()) {}
   }

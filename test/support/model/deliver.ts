@@ -16,7 +16,7 @@ export interface Delivery {
   /** Whether somebody at the target has this row locked. */
   readonly busy?: ((key: Key) => boolean) | undefined;
   /** How many of the source's transactions are covered, where that is known otherwise. */
-  readonly end?: number;
+  readonly end?: number | undefined;
 }
 
 /** One round of a link: a batch is read, decided as a whole and carried out in one transaction of the target. */
@@ -36,13 +36,20 @@ export function deliver(
     if (isNewer(version, target.version(key))) incoming.set(key, { key, version, image: source.rows.get(key) });
     else target.unpark(source.name, key);
   }
-  const decision = new Decision(
-    target,
-    there,
-    incoming,
-    busy ? [...incoming.keys()].filter((key) => target.rows.has(key) && busy(key)) : [],
-  );
+  const changed = [...incoming.keys()];
+  const decision = new Decision(target, there, incoming, {
+    busy: changed.filter((key) => target.rows.has(key) && busy?.(key)),
+    preferred: rules.prefer === target.name ? changed.filter((key) => isPreferred(source, target, key)) : [],
+  });
   target.transaction(() => carryOut(source, target, decision, clock));
+  source.acknowledge(target.name, { end, seen: target.log.length });
+}
+
+/** A newer change whose writer had not seen this node's own version, which is another image. */
+function isPreferred(source: ModelNode, target: ModelNode, key: Key): boolean {
+  const version = target.version(key);
+  const same = source.rows.has(key) === target.rows.has(key) && source.rows.get(key) === target.rows.get(key);
+  return version.origin === target.name && !same && !source.knows(key, version);
 }
 
 function carryOut(source: ModelNode, target: ModelNode, decision: Decision, clock: number): void {
@@ -52,6 +59,7 @@ function carryOut(source: ModelNode, target: ModelNode, decision: Decision, cloc
   for (const loser of losers) removeLoser(target, loser);
   const written = [...incoming.values()].filter(({ key }) => decision.written(key));
   for (const { key, version, image } of written) {
+    target.learn(key, source);
     if (image !== undefined || !isParent(key)) target.record(key, version, image, source.name);
   }
   for (const { key, version, image } of written) {
@@ -65,6 +73,8 @@ function carryOut(source: ModelNode, target: ModelNode, decision: Decision, cloc
   for (const [key, verdict] of verdicts) {
     if (verdict.kind === "keep") {
       anew.add(key);
+      // decided with the rejected change in view: what is written anew descends from it
+      target.learn(key, source);
       if (verdict.fallback !== null) target.fellBack(verdict.fallback, key);
     } else {
       target.park({ from: source.name, key, why: verdict.why });

@@ -1,8 +1,10 @@
 import { type Random, seeded } from "../seed.ts";
 import { deliver } from "./deliver.ts";
 import { ModelNode } from "./node.ts";
+import { type PruneRule, prune } from "./prune.ts";
+import type { Key } from "./rows.ts";
 import { linkedPairs, type Rules, type Topology } from "./rules.ts";
-import { randomWrite, write } from "./writes.ts";
+import { randomWrite, type Write, write } from "./writes.ts";
 
 /** What a random history is like. */
 export interface HistoryOptions {
@@ -16,6 +18,11 @@ export interface HistoryOptions {
   readonly single?: boolean;
   readonly filter?: boolean;
   readonly closure?: boolean;
+  /** Entries are pruned as soon as the rule allows. */
+  readonly prune?: PruneRule;
+  /** The first node is preferred. */
+  readonly prefer?: boolean;
+  readonly names?: readonly string[];
   readonly steps?: readonly [number, number];
 }
 
@@ -23,7 +30,25 @@ export interface HistoryOptions {
 const mostRounds = 150;
 const cutRounds = 30;
 
-/** A history of random writes and deliveries over nodes whose clocks differ, and then deliveries until nothing moves. */
+/** What happens next: to the model alone, or to a real system beside it. */
+export type Step = { readonly clock: number } & (
+  | { readonly kind: "prune"; readonly node: ModelNode; readonly rule: PruneRule }
+  | { readonly kind: "write"; readonly node: ModelNode; readonly change: Write }
+  | {
+      readonly kind: "delivery";
+      readonly source: ModelNode;
+      readonly target: ModelNode;
+      readonly limit: number | undefined;
+      readonly busy: ((key: Key) => boolean) | undefined;
+      /** How many of the source's transactions are covered, where that is known otherwise. */
+      readonly end?: number;
+    }
+);
+
+/**
+ * A history of random writes and deliveries over nodes whose clocks differ, and then deliveries until nothing moves. Each
+ * step depends on what the ones before it led to: it is performed before the next is asked for.
+ */
 export class ModelHistory {
   readonly nodes: readonly ModelNode[];
   readonly rules: Rules;
@@ -36,47 +61,67 @@ export class ModelHistory {
   constructor(seed: number, options: HistoryOptions) {
     this.#options = options;
     this.#random = seeded(seed);
-    this.nodes = Array.from({ length: options.nodes }, (_, i) => new ModelNode("abcd"[i]!));
+    const names = options.names ?? ["a", "b", "c", "d"];
+    this.nodes = Array.from({ length: options.nodes }, (_, i) => new ModelNode(names[i]!));
     this.#offsets = this.nodes.map(() => this.#random.int(-20, 19));
     this.#pairs = linkedPairs(options.topology ?? "mesh", options.nodes);
     const links = new Set(this.#pairs.map(([i, j]) => `${this.nodes[i]!.name} ${this.nodes[j]!.name}`));
-    this.rules = { links, filter: options.filter ?? true, closure: options.closure ?? true };
+    const { filter = true, closure = true, prefer = false } = options;
+    this.rules = { links, filter, closure, prefer: prefer ? this.nodes[0]!.name : null };
   }
 
   /** The random part: six writes to four deliveries. */
-  run(): void {
+  *steps(): Generator<Step> {
     const random = this.#random;
     const [fewest, most] = this.#options.steps ?? [60, 159];
     for (let left = random.int(fewest, most); left > 0; left--) {
       this.#time += random.int(0, 4);
-      if (random.chance(0.6)) this.#write(this.#options.single ? 0 : random.int(0, this.nodes.length - 1));
-      else this.#deliver(random.pick(this.#pairs), this.#options.cut ?? false, true);
+      if (random.chance(0.6)) {
+        const i = this.#options.single ? 0 : random.int(0, this.nodes.length - 1);
+        const change = randomWrite(random, this.nodes[i]!);
+        if (change) yield { kind: "write", node: this.nodes[i]!, change, clock: this.#clock(i) };
+      } else if (this.#options.prune && random.chance(0.5)) {
+        yield this.#prune(random.pick(this.nodes), this.#options.prune);
+      } else {
+        const busy = this.#options.busy ? () => random.chance(0.15) : undefined;
+        yield this.#delivery(random.pick(this.#pairs), this.#options.cut ?? false, busy);
+      }
     }
   }
 
   /** Deliveries over all links until nothing moves; returns the rounds, or null when that does not come about. */
-  rest(): number | null {
+  *rest(): Generator<Step, number | null> {
     for (let round = 1; round <= mostRounds; round++) {
       const before = this.#entries();
       for (const pair of this.#pairs) {
         this.#time++;
-        this.#deliver(pair, (this.#options.cut ?? false) && round <= cutRounds, false);
+        yield this.#delivery(pair, (this.#options.cut ?? false) && round <= cutRounds);
       }
+      if (this.#options.prune) for (const node of this.nodes) yield this.#prune(node, this.#options.prune);
       if (this.#entries() === before && this.#allDelivered()) return round;
     }
     return null;
   }
 
-  #write(i: number): void {
-    const node = this.nodes[i]!;
-    const change = randomWrite(this.#random, node);
-    if (change) write(node, change, this.#clock(i));
+  /** Performs a step on the model. */
+  perform(step: Step): void {
+    if (step.kind === "prune") prune(step.node, this.#targets(step.node), this.rules, step.rule);
+    else if (step.kind === "write") write(step.node, step.change, step.clock);
+    else deliver(step.source, step.target, { ...step, rules: this.rules });
   }
 
-  #deliver([i, j]: readonly [number, number], cut: boolean, mayWait: boolean): void {
+  #prune(node: ModelNode, rule: PruneRule): Step {
+    return { kind: "prune", node, rule, clock: this.#time };
+  }
+
+  /** The nodes that hear of this one's changes. */
+  #targets({ name }: ModelNode): ModelNode[] {
+    return this.nodes.filter((other) => this.rules.links.has(`${name} ${other.name}`));
+  }
+
+  #delivery([i, j]: readonly [number, number], cut: boolean, busy?: (key: Key) => boolean): Step {
     const limit = cut ? this.#random.int(1, 3) : undefined;
-    const busy = this.#options.busy && mayWait ? () => this.#random.chance(0.15) : undefined;
-    deliver(this.nodes[i]!, this.nodes[j]!, { rules: this.rules, clock: this.#clock(j), limit, busy });
+    return { kind: "delivery", source: this.nodes[i]!, target: this.nodes[j]!, limit, busy, clock: this.#clock(j) };
   }
 
   #clock(i: number): number {

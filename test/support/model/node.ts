@@ -20,16 +20,25 @@ export interface Parked {
   readonly why: Why;
 }
 
+/** A target has passed so many of a node's transactions, and then stood at so many of its own. */
+export interface Acknowledgement {
+  readonly end: number;
+  readonly seen: number;
+}
+
 /** A node of the model: rows, their versions, the log, and what is known of its peers. */
 export class ModelNode {
   readonly name: string;
   readonly rows = new Map<Key, Image>();
   readonly newest = new Map<Key, Entry>();
+  /** Of each key the newest stamp of each origin that its row here descends from. */
+  readonly #known = new Map<Key, Map<string, number>>();
   /** Transactions in order of their commit. */
   readonly log: (readonly Entry[])[] = [];
   /** How many transactions of each source have been applied here. */
   readonly positions = new Map<string, number>();
   readonly #parked = new Map<string, Parked>();
+  readonly #acknowledged = new Map<string, Acknowledgement[]>();
   /** Pairs in which a newer claimant fell back on its older image, with the holder. */
   readonly #fellBack = new Map<string, Key>();
   floor = 0;
@@ -44,6 +53,21 @@ export class ModelNode {
 
   version(key: Key): Version {
     return this.newest.get(key)?.version ?? (this.rows.has(key) ? unknown : none);
+  }
+
+  /** Whether the row here descends from a version. */
+  knows(key: Key, { stamp, origin }: Version): boolean {
+    return (this.#known.get(key)?.get(origin) ?? Number.NEGATIVE_INFINITY) >= stamp;
+  }
+
+  /** What the source's row descends from is known from here on. */
+  learn(key: Key, source: ModelNode): void {
+    for (const [origin, stamp] of source.#known.get(key) ?? []) this.#note(key, { stamp, origin });
+  }
+
+  #note(key: Key, version: Version): void {
+    if (this.knows(key, version)) return;
+    this.#known.set(key, (this.#known.get(key) ?? new Map()).set(version.origin, version.stamp));
   }
 
   children(parent: Key): Key[] {
@@ -72,6 +96,7 @@ export class ModelNode {
     const entry = { key, version, receivedFrom };
     if (!this.newest.has(key) || isNewer(version, this.version(key))) this.newest.set(key, entry);
     this.#open.push(entry);
+    this.#note(key, version);
   }
 
   /** A change made here: an even stamp, later than the clock and than all that was applied. */
@@ -100,6 +125,20 @@ export class ModelNode {
   /** A pair is forgotten when its holder is gone. */
   forgetPairs(): void {
     for (const [pair, holder] of this.#fellBack) if (!this.rows.has(holder)) this.#fellBack.delete(pair);
+  }
+
+  acknowledge(by: string, acknowledgement: Acknowledgement): void {
+    this.#acknowledged.set(by, [...this.acknowledgements(by), acknowledgement]);
+  }
+
+  acknowledgements(by: string): readonly Acknowledgement[] {
+    return this.#acknowledged.get(by) ?? [];
+  }
+
+  /** The entries of a key are pruned. */
+  forget(key: Key): void {
+    this.newest.delete(key);
+    this.#known.delete(key);
   }
 
   park(parked: Parked): void {

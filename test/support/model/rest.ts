@@ -24,14 +24,22 @@ export function play(
   options: HistoryOptions,
 ): { outcome: Outcome; history: ModelHistory; rounds: number } {
   const history = new ModelHistory(seed, options);
-  history.run();
+  for (const step of history.steps()) history.perform(step);
   const [first] = history.nodes;
   const written = new Map(first!.rows);
-  const rounds = history.rest();
+  const rest = history.rest();
+  let next = rest.next();
+  for (; !next.done; next = rest.next()) history.perform(next.value);
+  const rounds = next.value;
   return { outcome: outcomeOf(history, rounds, options.single ? written : null), history, rounds: rounds ?? 0 };
 }
 
-function outcomeOf({ nodes }: ModelHistory, rounds: number | null, written: ReadonlyMap<Key, Image> | null): Outcome {
+/** How a history ended that took so many rounds; `written`: what a single writer had written, else null. */
+export function outcomeOf(
+  { nodes }: ModelHistory,
+  rounds: number | null,
+  written: ReadonlyMap<Key, Image> | null,
+): Outcome {
   const equal = nodes.every(({ rows }) => sameRows(rows, nodes[0]!.rows));
   if (rounds === null) return "never at rest";
   if (nodes.some((node) => brokenConstraints(node).length > 0)) return "constraint broken";

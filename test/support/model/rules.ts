@@ -5,6 +5,8 @@ export interface Rules {
   /** Nothing goes back to where it came from, nor to a node that has its own link from there. */
   readonly filter: boolean;
   readonly closure: boolean;
+  /** The node whose own rows give way to no concurrent change; null: the newest stays. */
+  readonly prefer: string | null;
 }
 
 /** Ordered pairs of node numbers that are linked. */

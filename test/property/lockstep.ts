@@ -1,0 +1,123 @@
+import type { ModelHistory, Step } from "../support/model/history.ts";
+import type { ModelNode } from "../support/model/node.ts";
+import type { Coverage } from "./coverage.ts";
+import type { ModelSystem, RealEntry, RealState } from "./model-system.ts";
+
+// Microseconds of the real clock per tick of the model's.
+const tick = 1_000;
+
+/** What a step left different, with what led to it. */
+export class Differs extends Error {}
+
+/**
+ * Plays a history on the real system and on the model, step by step. The order of the real stamps is the model's, for
+ * the nodes' clocks are set to the model's before each step; the stamps themselves are read from the real logs into the model.
+ */
+export class Lockstep {
+  readonly trace: string[] = [];
+  readonly #history: ModelHistory;
+  readonly #system: ModelSystem;
+  /** Microseconds since 1970 at the model's time 0. */
+  readonly #epoch: number;
+  /** The real transactions behind those of each node's log in the model. */
+  readonly #transactions = new Map<string, bigint[]>();
+  readonly #seen = new Map<string, bigint>();
+
+  readonly #coverage: Coverage;
+
+  constructor(history: ModelHistory, system: ModelSystem, epoch: number, coverage: Coverage) {
+    this.#coverage = coverage;
+    this.#history = history;
+    this.#system = system;
+    this.#epoch = epoch;
+  }
+
+  /** Plays all of the history; returns how long it took to come to rest, in rounds, or null. */
+  async play(): Promise<number | null> {
+    await this.#system.empty();
+    for (const { name } of this.#history.nodes) {
+      this.#seen.set(name, await this.#system.lastTransaction(name));
+      this.#transactions.set(name, []);
+    }
+    for (const step of this.#history.steps()) await this.#perform(step);
+    const rest = this.#history.rest();
+    let next = rest.next();
+    for (; !next.done; next = rest.next()) await this.#perform(next.value);
+    return next.value;
+  }
+
+  /** The real system goes first; the model takes over its stamps and where it cut the batch. */
+  async #perform(step: Step): Promise<void> {
+    if (step.kind === "prune") throw new Error("the real system is not pruned step by step");
+    const clock = this.#epoch + step.clock * tick;
+    const node = step.kind === "write" ? step.node : step.target;
+    const { conflicts } = node;
+    this.trace.push(describe(step));
+    await this.#system.setClock(node.name, clock);
+    if (step.kind === "write") {
+      await this.#system.write(node.name, step.change);
+      const entries = await this.#newEntries(node);
+      this.#history.perform({ ...step, clock });
+      this.#count(node, entries);
+    } else {
+      const { source } = step;
+      await this.#system.round(source.name, node.name, step.limit);
+      const entries = await this.#newEntries(node);
+      const end = await this.#system.passed(source.name, node.name, this.#transactions.get(source.name)!);
+      this.#history.perform({ ...step, clock, end });
+      this.#count(node, entries);
+    }
+    for (const { why } of node.parked) this.#coverage.count("met", `parked: ${why}`);
+    this.#coverage.count("met", "conflict", node.conflicts - conflicts);
+    this.#compare(node, await this.#system.state(node.name));
+  }
+
+  /** Gives the model the real stamps of what was made here. */
+  async #newEntries(node: ModelNode): Promise<RealEntry[]> {
+    const entries = await this.#system.entriesSince(node.name, this.#seen.get(node.name)!);
+    const own = entries.filter(({ madeHere, origin }) => madeHere && origin === node.name);
+    node.stamps = new Map(own.map(({ key, stamp }) => [key, stamp]));
+    return entries;
+  }
+
+  #count(node: ModelNode, entries: readonly RealEntry[]): void {
+    const last = entries.at(-1)?.xid;
+    const counted = this.#transactions.get(node.name)!;
+    if (node.log.length > counted.length) counted.push(last ?? this.#seen.get(node.name)!);
+    else if (last !== undefined)
+      throw this.#differs(
+        entries.map(
+          ({ key, stamp, origin, madeHere }) =>
+            `only ${node.name} wrote ${key} @${stamp}${origin}${madeHere ? " itself" : ""}`,
+        ),
+      );
+    if (last !== undefined) this.#seen.set(node.name, last);
+  }
+
+  #compare(node: ModelNode, real: RealState): void {
+    const model: RealState = {
+      rows: [...node.rows].map(([key, image]) => `${key} = ${image}`).sort(),
+      parked: node.parked.map(({ key, from }) => `${key} from ${from}`).sort(),
+      versions: [...node.newest].map(([key, { version }]) => `${key} @${version.stamp}${version.origin}`).sort(),
+    };
+    const lines = (["rows", "parked", "versions"] as const).flatMap((what) => [
+      ...real[what]
+        .filter((line) => !model[what].includes(line))
+        .map((line) => `${what}: only ${node.name} has ${line}`),
+      ...model[what].filter((line) => !real[what].includes(line)).map((line) => `${what}: only its model has ${line}`),
+    ]);
+    if (lines.length > 0) throw this.#differs(lines);
+  }
+
+  #differs(lines: readonly string[]): Differs {
+    return new Differs([`after step ${this.trace.length}: ${this.trace.at(-1)}`, ...lines].join("\n"));
+  }
+}
+
+function describe(step: Step): string {
+  if (step.kind === "delivery")
+    return `${step.source.name} → ${step.target.name}${step.limit ? `, cut at ${step.limit}` : ""}`;
+  if (step.kind === "prune") return `${step.node.name} prunes`;
+  const { change, node } = step;
+  return change.kind === "put" ? `${node.name}: ${change.key} = ${change.image}` : `${node.name}: ${change.key} goes`;
+}

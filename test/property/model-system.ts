@@ -1,0 +1,171 @@
+import { type LinkedOptions, type Links, linked } from "../support/link.ts";
+import type { Key } from "../support/model/rows.ts";
+import { linkedPairs, type Topology } from "../support/model/rules.ts";
+import type { Write } from "../support/model/writes.ts";
+import { type Cluster, type ClusterOptions, cluster, sql, type TestNode } from "../support/pg.ts";
+
+const schema = `
+  create table public.p (id int primary key, u int unique);
+  create table public.cc (id int primary key, parent int references public.p on delete cascade);
+  create table public.cn (id int primary key, parent int references public.p on delete set null);
+  create table public.cr (id int primary key, parent int references public.p on delete restrict);`;
+const tables = ["p", "cc", "cn", "cr"];
+/** `local`, `external`, …: as the cluster's nodes are called. */
+export const systemNames = ["local", "external", "n3", "n4"];
+
+// The nodes' clocks are the model's, which begin a day from now: in milliseconds, more than that.
+const farAhead = 10 * 86_400_000;
+
+/** An entry of a real log. */
+export interface RealEntry {
+  readonly key: Key;
+  /** Microseconds since 1970. */
+  readonly stamp: number;
+  readonly origin: string;
+  readonly madeHere: boolean;
+  readonly xid: bigint;
+}
+
+/** What a real node holds, to be compared: `p3 = 1`, `cc0 from local`. */
+export interface RealState {
+  readonly rows: readonly string[];
+  readonly parked: readonly string[];
+  readonly versions: readonly string[];
+}
+
+/** The real system beside the model: its tables, its links, and its nodes' clocks. */
+export class ModelSystem implements AsyncDisposable {
+  readonly #nodes: Cluster;
+  readonly #options: LinkedOptions;
+  #links: Links | undefined;
+  readonly #logQueries = new Map<string, string>();
+
+  private constructor(nodes: Cluster, options: LinkedOptions) {
+    this.#nodes = nodes;
+    this.#options = options;
+  }
+
+  static async open(topology: Topology, count: number, way: ClusterOptions): Promise<ModelSystem> {
+    const pairs = linkedPairs(topology, count)
+      .filter(([i, j]) => i < j)
+      .map(([i, j]) => [systemNames[i]!, systemNames[j]!] as const);
+    const system = new ModelSystem(await cluster(count, way), { pairs, maxSkewMs: farAhead });
+    try {
+      for (const { url } of system.#nodes) await sql(url, schema);
+      system.#links = await linked(system.#nodes, system.#options);
+      await system.#links.sync();
+      return system;
+    } catch (error) {
+      await system[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  node(name: string): TestNode {
+    return this.#nodes.node(name);
+  }
+
+  /** Empties the tables as if nothing had ever been written: positions stay, entries and what was decided go. */
+  async empty(): Promise<void> {
+    for (const { admin } of this.#nodes) {
+      const logs = await admin.query("select format('tandem_log.%I', log_name) as name from tandem.tracked_table");
+      await admin.query(`${[...tables]
+        .reverse()
+        .map((table) => `delete from public.${table};`)
+        .join(" ")}
+        truncate ${logs.map(({ name }) => name).join(", ")};
+        delete from tandem.parked_change; delete from tandem.outbound_parked; delete from tandem.conflict; delete from tandem.fallback_pair;`);
+    }
+  }
+
+  /** From here on the node's stamps are later than this, in microseconds since 1970: its clock is ahead of the real one. */
+  async setClock(name: string, clock: number): Promise<void> {
+    await this.node(name).admin.query(
+      "select tandem.raise_floor(min(peer_id), timestamptz 'epoch' + $1 * interval '1 microsecond') from tandem.inbound",
+      [clock],
+    );
+  }
+
+  async write(name: string, change: Write): Promise<void> {
+    const [, table, id] = /^([a-z]+)(\d+)$/.exec(change.key)!;
+    const { admin } = this.node(name);
+    if (change.kind === "delete") await admin.query(`delete from public.${table} where id = ${id}`);
+    else {
+      const column = table === "p" ? "u" : "parent";
+      const value = typeof change.image === "string" ? change.image.slice(1) : change.image;
+      await admin.query(`insert into public.${table} values (${id}, ${value})
+        on conflict (id) do update set ${column} = excluded.${column}`);
+    }
+  }
+
+  /** One round of a link, in which everything parked is tried. */
+  async round(source: string, target: string, limit: number | undefined): Promise<void> {
+    await this.node(target).admin.query("update tandem.parked_change set next_try_at = '-infinity'");
+    this.#options.batchRows = limit ?? 100_000;
+    await this.#links?.round(source, target);
+  }
+
+  /** Transactions of a node up to now. */
+  async lastTransaction(name: string): Promise<bigint> {
+    const xmax = await this.node(name).admin.value("select pg_snapshot_xmax(pg_current_snapshot())");
+    return BigInt(xmax!) - 1n;
+  }
+
+  /** What came into a node's logs after a transaction. */
+  async entriesSince(name: string, xid: bigint): Promise<RealEntry[]> {
+    const rows = await this.node(name).admin.query(
+      `select * from (${await this.#logQuery(name)}) l where xid > '${xid}'::xid8 order by xid`,
+    );
+    return rows.map(({ key, stamp, origin, here, xid: at }) => ({
+      key: key!,
+      stamp: Number(stamp),
+      origin: origin!,
+      madeHere: here === "t",
+      xid: BigInt(at!),
+    }));
+  }
+
+  /** Which of a source's transactions the target has passed. */
+  async passed(source: string, target: string, xids: readonly bigint[]): Promise<number> {
+    const [row] = await this.node(target).admin.query(
+      `select count(*) as n from tandem.inbound i join tandem.peer p using (peer_id)
+        cross join unnest($2::text[]) x where p.name = $1 and pg_visible_in_snapshot(x::xid8, i.position)`,
+      [source, xids.map(String)],
+    );
+    return Number(row!.n);
+  }
+
+  async state(name: string): Promise<RealState> {
+    const lines = async (text: string) => (await this.node(name).admin.query(text)).map(({ line }) => line!).sort();
+    const row = (table: string) =>
+      table === "p"
+        ? "select 'p' || id || ' = ' || coalesce(u::text, 'null') as line from public.p"
+        : `select '${table}' || id || ' = ' || coalesce('p' || parent, 'null') as line from public.${table}`;
+    return {
+      rows: await lines(tables.map(row).join(" union all ")),
+      parked: await lines(`select "table" || key || ' from ' || peer as line from tandem.parked`),
+      versions: await lines(`select distinct on (key) concat(key, ' @', stamp, origin) as line
+        from (${await this.#logQuery(name)}) l order by key, stamp desc, origin desc`),
+    };
+  }
+
+  async #logQuery(name: string): Promise<string> {
+    const known = this.#logQueries.get(name);
+    if (known !== undefined) return known;
+    const logs = await this.node(name).admin.query("select table_name, log_name from tandem.tracked_table");
+    const text = logs
+      .map(
+        ({ table_name, log_name }) => `select '${table_name}' || k1 as key, origin, received_from is null as here, xid,
+          extract(epoch from date_trunc('second', stamp))::bigint * 1000000 + extract(microseconds from stamp)::bigint % 1000000 as stamp
+          from tandem_log."${log_name}"`,
+      )
+      .join(" union all ");
+    this.#logQueries.set(name, text);
+    return text;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#links?.[Symbol.asyncDispose]();
+    await this.#nodes[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,53 @@
+import type { Entry, ModelNode } from "./node.ts";
+import { isNewer } from "./rows.ts";
+import type { Rules } from "./rules.ts";
+
+/** The parts of the rule, to see what each is for. */
+export interface PruneRule {
+  /** An entry stays until its peer's own changes up to the acknowledgement have arrived: nothing older can come. */
+  readonly nothingOlder: boolean;
+  /** An entry stays while its key is parked at a peer. */
+  readonly notParked: boolean;
+  /** An entry stays until the peers that hear of it from where this node has it, and not from this node, have applied it. */
+  readonly heardElsewhere: boolean;
+}
+
+export const wholeRule: PruneRule = { nothingOlder: true, notParked: true, heardElsewhere: true };
+
+/**
+ * Forgets what no peer needs any more, at its most eager: a row whose entry is gone has the unknown version, a key without a
+ * row none.
+ */
+export function prune(node: ModelNode, peers: readonly ModelNode[], rules: Rules, rule: PruneRule): void {
+  const passed = peers.map((peer) => acknowledged(node, peer, rule));
+  for (const entry of node.log.slice(0, Math.min(...passed)).flat()) {
+    if (node.newest.get(entry.key) !== entry) continue;
+    if (rule.notParked && peers.some((peer) => waitsAt(peer, node, entry))) continue;
+    if (rule.heardElsewhere && peers.some((peer) => hasNotHeard(peer, peers, entry, rules))) continue;
+    node.forget(entry.key);
+  }
+}
+
+function acknowledged(node: ModelNode, peer: ModelNode, { nothingOlder }: PruneRule): number {
+  const heard = node.positions.get(peer.name) ?? 0;
+  const usable = node.acknowledgements(peer.name).filter(({ seen }) => !nothingOlder || seen <= heard);
+  return Math.max(0, ...usable.map(({ end }) => end));
+}
+
+/** What this node received from `from` it does not send on to a peer that hears `from` itself. */
+function hasNotHeard(
+  peer: ModelNode,
+  peers: readonly ModelNode[],
+  { key, version, receivedFrom }: Entry,
+  { links }: Rules,
+) {
+  const from = peers.find(({ name }) => name === receivedFrom);
+  if (!from || from === peer || !links.has(`${from.name} ${peer.name}`)) return false;
+  const same = (entry: Entry) => entry.key === key && !isNewer(version, entry.version);
+  const at = from.log.findIndex((entries) => entries.some(same));
+  return at >= (peer.positions.get(from.name) ?? 0);
+}
+
+function waitsAt(peer: ModelNode, node: ModelNode, { key }: Entry): boolean {
+  return peer.parkedFrom(node.name).some((parked) => parked.key === key);
+}
