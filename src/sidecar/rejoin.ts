@@ -23,7 +23,7 @@ export interface RejoinReport {
   readonly node: string;
   /** False: it was the database it had been, so that nothing but what was left of an earlier rejoin had to be done. */
   readonly renewed: boolean;
-  /** Rows that only this node has and that wait for a word: `missing`. */
+  /** Rows that only this node has and that wait for a word, `missing`; one that others refer to counts for each table that asks for it. */
   readonly undecided: number;
   readonly sync: SyncReport;
   readonly well: boolean;

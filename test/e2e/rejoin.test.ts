@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { TandemError } from "../../src/base/errors.ts";
 import type { Config } from "../../src/config/config.ts";
@@ -5,7 +7,7 @@ import { migrate } from "../../src/install/migrate.ts";
 import { rejoin } from "../../src/sidecar/rejoin.ts";
 import { type SyncReport, sync } from "../../src/sidecar/sync.ts";
 import { contentOf } from "../support/content.ts";
-import { dumpAndRestore, movedNode, withDatabase } from "../support/copies.ts";
+import { copyData, dumpAndRestore, movedNode, ownServer, startCopy, withDatabase } from "../support/copies.ts";
 import { linkedCluster, ways } from "../support/link.ts";
 import { expectEqual, sql } from "../support/pg.ts";
 
@@ -196,4 +198,105 @@ describe("C10: an older copy in another database", () => {
       await sql(nodes.local.server.url, `drop database if exists "${copy}" with (force)`);
     }
   });
+});
+
+describe("C10: a copy of the data directory", () => {
+  /** A server of its own for `external`, so that it can be copied whole. */
+  async function onItsOwnServer(linked: Awaited<ReturnType<typeof linkedCluster>>) {
+    const server = await ownServer();
+    await sql(server.url(), "create database app");
+    const config = movedNode(linked.links.config, "external", server.url("app"));
+    await sql(server.url("app"), schema);
+    await migrate(config);
+    return { server, config };
+  }
+
+  test("a branch with both copies alive: whichever comes second is a stranger, and may take the other's place", async () => {
+    await using linked = await linkedCluster(2, { schema });
+    const { server, config } = await onItsOwnServer(linked);
+    await begin(config);
+    const branch = await startCopy(server, await copyData(server));
+    const branched = movedNode(config, "external", branch.url("app"));
+    await goOn(config);
+    await writeToCopy(branched);
+    await expectRefused(branched);
+    // the one that had come first is none
+    await expectSynced(config);
+    await healed(branched);
+    expect(await notes(branched)).toMatchObject({
+      1: "copy",
+      3: "copy",
+      7: "copy",
+      6: "local alone",
+      20: "local later",
+    });
+    await expectFlow(branched);
+    await expectRefused(config);
+  });
+
+  test("a standby that took over stops nothing", async () => {
+    await using linked = await linkedCluster(2, { schema });
+    const { server, config } = await onItsOwnServer(linked);
+    await begin(config);
+    const dataDir = await copyData(server, { restart: false });
+    // the old primary is gone; what took over is on another timeline
+    await writeFile(join(dataDir, "standby.signal"), "");
+    const standby = await startCopy(server, dataDir);
+    await sql(standby.url(), "select pg_promote()");
+    const moved = movedNode(config, "external", standby.url("app"));
+    await write(moved, "external", "update public.parent set note = 'promoted' where id = 1");
+    await write(moved, "local", "delete from public.parent where id = 2");
+    await expectSynced(moved);
+    await expectFlow(moved);
+  });
+});
+
+describe("C10: rows that only the returning node has", () => {
+  for (const missing of ["keep", "delete"] as const) {
+    test(`deleted so long ago that nobody remembers: a person says ${missing}`, async () => {
+      await using linked = await linkedCluster(2, { schema });
+      const { nodes, links } = linked;
+      await begin(links.config);
+      const copy = `${nodes.external.database}_r`;
+      const restored = await dumpAndRestore(nodes.external.url, copy, nodes.local.server.url);
+      try {
+        await write(
+          links.config,
+          "local",
+          "delete from public.parent where id in (2, 3); update public.parent set note = 'forgotten' where id = 9",
+        );
+        // acknowledged both ways, and then pruned at once: neither log names these rows
+        for (let i = 0; i < 4; i++) {
+          for (const node of ["local", "external"])
+            await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${i + 4}`);
+          await expectSynced(links.config);
+          for (const { admin } of nodes)
+            await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
+        }
+        const left = `select count(*) from tandem_log."public.parent" where k1 in (2, 3, 9)`;
+        expect(await nodes.local.admin.value(left)).toBe("0");
+        const config = movedNode(links.config, "external", restored);
+        await write(config, "external", "insert into public.parent values (40, 'name 40', 'copy')");
+        const asked = await rejoin(config, "external");
+        // the parents, and the children that went with them
+        expect(asked.well).toBe(false);
+        expect(asked.undecided).toBeGreaterThanOrEqual(4);
+        const said = await rejoin(config, "external", { missing });
+        expect({ renewed: said.renewed, undecided: said.undecided, well: said.well }).toEqual({
+          renewed: false,
+          undecided: 0,
+          well: true,
+        });
+        const after = await notes(config);
+        expect(Object.keys(after).filter((id) => ["2", "3"].includes(id))).toEqual(
+          missing === "keep" ? ["2", "3"] : [],
+        );
+        // what the survivors have forgotten wins over what an old copy remembers; what the copy wrote since is there
+        expect(after).toMatchObject({ 9: "forgotten", 40: "copy" });
+        await expectFlow(config);
+      } finally {
+        await sql(nodes.local.server.url, `drop database if exists "${copy}" with (force)`);
+      }
+    });
+  }
 });
