@@ -59,6 +59,7 @@ begin
   perform tandem.forward_received(p.peer_id) from tandem.peer p where p.name = any (v_lost);
   perform tandem.forget_peer(p.peer_id) from tandem.peer p
   where p.gone_at is null and p_settings -> 'nodes' ? p.name and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
+  v_done := v_done or found;
   update tandem.peer p set configured = false
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
