@@ -115,6 +115,24 @@ begin
 end $$;
 comment on function tandem.referring_keys(text, text, jsonb) is 'Keys of rows that refer to others.';
 
+-- tandem.unstaged_keys(p_peer_id, p_schema, p_name, p_keys) -> jsonb
+-- Those of the keys of which no row is staged: what the source finds by itself may be in the batch already, and a key may be there once only.
+create or replace function tandem.unstaged_keys(p_peer_id integer, p_schema text, p_name text, p_keys jsonb) returns jsonb
+language plpgsql stable as $$
+declare
+  t tandem.tracked_table;
+  v_keys jsonb;
+begin
+  select * into strict t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_name);
+  execute format('select coalesce(jsonb_agg(x), ''[]'') from jsonb_array_elements($1) x where not exists (select from tandem_log.%I z where %s)',
+    tandem.stage_name(p_peer_id, p_schema, p_name),
+    tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)),
+      array(select format('(x ->> %s)::%s', u.i - 1, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
+  into v_keys using p_keys;
+  return v_keys;
+end $$;
+comment on function tandem.unstaged_keys(integer, text, text, jsonb) is 'Keys of which no row is staged.';
+
 create or replace function tandem.keys_of(p_schema text, p_name text, p_keys jsonb) returns jsonb
 language sql immutable as $$
   select case when p_keys is null then '[]'::jsonb else jsonb_build_array(jsonb_build_object('schema', p_schema, 'name', p_name, 'keys', p_keys)) end

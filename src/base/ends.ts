@@ -253,6 +253,8 @@ export interface Staging {
   fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number>;
   /** Keys the source must be asked for before anything is decided. */
   closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]>;
+  /** Those of the keys of a staged table of which no row is staged yet. */
+  unstaged(keys: TableKeys): Promise<TableKeys["keys"]>;
 }
 
 /** Where changes go to. One owner, one call at a time. */

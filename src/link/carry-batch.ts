@@ -102,7 +102,10 @@ class Stage {
       if (!referring) wanted.push(rows);
       else {
         const keys = this.#fresh(rows, "referring to ");
-        if (keys.length > 0) wanted.push(...(await this.#batch.referring({ ...rows, keys })));
+        const found = keys.length > 0 ? await this.#batch.referring({ ...rows, keys }) : [];
+        for (const row of found) {
+          wanted.push(this.has(row) ? { ...row, keys: await this.#staging.unstaged(row) } : row);
+        }
       }
     }
     const result = [];

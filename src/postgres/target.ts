@@ -10,6 +10,7 @@ import type {
   SourceState,
   StagedTable,
   Staging,
+  TableKeys,
   TableName,
   TablePreview,
   TableShape,
@@ -114,6 +115,7 @@ export class PostgresTarget implements Target {
         id,
         fill: (table, rows, append) => this.#fill(table, rows, append),
         closure: (tables) => this.#closure(tables),
+        unstaged: (keys) => this.#unstaged(keys),
       }),
     );
   }
@@ -184,6 +186,12 @@ export class PostgresTarget implements Target {
       await this.#connection.query(step("stage-misfits", aside));
     }
     return count;
+  }
+
+  async #unstaged({ schema, name, keys }: TableKeys): Promise<TableKeys["keys"]> {
+    const call = `tandem.unstaged_keys(${this.#peer}, ${quoteLiteral(schema)}, ${quoteLiteral(name)}, ${jsonLiteral(keys)})`;
+    const [row] = await this.#connection.query(step("closure", `select ${call}::text as keys`));
+    return JSON.parse(row?.keys ?? "[]") as TableKeys["keys"];
   }
 
   async #closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]> {

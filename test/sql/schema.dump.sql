@@ -6566,6 +6566,34 @@ COMMENT ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias 
 
 
 --
+-- Name: unstaged_keys(integer, text, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.unstaged_keys(p_peer_id integer, p_schema text, p_name text, p_keys jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_keys jsonb;
+begin
+  select * into strict t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_name);
+  execute format('select coalesce(jsonb_agg(x), ''[]'') from jsonb_array_elements($1) x where not exists (select from tandem_log.%I z where %s)',
+    tandem.stage_name(p_peer_id, p_schema, p_name),
+    tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)),
+      array(select format('(x ->> %s)::%s', u.i - 1, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
+  into v_keys using p_keys;
+  return v_keys;
+end $_$;
+
+
+--
+-- Name: FUNCTION unstaged_keys(p_peer_id integer, p_schema text, p_name text, p_keys jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.unstaged_keys(p_peer_id integer, p_schema text, p_name text, p_keys jsonb) IS 'Keys of which no row is staged.';
+
+
+--
 -- Name: unsynced(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -10165,6 +10193,13 @@ REVOKE ALL ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_al
 --
 
 REVOKE ALL ON FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION unstaged_keys(p_peer_id integer, p_schema text, p_name text, p_keys jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.unstaged_keys(p_peer_id integer, p_schema text, p_name text, p_keys jsonb) FROM PUBLIC;
 
 
 --
