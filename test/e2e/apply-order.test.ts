@@ -47,4 +47,34 @@ describe.each(ways)("order in $way", ({ options }) => {
     const met = [...(await links.conflicts("local")), ...(await links.conflicts("external"))];
     expect([...new Set(met.map((line) => line.split(" ")[1]))].sort()).toEqual(["1", "2"]);
   });
+
+  test("C6 H15: a row stamped further ahead than max_skew waits, and stops nothing; what is written here after it wins", async () => {
+    await using linked = await linkedCluster(2, { ...options, schema: table, maxSkewMs: 60_000 });
+    const { nodes, links } = linked;
+    await app(nodes.local, "insert into public.t values (1, 'old'), (2, 'old')");
+    await links.sync();
+    // as if the clock of local had been an hour ahead, and then half a minute
+    const stampAhead = (id: number, by: string) =>
+      nodes.local.admin.query(
+        `update tandem_log."public.t" set stamp = date_trunc('second', stamp) + interval '${by}' where k1 = ${id} and origin = 'local' and op = 'U'`,
+      );
+    await app(nodes.local, "update public.t set v = 'an hour ahead' where id = 1");
+    await stampAhead(1, "1 hour");
+    await app(
+      nodes.local,
+      "update public.t set v = 'half a minute ahead' where id = 2; insert into public.t values (3, 'new')",
+    );
+    await stampAhead(2, "30 seconds");
+    await links.sync();
+    expect(await links.parked("external")).toEqual(["t 1 ahead"]);
+    expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual([
+      "(1,old)",
+      '(2,"half a minute ahead")',
+      "(3,new)",
+    ]);
+    await app(nodes.external, "update public.t set v = 'after it was seen' where id = 2");
+    await links.sync();
+    expect(await contentOf(nodes.local.superUrl, "public.t")).toContain('(2,"after it was seen")');
+    expect(await links.conflicts("local")).toEqual([]);
+  });
 });
