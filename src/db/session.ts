@@ -4,6 +4,8 @@
  * Values are SQL text: `search_path` takes a list, and would take a quoted one for a single name.
  */
 const pinned: ReadonlyArray<readonly [name: string, value: string, since?: number]> = [
+  // First, for it holds for what follows.
+  ["statement_timeout", "0"],
   // pg_temp last, or it comes first: behind a pooler the session may hold temporary tables of other clients.
   ["search_path", "pg_catalog, pg_temp"],
   ["client_encoding", "'UTF8'"],
@@ -23,7 +25,6 @@ const pinned: ReadonlyArray<readonly [name: string, value: string, since?: numbe
   ["row_security", "off"],
   // Compiling a plan that is used once costs more than it saves.
   ["jit", "off"],
-  ["statement_timeout", "0"],
   ["lock_timeout", "0"],
   ["idle_in_transaction_session_timeout", "0"],
   ["transaction_timeout", "0", 170000],
@@ -46,14 +47,15 @@ export function pinnedSettings(serverVersion: number): string {
  */
 export function greeting(): string {
   return `begin read only;
+set local statement_timeout = 0;
 set local search_path = pg_catalog, pg_temp;
 select current_setting('server_version_num') as version, pg_backend_pid() as pid, pg_is_in_recovery() as standby;
 commit`;
 }
 
 /**
- * SQL that pins the settings for the session, for a session that nobody else uses. `search_path` comes first: an object
- * in a schema ahead of pg_catalog could otherwise stand in for what the last statement uses.
+ * SQL that pins the settings for the session, for a session that nobody else uses. `search_path` comes before the last
+ * statement: an object in a schema ahead of pg_catalog could otherwise stand in for what that uses.
  */
 export function sessionSettings(): string {
   const always = pinned.filter(([, , since]) => since === undefined);

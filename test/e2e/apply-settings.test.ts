@@ -9,7 +9,8 @@ const odd: Record<string, string> = {
   default_transaction_isolation: "serializable",
   default_transaction_read_only: "on",
   default_transaction_deferrable: "on",
-  statement_timeout: "1ms",
+  // Enough to greet on a busy machine, too little to apply a batch.
+  statement_timeout: "30ms",
   lock_timeout: "1ms",
   idle_in_transaction_session_timeout: "1ms",
   search_path: "shadow, pg_catalog",
