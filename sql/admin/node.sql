@@ -21,7 +21,7 @@ begin
   if not found then
     insert into tandem.local_node (name, incarnation, system_identifier, database_oid, highest_xid)
     values (p_name, gen_random_uuid(), tandem.system_identifier(),
-      (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
+      (select d.oid from pg_database d where d.datname = current_database()), pg_snapshot_xmax(pg_current_snapshot()));
     v_done := true;
   else
     perform tandem.check_identity(p_name);

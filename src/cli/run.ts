@@ -2,6 +2,8 @@ import type { LinkActivity } from "../sidecar/link-loop.ts";
 import { defineCommand } from "./command.ts";
 import { activityLog } from "./run-log.ts";
 
+const keyOf = ({ source, target }: { source: string; target: string }) => `${source} ${target}`;
+
 /** The sidecar; ends with 0 when it was asked to end. */
 export const run = defineCommand({
   usage: "run",
@@ -19,14 +21,14 @@ export const run = defineCommand({
         logger,
         onEvent: log.event,
         onActivity: (activity) => {
-          activities.set(`${activity.source} ${activity.target}`, activity);
+          activities.set(keyOf(activity), activity);
           log.activity(activity);
         },
       });
     } finally {
       log.stop();
     }
-    answer({ links: [...activities.values()] }, "");
+    answer({ links: config.links.flatMap((link) => activities.get(keyOf(link)) ?? []) }, "");
     return 0;
   },
 });

@@ -1768,7 +1768,7 @@ begin
   if not found then
     insert into tandem.local_node (name, incarnation, system_identifier, database_oid, highest_xid)
     values (p_name, gen_random_uuid(), tandem.system_identifier(),
-      (select d.oid from pg_database d where d.datname = current_database()), pg_current_xact_id());
+      (select d.oid from pg_database d where d.datname = current_database()), pg_snapshot_xmax(pg_current_snapshot()));
     v_done := true;
   else
     perform tandem.check_identity(p_name);
@@ -5219,7 +5219,7 @@ begin
   end if;
   v_state := case when exists (select from tandem.inbound i where i.position is not null) then 'restored' else 'replaced' end;
   update tandem.local_node set name = p_name, incarnation = v_incarnation, system_identifier = tandem.system_identifier(),
-    database_oid = (select d.oid from pg_database d where d.datname = current_database()), highest_xid = pg_current_xact_id();
+    database_oid = (select d.oid from pg_database d where d.datname = current_database()), highest_xid = pg_snapshot_xmax(pg_current_snapshot());
   perform tandem.forget_peer(p.peer_id) from tandem.peer p
   where p.gone_at is null and (p.name = p_name or p.incarnation <> (p_incarnations ->> p.name)::uuid);
   for t in select * from tandem.tracked_table order by table_id loop
