@@ -27,11 +27,12 @@ begin
   for t in select * from tandem.tracked_table order by table_id loop
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
         and not exists (select from tandem_log.%1$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
-        and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key in (array[%6$s], ''{}''))
+        and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = ''{}'')
+        and not exists (select from tandem.outbound_parked k where %6$s)
         and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L)
       order by l.stamp, l.origin limit %7$s)',
       t.log_name, v_cutoff, v_passed, t.schema_name, t.table_name,
-      (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), p_limit,
+      tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(t.key_columns))), p_limit,
       tandem.all_equal(t.key_operators, tandem.key_names('o', cardinality(t.key_columns)), tandem.key_names('l', cardinality(t.key_columns))),
       replace(v_passed, 'l.', 'o.'));
     get diagnostics v_count = row_count;

@@ -75,9 +75,8 @@ language sql stable as $$
     case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
-      then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
-        p_peer_id, p_table.schema_name, p_table.table_name,
-        (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', cardinality(p_table.key_columns))) u))
+      then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
+        tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
       else 'false' end,
     format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
         or exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp))), false)',

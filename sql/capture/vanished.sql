@@ -49,12 +49,12 @@ begin
     format('from (select %s from jsonb_array_elements($2) x) o
       left join lateral (select l.op from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
       where n.op is distinct from ''D'' and not exists (select from %I.%I t where %s)
-        and not exists (select from tandem.parked_change c where c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
+        and not exists (select from tandem.parked_change c where %s)',
       (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
       t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(v_keys)), v_keys),
       array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(v_keys))) u), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), v_keys),
-      t.schema_name, t.table_name, (select string_agg(u || '::text', ', ') from unnest(v_keys) u)))
+      tandem.same_parked_key(t, 'c', v_keys)))
   using tandem.next_stamp(), p_keys;
   get diagnostics v_count = row_count;
   return v_count;

@@ -69,15 +69,14 @@ begin
   end loop;
   execute format('create view tandem.%1$I as select l.op::text as op, %2$s, l.stamp as changed_at, l.origin,'
     ' %3$s and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
-    ' where p.configured and k.schema_name = %4$L and k.table_name = %5$L and k.key = array[%6$s])'
+    ' where p.configured and %6$s)'
     ' and not exists (select from tandem.outbound_held h join tandem.peer p using (peer_id)'
     ' where p.configured and h.schema_name = %4$L and h.table_name = %5$L and h.peer_id is distinct from l.received_from'
     ' and not pg_visible_in_snapshot(l.xid, h.position)) as synced from tandem_log.%7$I l',
     t.changelog_view,
     (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
     tandem.synced_condition(), t.schema_name, t.table_name,
-    (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(v_names))) u),
-    t.log_name);
+    tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(v_names))), t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
     format('Captured changes of %I.%I; what waits: ... where not synced.', t.schema_name, t.table_name));
 end $$;

@@ -49,7 +49,7 @@ begin
     left join tandem.peer p on p.peer_id = e.received_from
     left join lateral (select jsonb_agg(jsonb_build_object('source', q.name, 'kind', c.kind, 'reason', c.reason) order by q.name)::text as parked
       from tandem.parked_change c join tandem.peer q using (peer_id)
-      where c.schema_name = %7$L and c.table_name = %8$L and c.key = array[%13$s]) w on true
+      where %13$s) w on true
   $sql$,
     v.hash_1, v.hash_2, coalesce(v_pending, 'null'),
     (select string_agg(format('(x.e ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
@@ -59,7 +59,7 @@ begin
     t.log_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', v_count)) u), ', '),
-    (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', v_count)) u))
+    tandem.same_parked_key(t, 'c', tandem.key_names('k', v_count)))
   using p_keys;
 end $$;
 comment on function tandem.verify_look(jsonb, jsonb, jsonb) is 'One look at some keys.';

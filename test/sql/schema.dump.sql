@@ -3491,12 +3491,12 @@ begin
     format('from (select %s from jsonb_array_elements($2) x) o
       left join lateral (select l.op from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
       where n.op is distinct from ''D'' and not exists (select from %I.%I t where %s)
-        and not exists (select from tandem.parked_change c where c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
+        and not exists (select from tandem.parked_change c where %s)',
       (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
       t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(v_keys)), v_keys),
       array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(v_keys))) u), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), v_keys),
-      t.schema_name, t.table_name, (select string_agg(u || '::text', ', ') from unnest(v_keys) u)))
+      tandem.same_parked_key(t, 'c', v_keys)))
   using tandem.next_stamp(), p_keys;
   get diagnostics v_count = row_count;
   return v_count;
@@ -3630,15 +3630,14 @@ begin
   end loop;
   execute format('create view tandem.%1$I as select l.op::text as op, %2$s, l.stamp as changed_at, l.origin,'
     ' %3$s and not exists (select from tandem.outbound_parked k join tandem.peer p using (peer_id)'
-    ' where p.configured and k.schema_name = %4$L and k.table_name = %5$L and k.key = array[%6$s])'
+    ' where p.configured and %6$s)'
     ' and not exists (select from tandem.outbound_held h join tandem.peer p using (peer_id)'
     ' where p.configured and h.schema_name = %4$L and h.table_name = %5$L and h.peer_id is distinct from l.received_from'
     ' and not pg_visible_in_snapshot(l.xid, h.position)) as synced from tandem_log.%7$I l',
     t.changelog_view,
     (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
     tandem.synced_condition(), t.schema_name, t.table_name,
-    (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(v_names))) u),
-    t.log_name);
+    tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(v_names))), t.log_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
     format('Captured changes of %I.%I; what waits: ... where not synced.', t.schema_name, t.table_name));
 end $_$;
@@ -4657,11 +4656,12 @@ begin
   for t in select * from tandem.tracked_table order by table_id loop
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
         and not exists (select from tandem_log.%1$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
-        and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key in (array[%6$s], ''{}''))
+        and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = ''{}'')
+        and not exists (select from tandem.outbound_parked k where %6$s)
         and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L)
       order by l.stamp, l.origin limit %7$s)',
       t.log_name, v_cutoff, v_passed, t.schema_name, t.table_name,
-      (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), p_limit,
+      tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(t.key_columns))), p_limit,
       tandem.all_equal(t.key_operators, tandem.key_names('o', cardinality(t.key_columns)), tandem.key_names('l', cardinality(t.key_columns))),
       replace(v_passed, 'l.', 'o.'));
     get diagnostics v_count = row_count;
@@ -5681,6 +5681,36 @@ COMMENT ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias 
 
 
 --
+-- Name: same_parked_key(tandem.tracked_table, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias text, p_names text[]) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format('%1$s.schema_name = %2$L and %1$s.table_name = %3$L and %4$s', p_alias, p_table.schema_name, p_table.table_name,
+    case when bool_and(x.exact) then format('%s.key = array[%s]', p_alias, string_agg(x.name || '::text', ', ' order by x.i))
+    else format('case when %1$s.schema_name = %2$L and %1$s.table_name = %3$L and cardinality(%1$s.key) = %4$s then %5$s else false end',
+      p_alias, p_table.schema_name, p_table.table_name, count(*),
+      tandem.all_equal(p_table.key_operators, array_agg(format('%s.key[%s]::%s', p_alias, x.i, p_table.key_types[x.i]) order by x.i), p_names)) end)
+  from (
+    select u.i, u.name, coalesce(t.typtype = 'e' or coalesce(c.collisdeterministic, true) and t.oid in ('int2'::regtype, 'int4'::regtype,
+      'int8'::regtype, 'oid'::regtype, 'text'::regtype, 'varchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'bool'::regtype,
+      'bytea'::regtype, 'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype), false) as exact
+    from unnest(p_table.key_columns, p_names) with ordinality u (key_column, name, i)
+    left join pg_attribute a on a.attrelid = p_table.relid and a.attname = u.key_column and not a.attisdropped
+    left join pg_collation c on c.oid = a.attcollation
+    left join pg_type t on t.oid = tandem.base_type(a.atttypid)) x
+$_$;
+
+
+--
+-- Name: FUNCTION same_parked_key(p_table tandem.tracked_table, p_alias text, p_names text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias text, p_names text[]) IS 'Condition that a parked change is of this key.';
+
+
+--
 -- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5696,9 +5726,8 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
     case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
     case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
         and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
-      then format('exists (select from tandem.parked_change c where c.peer_id = %s and c.schema_name = %L and c.table_name = %L and c.key = array[%s])',
-        p_peer_id, p_table.schema_name, p_table.table_name,
-        (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', cardinality(p_table.key_columns))) u))
+      then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
+        tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
       else 'false' end,
     format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
         or exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp))), false)',
@@ -6972,7 +7001,7 @@ begin
     left join tandem.peer p on p.peer_id = e.received_from
     left join lateral (select jsonb_agg(jsonb_build_object('source', q.name, 'kind', c.kind, 'reason', c.reason) order by q.name)::text as parked
       from tandem.parked_change c join tandem.peer q using (peer_id)
-      where c.schema_name = %7$L and c.table_name = %8$L and c.key = array[%13$s]) w on true
+      where %13$s) w on true
   $sql$,
     v.hash_1, v.hash_2, coalesce(v_pending, 'null'),
     (select string_agg(format('(x.e ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
@@ -6982,7 +7011,7 @@ begin
     t.log_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', v_count)) u), ', '),
-    (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('k', v_count)) u))
+    tandem.same_parked_key(t, 'c', tandem.key_names('k', v_count)))
   using p_keys;
 end $_$;
 
@@ -9990,6 +10019,13 @@ REVOKE ALL ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[
 --
 
 REVOKE ALL ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION same_parked_key(p_table tandem.tracked_table, p_alias text, p_names text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias text, p_names text[]) FROM PUBLIC;
 
 
 --
