@@ -37,5 +37,11 @@ export const failedOnce: readonly FailedSeed[] = [
     what: "a child that followed its parent's key to 1.00 was called lost",
   },
   { seed: 30024, nodes: 2, writes: 8, faults: true, what: "a composite value of nulls was taken for null by the test" },
-  { seed: 2007, nodes: 2, writes: 14, faults: true, what: "a parked key was not found when its equal was written differently" },
+  {
+    seed: 2007,
+    nodes: 2,
+    writes: 14,
+    faults: true,
+    what: "a parked key was not found when its equal was written differently",
+  },
 ];
