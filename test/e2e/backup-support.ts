@@ -7,9 +7,9 @@ import { type Manifest, readManifest } from "../../src/backup/manifest.ts";
 import type { Config } from "../../src/config/config.ts";
 import { tempFolder } from "../support/child.ts";
 import { pgDump } from "../support/components.ts";
+import { configOf } from "../support/config.ts";
 import type { Cluster } from "../support/pg.ts";
 import { multiranges, preparation, values } from "./apply-values.ts";
-import { configOf } from "./verify-support.ts";
 
 /** A configuration of a cluster with a folder of its own, and the pg_dump that the machine has. */
 export async function backupConfig(nodes: Cluster, changes: Partial<Config["backup"]> = {}): Promise<Config> {

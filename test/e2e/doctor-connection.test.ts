@@ -17,9 +17,10 @@ import { server, versionSeen } from "../../src/doctor/server.ts";
 import { timeLimits } from "../../src/doctor/time-limits.ts";
 import { writable } from "../../src/doctor/writable.ts";
 import { startServer } from "../../src/embedded/server.ts";
+import { configOf } from "../support/config.ts";
 import { afterTest, cluster, openClient, testMajor } from "../support/pg.ts";
 import { startPgBouncer } from "../support/pgbouncer.ts";
-import { configOf, faults, said } from "./doctor-config.ts";
+import { faults, said } from "./doctor-config.ts";
 import { selfSigned } from "./tls-certificate.ts";
 
 describe("reachable", () => {

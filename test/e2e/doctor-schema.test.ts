@@ -3,8 +3,9 @@ import { interleave } from "../../src/doctor/interleave.ts";
 import { schema } from "../../src/doctor/schema.ts";
 import { sequences } from "../../src/doctor/sequences.ts";
 import { migrate } from "../../src/install/migrate.ts";
+import { configOf } from "../support/config.ts";
 import { type Cluster, cluster, sql } from "../support/pg.ts";
-import { configOf, faults } from "./doctor-config.ts";
+import { faults } from "./doctor-config.ts";
 
 /** Both nodes with the same statements, then each with its own. */
 async function pair(common: string, local = "", external = ""): Promise<Cluster> {

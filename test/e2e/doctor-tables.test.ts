@@ -9,8 +9,9 @@ import { rights } from "../../src/doctor/rights.ts";
 import { rowSecurity } from "../../src/doctor/row-security.ts";
 import { unlogged } from "../../src/doctor/unlogged.ts";
 import { migrate } from "../../src/install/migrate.ts";
+import { configOf } from "../support/config.ts";
 import { type ClusterOptions, cluster, sql, type TestNode } from "../support/pg.ts";
-import { configOf, faults, rule, said } from "./doctor-config.ts";
+import { faults, rule, said } from "./doctor-config.ts";
 
 /** One database of an ordinary owner, with what the owner made. */
 async function owned(text: string, options: ClusterOptions = {}): Promise<TestNode> {

@@ -14,9 +14,10 @@ import { candidatesQuery } from "../../src/doctor/tables.ts";
 import { triggers } from "../../src/doctor/triggers.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { projectRoot } from "../support/child.ts";
+import { configOf } from "../support/config.ts";
 import { type Cluster, cluster, sql } from "../support/pg.ts";
 import { startPgBouncer } from "../support/pgbouncer.ts";
-import { configOf, faults, rule, said } from "./doctor-config.ts";
+import { faults, rule, said } from "./doctor-config.ts";
 
 /** Owners' databases with the same statements in each. */
 async function owned(count: number, text: string): Promise<Cluster> {

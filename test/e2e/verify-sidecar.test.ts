@@ -3,9 +3,10 @@ import type { Clock } from "../../src/base/time.ts";
 import { repair } from "../../src/sidecar/repair.ts";
 import { runSidecar } from "../../src/sidecar/sidecar.ts";
 import { status } from "../../src/sidecar/status.ts";
+import { configOf } from "../support/config.ts";
 import { type Cluster, cluster, sql } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
-import { behindTriggers, configOf, prepare, sync } from "./verify-support.ts";
+import { behindTriggers, prepare, sync } from "./verify-support.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 

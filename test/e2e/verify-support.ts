@@ -2,32 +2,8 @@ import { systemClock } from "../../src/base/time.ts";
 import type { Config } from "../../src/config/config.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { openLink } from "../../src/sidecar/open-link.ts";
+import { configOf } from "../support/config.ts";
 import { type Cluster, sql } from "../support/pg.ts";
-
-/** A configuration of a cluster: all pairs linked, all tables, as a file without more would give. */
-export function configOf(nodes: Cluster, changes: Partial<Config> = {}): Config {
-  const names = nodes.nodes.map(({ name }) => name);
-  return {
-    file: null,
-    nodes: nodes.nodes.map(({ name, url }) => ({ name, url })),
-    links: names.flatMap((source) => names.filter((name) => name !== source).map((target) => ({ source, target }))),
-    tables: null,
-    exclude: [],
-    sync: {
-      intervalMs: 1_000,
-      batchRows: 100_000,
-      maxSkewMs: 300_000,
-      retentionMs: 604_800_000,
-      seed: null,
-      sequences: "past",
-      keepConflictsMs: 2_419_200_000,
-      verifyEveryMs: null,
-    },
-    http: { listen: "127.0.0.1:0", token: null },
-    backup: { dir: "backups", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
-    ...changes,
-  };
-}
 
 /** Makes the tables on every node, and Tandem. */
 export async function prepare(nodes: Cluster, schema: string, changes: Partial<Config> = {}): Promise<Config> {

@@ -2,9 +2,10 @@ import { describe, expect, test, vi } from "vitest";
 import { migrate } from "../../src/install/migrate.ts";
 import type { TableVerifyReport, VerifyReport } from "../../src/verify/report.ts";
 import { verify } from "../../src/verify/verify.ts";
+import { configOf } from "../support/config.ts";
 import { cluster, sql } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
-import { behindTriggers, configOf, prepare, sync } from "./verify-support.ts";
+import { behindTriggers, prepare, sync } from "./verify-support.ts";
 
 // several databases each, and servers that are shared with other tests
 vi.setConfig({ testTimeout: 240_000 });

@@ -3,9 +3,10 @@ import { describe, expect, test } from "vitest";
 import { migrate } from "../../src/install/migrate.ts";
 import type { MigrateEvent, MigrateReport } from "../../src/install/report.ts";
 import { pgDump, skipUnless } from "../support/components.ts";
+import { configOf } from "../support/config.ts";
 import { cluster, openClient, sql, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
-import { configOf, fingerprint, run, sampleSchema } from "./install-support.ts";
+import { fingerprint, run, sampleSchema } from "./install-support.ts";
 
 const two =
   "create table public.perfis (id serial primary key, nome text); create table public.visitas (id serial primary key, nome text)";

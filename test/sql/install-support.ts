@@ -1,43 +1,6 @@
 import { spawn } from "node:child_process";
-import type { Config, NodeConfig, SyncConfig, TableRule } from "../../src/config/config.ts";
-import { allPairs } from "../../src/config/rules.ts";
 import { pgDump, skipUnless } from "../support/components.ts";
 import type { Admin } from "../support/pg.ts";
-
-/** What a test's configuration has beyond its nodes. */
-export interface ConfigOptions {
-  tables?: (Partial<TableRule> & { name: string })[];
-  exclude?: string[];
-  sync?: Partial<SyncConfig>;
-}
-
-/** A configuration of these nodes, all linked with each other. */
-export function configOf(nodes: Iterable<NodeConfig>, { tables, exclude = [], sync }: ConfigOptions = {}): Config {
-  const list = [...nodes].map(({ name, url }) => ({ name, url }));
-  return {
-    file: null,
-    nodes: list,
-    links: allPairs(list.map(({ name }) => name)).flatMap(([a, b]) => [
-      { source: a, target: b },
-      { source: b, target: a },
-    ]),
-    tables: tables?.map((rule) => ({ conflict: "newest", updatedAt: null, ...rule })) ?? null,
-    exclude,
-    sync: {
-      intervalMs: 1_000,
-      batchRows: 100_000,
-      maxSkewMs: 300_000,
-      retentionMs: 7 * 86_400_000,
-      seed: null,
-      sequences: "past",
-      keepConflictsMs: 2_419_200_000,
-      verifyEveryMs: null,
-      ...sync,
-    },
-    http: { listen: "127.0.0.1:7420", token: null },
-    backup: { dir: "/nowhere", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
-  };
-}
 
 /** What a program of the operating system printed; fails with its stderr. */
 export function run(program: string, args: string[], { input = "", env = {} } = {}): Promise<string> {

@@ -4,9 +4,10 @@ import { checkCompat } from "../../src/install/compat.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import type { MigrateEvent } from "../../src/install/report.ts";
 import { migrationScript } from "../../src/install/script.ts";
+import { configOf } from "../support/config.ts";
 import { cluster, openClient, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
-import { configOf, dumpSchema, fingerprint, runScript, sampleSchema } from "./install-support.ts";
+import { dumpSchema, fingerprint, runScript, sampleSchema } from "./install-support.ts";
 
 /**
  * An older release, as this one would find it: views with other columns, functions with another result and other

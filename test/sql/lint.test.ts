@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { migrate } from "../../src/install/migrate.ts";
+import { configOf } from "../support/config.ts";
 import { type Cluster, cluster } from "../support/pg.ts";
-import { configOf, sampleSchema } from "./install-support.ts";
+import { sampleSchema } from "./install-support.ts";
 
 let nodes: Cluster;
 const ours = "('tandem'::regnamespace, 'tandem_log'::regnamespace)";

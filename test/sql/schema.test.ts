@@ -8,8 +8,9 @@ import { migrate } from "../../src/install/migrate.ts";
 import { migrationScript, uninstallScript } from "../../src/install/script.ts";
 import { uninstall } from "../../src/install/uninstall.ts";
 import { pgDump } from "../support/components.ts";
+import { configOf } from "../support/config.ts";
 import { afterTest, cluster, type TestNode, testMajor } from "../support/pg.ts";
-import { configOf, dumpSchema, fingerprint, run, runScript, sampleSchema } from "./install-support.ts";
+import { dumpSchema, fingerprint, run, runScript, sampleSchema } from "./install-support.ts";
 
 async function fill(node: TestNode): Promise<void> {
   const client = node.owner ? `set role "${node.owner}";` : "";

@@ -2,8 +2,7 @@ import { expect } from "vitest";
 import type { TableCounts } from "../../src/base/ends.ts";
 import { TandemError } from "../../src/base/errors.ts";
 import { type Clock, systemClock } from "../../src/base/time.ts";
-import type { Config, LinkConfig } from "../../src/config/config.ts";
-import { allPairs } from "../../src/config/rules.ts";
+import type { Config } from "../../src/config/config.ts";
 import { connect } from "../../src/db/connect.ts";
 import type { Connection } from "../../src/db/connection.ts";
 import { type InstallOptions, migrate } from "../../src/install/migrate.ts";
@@ -12,6 +11,7 @@ import { Link, type RoundResult } from "../../src/link/link.ts";
 import type { LinkEvent } from "../../src/link/report.ts";
 import { PostgresSource } from "../../src/postgres/source.ts";
 import { PostgresTarget } from "../../src/postgres/target.ts";
+import { configOf } from "./config.ts";
 import {
   type Cluster,
   type ClusterOptions,
@@ -89,7 +89,7 @@ export class Links implements AsyncDisposable {
   constructor(nodes: Cluster, options: LinkedOptions) {
     this.#nodes = nodes;
     this.#options = options;
-    this.config = configOf(nodes, options);
+    this.config = configured(nodes, options);
   }
 
   /** As `tandem migrate` does; problems of tables are the test's affair. */
@@ -237,32 +237,12 @@ export async function codeOf(action: Promise<unknown>): Promise<string> {
   }
 }
 
-function configOf(nodes: Cluster, options: LinkedOptions): Config {
-  const list = nodes.nodes.map(({ name, url }) => ({ name, url }));
-  const pairs = options.pairs ?? allPairs(list.map(({ name }) => name));
-  const links = pairs.flatMap(([one, other]): LinkConfig[] => [
-    { source: one, target: other },
-    { source: other, target: one },
-  ]);
-  return {
-    file: null,
-    nodes: list,
-    links,
-    tables: options.tables ?? null,
-    exclude: options.exclude ?? [],
-    sync: {
-      intervalMs: 1_000,
-      batchRows: options.batchRows ?? 100_000,
-      maxSkewMs: options.maxSkewMs ?? 300_000,
-      retentionMs: 7 * 86_400_000,
-      seed: options.seed ?? null,
-      sequences: options.sequences ?? "past",
-      keepConflictsMs: options.keepConflictsMs ?? 28 * 86_400_000,
-      verifyEveryMs: null,
-    },
-    http: { listen: "127.0.0.1:7420", token: null },
-    backup: { dir: "/nonexistent", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
-  };
+function configured(nodes: Cluster, options: LinkedOptions): Config {
+  const { pairs, tables = null, exclude = [] } = options;
+  const { batchRows, maxSkewMs, seed, sequences, keepConflictsMs } = options;
+  const given = { batchRows, maxSkewMs, seed, sequences, keepConflictsMs };
+  const sync = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return configOf(nodes, { pairs, tables, exclude, sync });
 }
 
 function plus(a: Totals, b: Totals): Totals {

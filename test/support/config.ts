@@ -1,0 +1,42 @@
+import type { Config, SyncConfig, TableRule } from "../../src/config/config.ts";
+import { allPairs } from "../../src/config/rules.ts";
+
+/** What differs from the defaults; `pairs` are linked in both directions, without it every node with every other. */
+export type ConfigChanges = Partial<Omit<Config, "sync" | "nodes" | "tables">> & {
+  sync?: Partial<SyncConfig>;
+  tables?: readonly (Partial<TableRule> & { name: string })[] | null;
+  pairs?: readonly (readonly [string, string])[] | undefined;
+};
+
+/** A configuration of these nodes, with all else as a file that does not name it would give. */
+export function configOf(
+  nodes: Iterable<{ name: string; url: string }>,
+  { sync, tables, pairs, ...changes }: ConfigChanges = {},
+): Config {
+  const named = [...nodes].map(({ name, url }) => ({ name, url }));
+  return {
+    file: null,
+    nodes: named,
+    links: (pairs ?? allPairs(named.map(({ name }) => name))).flatMap(([one, other]) => [
+      { source: one, target: other },
+      { source: other, target: one },
+    ]),
+    tables: tables?.map((rule) => ({ conflict: "newest", updatedAt: null, ...rule })) ?? null,
+    exclude: [],
+    sync: {
+      intervalMs: 1_000,
+      batchRows: 100_000,
+      maxSkewMs: 300_000,
+      retentionMs: 7 * 86_400_000,
+      seed: null,
+      sequences: "past",
+      keepConflictsMs: 28 * 86_400_000,
+      verifyEveryMs: null,
+      ...sync,
+    },
+    http: { listen: "127.0.0.1:7420", token: null },
+    // A folder that is not there: a test that makes backups names its own.
+    backup: { dir: "/nonexistent", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
+    ...changes,
+  };
+}
