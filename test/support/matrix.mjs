@@ -1,5 +1,5 @@
-// Runs the tests that need a server once for each major version of PostgreSQL (or for those named as arguments), on
-// programs that are fetched when they are not there. Plain JavaScript, since Node 20 runs no TypeScript.
+// Runs the tests that need a server once for each major version of PostgreSQL, on programs that are fetched when they are not
+// there. Arguments: the versions that are wanted, and files or folders of tests. Plain JavaScript, since Node 20 runs no TypeScript.
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,9 +7,10 @@ import { majors } from "./majors.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-const suites = ["test/sql", "test/e2e", "test/property", "test/fault"];
-
-const named = process.argv.slice(2).map(Number);
+const given = process.argv.slice(2);
+const named = given.filter((argument) => /^\d+$/.test(argument)).map(Number);
+const paths = given.filter((argument) => !/^\d+$/.test(argument));
+const suites = paths.length > 0 ? paths : ["test/sql", "test/e2e", "test/property", "test/fault"];
 const versions =
   named.length > 0 ? named : [...new Set([15, ...Object.keys(majors).map(Number)])].sort((a, b) => a - b);
 
