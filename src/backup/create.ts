@@ -82,6 +82,7 @@ export async function createBackup(config: Config, options: CreateOptions = {}):
       const { code, message } = known;
       await writeFailure(folder, {
         id,
+        what: "backup",
         node: order.node.name,
         job: order.job?.name ?? null,
         startedAt,

@@ -12,6 +12,14 @@ export interface JobState {
   readonly last: BackupEntry | null;
   /** The newest one that was restored for a try (level 2) or more. */
   readonly proven: BackupEntry | null;
+  /** Its newest good backup with both halves: the one that can be proven. */
+  readonly whole: BackupEntry | null;
+  /** When one of its backups was proven (level 3) last. */
+  readonly provenAt: string | null;
+  /** The last proof that failed, unless one came to its end since. */
+  readonly proofFailure: Failure | null;
+  /** Proofs are asked for, and two of their periods have passed since the newest one, or there is none. */
+  readonly unproven: boolean;
   /** What failed since the newest good one. */
   readonly failure: Failure | null;
   /** Two times of its schedule have passed since the newest good one, or there is none. */
@@ -28,15 +36,28 @@ export async function jobStates(config: Config, now: number): Promise<JobState[]
 function jobState({ backups, failures }: BackupList, job: BackupJob, timeZone: string, now: number): JobState {
   const good = backups.filter((one) => one.job === job.name && one.node === job.node && one.state !== "damaged");
   const last = good.at(-1) ?? null;
-  const failure = failures.findLast((one) => one.job === job.name && one.id > (last?.id ?? "")) ?? null;
+  const ofJob = failures.filter((one) => one.job === job.name);
+  const failure = ofJob.findLast(({ what, id }) => what === "backup" && id > (last?.id ?? "")) ?? null;
+  const whole = good.findLast(({ state }) => state === "complete") ?? null;
+  const proofs = good.flatMap(({ level, provenAt }) => (level === 3 && provenAt !== null ? [provenAt] : []));
+  const provenAt = proofs.sort().at(-1) ?? null;
+  const failedProofs = ofJob.filter(({ what, failedAt }) => what === "proof" && failedAt > (provenAt ?? ""));
   return {
     job: job.name,
     node: job.node,
     last,
     proven: good.findLast(({ level }) => level >= 2) ?? null,
+    whole,
+    provenAt,
+    proofFailure: failedProofs.sort((a, b) => (a.failedAt < b.failedAt ? -1 : 1)).at(-1) ?? null,
+    unproven: whole !== null && isUnproven(job, provenAt, now),
     failure,
     stale: last === null || isStale(job, timeZone, timeOf(last.id), now),
   };
+}
+
+function isUnproven({ proveEveryMs: every }: BackupJob, provenAt: string | null, now: number): boolean {
+  return every !== null && (provenAt === null || Date.parse(provenAt) + 2 * every < now);
 }
 
 /** What `dueAt` goes by. What was stopped, by a signal, is as good as not tried. */

@@ -80,6 +80,7 @@ export async function collectLeftovers(folder: BackupFolder, clock: Clock, logge
     if (!isBackupId(id)) continue;
     await writeFailure(folder, {
       id,
+      what: "backup",
       node: "",
       job: null,
       startedAt: new Date(timeOf(id)).toISOString(),

@@ -96,7 +96,7 @@ async function decisionsOf(config: Config, folder: BackupFolder, clock: Clock, j
 async function tidy(folder: BackupFolder, clock: Clock, logger: Logger): Promise<void> {
   await collectLeftovers(folder, clock, logger);
   const { failures } = await listBackups(folder.path);
-  for (const { id, failedAt } of failures.slice(0, -1)) {
-    if (clock.now() - Date.parse(failedAt) > failureDays * 86_400_000) await removeFailure(folder, id);
+  for (const failure of failures.slice(0, -1)) {
+    if (clock.now() - Date.parse(failure.failedAt) > failureDays * 86_400_000) await removeFailure(folder, failure);
   }
 }

@@ -13,7 +13,9 @@ const proof = z.object({
 });
 
 const failure = z.object({
+  /** Of a proof: that of the backup that was to be proven. */
   id: z.string(),
+  what: z.enum(["backup", "proof"]).default("backup"),
   node: z.string(),
   job: z.string().nullable(),
   startedAt: z.string(),
@@ -24,7 +26,7 @@ const failure = z.object({
 
 /** The highest level that a backup was found to reach, and when. */
 export type Proof = z.infer<typeof proof>;
-/** A backup that came to nothing. */
+/** A backup that came to nothing, or a proof of one that did not come to what was asked for. */
 export type Failure = z.infer<typeof failure>;
 
 async function readJson<T>(path: string, form: z.ZodType<T>): Promise<T | null> {
@@ -46,10 +48,12 @@ export async function writeProof(folder: BackupFolder, id: string, value: Proof)
   await writeWhole(folder.proof(id), `${JSON.stringify(value)}\n`);
 }
 
-/** Notes that a backup failed. */
+const failureFile = ({ id, what }: Pick<Failure, "id" | "what">) => `${id}${what === "proof" ? ".proof" : ""}.json`;
+
+/** Notes that a backup, or its proof, failed; of each the last failure is kept. */
 export async function writeFailure(folder: BackupFolder, value: Failure): Promise<void> {
   await makeFolder(folder.failures);
-  await writeWhole(join(folder.failures, `${value.id}.json`), `${JSON.stringify(value)}\n`);
+  await writeWhole(join(folder.failures, failureFile(value)), `${JSON.stringify(value)}\n`);
 }
 
 /** Every failure that is remembered, the oldest first. */
@@ -60,6 +64,6 @@ export async function readFailures(folder: BackupFolder): Promise<Failure[]> {
 }
 
 /** Forgets a failure. */
-export async function removeFailure(folder: BackupFolder, id: string): Promise<void> {
-  await rm(join(folder.failures, `${id}.json`), { force: true });
+export async function removeFailure(folder: BackupFolder, value: Failure): Promise<void> {
+  await rm(join(folder.failures, failureFile(value)), { force: true });
 }

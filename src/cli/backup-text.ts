@@ -61,12 +61,23 @@ export function describeList({ dir, backups, failures, unsealed }: BackupList): 
     rows.length === 0
       ? [`There is no backup in ${printable(dir)}.`]
       : [renderTable(["backup", "node", "job", "state", "rows", "size", "notes"], rows)];
-  const last = failures.at(-1);
+  const last = failures.findLast(({ what }) => what === "backup");
   if (last && last.id > (backups.at(-1)?.id ?? "")) {
     parts.push(`The last try failed (${moment(last.failedAt)}): ${printable(last.message)}`);
   }
+  for (const { id, failedAt, message } of failedProofs(backups, failures)) {
+    parts.push(`The proof of ${id} failed (${moment(failedAt)}): ${printable(message)}`);
+  }
   if (unsealed.length > 0) parts.push(`Being made, or left behind: ${unsealed.join(", ")}`);
   return parts.join("\n\n");
+}
+
+/** Failures of proofs, of backups that are there and were not proven since. */
+function failedProofs(backups: BackupList["backups"], failures: BackupList["failures"]): BackupList["failures"] {
+  return failures.filter(({ what, id, failedAt }) => {
+    const entry = backups.find((one) => one.id === id);
+    return what === "proof" && entry && !(entry.level === 3 && (entry.provenAt ?? "") > failedAt);
+  });
 }
 
 /** What a restore did, or would do, for a person. */

@@ -64,6 +64,8 @@ export interface BackupJob {
   readonly keepDaily: number | null;
   readonly keepWeekly: number | null;
   readonly keepMonthly: number | null;
+  /** How often the newest backup is proven to level 3; null: only when somebody asks. */
+  readonly proveEveryMs: number | null;
 }
 
 /** Backups; `dir` is absolute. */

@@ -81,6 +81,6 @@ sync:
 # backup:
 #   dir: backups
 #   jobs:
-#     - { name: daily, node: local, schedule: "0 3 * * *", keep_days: 30 }
+#     - { name: daily, node: local, schedule: "0 3 * * *", keep_days: 30, prove: daily }
 `;
 }

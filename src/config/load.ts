@@ -109,6 +109,8 @@ function tidy(faults: readonly ConfigFault[]): ConfigFault[] {
     .sort((a, b) => a.place.localeCompare(b.place, "en", { numeric: true }));
 }
 
+const proofPeriods = { daily: 86_400_000, weekly: 7 * 86_400_000, off: null };
+
 function build(value: FileValue, file: string | null, folder: string): Config {
   const { sync, verify, http, backup } = value;
   return freeze({
@@ -153,6 +155,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
         keepDaily: job.keep_daily ?? null,
         keepWeekly: job.keep_weekly ?? null,
         keepMonthly: job.keep_monthly ?? null,
+        proveEveryMs: proofPeriods[job.prove],
       })),
     },
   });

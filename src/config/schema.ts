@@ -57,6 +57,7 @@ const job = z
     keep_daily: wholeNumber(1).optional(),
     keep_weekly: wholeNumber(1).optional(),
     keep_monthly: wholeNumber(1).optional(),
+    prove: z.enum(["daily", "weekly", "off"]).default("off"),
   })
   .refine((value) => value.schedule !== undefined || value.after_change !== undefined, {
     error: "needs a schedule or after_change",

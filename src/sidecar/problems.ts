@@ -28,6 +28,7 @@ export const problemKinds = [
   "nothing_tracked",
   "backup_failed",
   "backup_stale",
+  "backup_unproven",
 ] as const;
 
 /** Something a person must look at. */

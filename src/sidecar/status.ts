@@ -55,6 +55,10 @@ export interface BackupStatus {
   readonly level: number | null;
   /** The newest one that was restored for a try, or more. */
   readonly proven: string | null;
+  /** When one of its backups was proven (level 3) last. */
+  readonly provenAt: string | null;
+  /** Why the last proof failed, if it did. */
+  readonly proofFailure: string | null;
   /** Why the last try failed, if it did. */
   readonly failure: string | null;
   readonly stale: boolean;
@@ -92,9 +96,9 @@ export async function status(
       })),
     ),
     verified,
-    backups: jobs.map(({ job, node, last, proven, failure, stale }) => ({
+    backups: jobs.map(({ job, node, last, proven, provenAt, proofFailure, failure, stale }) => ({
       ...{ job, node, last: last?.id ?? null, level: last?.level ?? null, proven: proven?.id ?? null },
-      ...{ failure: failure?.message ?? null, stale },
+      ...{ provenAt, proofFailure: proofFailure?.message ?? null, failure: failure?.message ?? null, stale },
     })),
   };
 }

@@ -4,7 +4,7 @@ import type { BackupJob } from "../../src/config/config.ts";
 
 const job: BackupJob = {
   ...{ name: "a", node: "local", schedule: "30 2 * * *", afterChange: null },
-  ...{ keepLast: null, keepDays: null, keepDaily: null, keepWeekly: null, keepMonthly: null },
+  ...{ keepLast: null, keepDays: null, keepDaily: null, keepWeekly: null, keepMonthly: null, proveEveryMs: null },
 };
 const at = (text: string) => Date.parse(text);
 

@@ -51,7 +51,7 @@ backup:
   dir: kept
   jobs:
     - { name: five-minutes, node: external, schedule: "*/5 * * * *", keep_last: 50 }
-    - { name: visits, node: local, after_change: [ public.visitas ], keep_days: 3 }
+    - { name: visits, node: local, after_change: [ public.visitas ], keep_days: 3, prove: daily }
 `,
       { env: { ...both, TANDEM_TOKEN: "12345" } },
     );
@@ -99,6 +99,7 @@ backup:
             keepDaily: null,
             keepWeekly: null,
             keepMonthly: null,
+            proveEveryMs: null,
           },
           {
             name: "visits",
@@ -110,6 +111,7 @@ backup:
             keepDaily: null,
             keepWeekly: null,
             keepMonthly: null,
+            proveEveryMs: 86_400_000,
           },
         ],
       },
