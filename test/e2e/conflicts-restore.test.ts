@@ -159,14 +159,10 @@ for (const { way, options } of ways) {
       await app(nodes.external, "update t set v = 'won'");
       await links.sync();
       await app(nodes.local, "insert into t (id, v) values (2, 'next')");
-      const { target } = await links.link("local", "external");
-      const apply = target.apply.bind(target);
-      target.apply = async (request) => {
-        target.apply = apply;
-        await restoreConflict(links.config, await conflictOf(links, "1"));
-        return await apply(request);
-      };
-      expect(await codeOf(links.round("local", "external"))).toBe("position_mismatch");
+      const restored = links.roundAround("local", "external", async () =>
+        restoreConflict(links.config, await conflictOf(links, "1")),
+      );
+      expect(await codeOf(restored)).toBe("position_mismatch");
       await links.sync();
       await links.expectRest();
       expect(await nodes.local.admin.value("select string_agg(v, ' ' order by id) from t")).toBe("LOST NEXT");

@@ -215,14 +215,7 @@ for (const { way, options } of ways) {
       await app(nodes.local, "insert into t values (32, 'a')");
       await app(nodes.external, "insert into t values (32, 'b')");
       // Both batches are read before either is applied.
-      const { target } = await links.link("local", "external");
-      const apply = target.apply.bind(target);
-      target.apply = async (request) => {
-        target.apply = apply;
-        await links.round("external", "local");
-        return await apply(request);
-      };
-      await links.round("local", "external");
+      await links.roundAround("local", "external", () => links.round("external", "local"));
       await links.sync();
       await links.expectRest();
       const { rows } = await conflicts(links.config, { limit: 1000 });

@@ -47,14 +47,7 @@ test("C5: where both nodes decide, the list says that the preferred one's change
   await links.sync();
   await app(nodes.local, "update t set v = 'local'");
   await app(nodes.external, "update t set v = 'external'");
-  const { target } = await links.link("local", "external");
-  const apply = target.apply.bind(target);
-  target.apply = async (request) => {
-    target.apply = apply;
-    await links.round("external", "local");
-    return await apply(request);
-  };
-  await links.round("local", "external");
+  await links.roundAround("local", "external", () => links.round("external", "local"));
   await links.sync();
   await links.expectRest();
   expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual(["(1,local)"]);

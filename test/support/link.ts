@@ -141,6 +141,18 @@ export class Links implements AsyncDisposable {
     return result;
   }
 
+  /** One round in which `between` is done after the batch was read and staged, before it is applied. */
+  async roundAround(source: string, target: string, between: () => Promise<unknown>): Promise<RoundResult> {
+    const { target: end } = await this.link(source, target);
+    const apply = end.apply.bind(end);
+    end.apply = async (request) => {
+      end.apply = apply;
+      await between();
+      return await apply(request);
+    };
+    return this.round(source, target);
+  }
+
   /** Rounds of one direction until nothing waits; catalogs are read anew. */
   async catchUp(source: string, target: string): Promise<Totals> {
     const before = await this.totals(source, target);
