@@ -11,6 +11,8 @@ import { privateFile } from "./files.ts";
 /** How a client program of PostgreSQL is told where to connect. */
 export interface ProgramLogin extends AsyncDisposable {
   readonly env: NodeJS.ProcessEnv;
+  /** Writes another file for the program beside them; returns its path. */
+  file(name: string, text: string): Promise<string>;
 }
 
 /** The name that stands for the connection: `--dbname=service=tandem`. */
@@ -40,7 +42,11 @@ export async function loginFor(target: ConnectionTarget, programMajor: number): 
     const password = line(target.password ?? "").replace(/[\\:]/g, "\\$&");
     await writeFile(passwords, `*:*:*:*:${password}\n`, { mode: privateFile });
     const env = { ...programEnvironment(), PGSERVICEFILE: service, PGPASSFILE: passwords };
-    return { env, [Symbol.asyncDispose]: dispose };
+    const file = async (name: string, text: string) => {
+      await writeFile(join(folder, name), text, { mode: privateFile });
+      return join(folder, name);
+    };
+    return { env, file, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;

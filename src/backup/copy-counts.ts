@@ -13,10 +13,14 @@ export async function countCopies(script: Readable): Promise<ReadonlyMap<string,
   let table: string | null = null;
   let head: Buffer[] = [];
   let length = 0;
+  // A name may hold line breaks: what has begun within quotes goes on with the next line.
+  let begun = "";
   const endLine = () => {
     const line = length <= longestHead && (table === null || length === 2) ? Buffer.concat(head).toString("utf8") : "";
     if (table === null) {
-      table = tableOf(line);
+      const statement = begun === "" ? line : `${begun}\n${line}`;
+      begun = isOpen(statement) ? statement : "";
+      if (begun === "") table = tableOf(statement);
       if (table !== null && !counts.has(table)) counts.set(table, 0);
     } else if (line === "\\.") table = null;
     else counts.set(table, (counts.get(table) ?? 0) + 1);
@@ -34,6 +38,12 @@ export async function countCopies(script: Readable): Promise<ReadonlyMap<string,
     }
   }
   return counts;
+}
+
+/** Whether a statement ends within a quoted name or text; comments may hold quotes, and statements of this length no names. */
+function isOpen(statement: string): boolean {
+  if (statement.startsWith("--") || statement.length > longestHead) return false;
+  return /["']/.test(statement.replace(/"(?:[^"]|"")*"|'(?:[^']|'')*'/g, ""));
 }
 
 const name = `("(?:[^"]|"")+"|[^".\\s]+)`;

@@ -25,7 +25,7 @@ export interface BackupEntry {
   readonly level: 0 | 1 | 2 | 3;
   readonly provenAt: string | null;
   readonly pinned: boolean;
-  /** Tables that it does not hold, and why. */
+  /** Tables that it does not hold, and what of the dump an empty database cannot take; why. */
   readonly leftOut: Manifest["leftOut"];
   readonly warnings: readonly string[];
 }
@@ -58,7 +58,8 @@ async function entryOf(folder: BackupFolder, id: string, pinned: boolean): Promi
   try {
     const manifest = await readManifest(path);
     const proof = await readProof(folder, id);
-    const { node, job, label, startedAt, finishedAt, tables, files, leftOut, warnings } = manifest;
+    const { node, job, label, startedAt, finishedAt, tables, files, warnings } = manifest;
+    const leftOut = [...manifest.leftOut, ...manifest.notRestored.map(({ name, reason }) => ({ name, reason }))];
     const damage = proof?.damage ?? null;
     const [state, reason] = damage === null ? [manifest.state, manifest.reason] : (["damaged", damage] as const);
     return {

@@ -71,6 +71,12 @@ const manifest = z.object({
   sequences: z.array(sequence),
   /** What the database holds and the JSON half does not. */
   leftOut: z.array(z.object({ name: z.string(), reason: z.string() })),
+  /** What the dump holds and an empty database cannot take; `catalog` and `oid` name its entry in the dump. */
+  notRestored: z
+    .array(z.object({ name: z.string(), reason: z.string(), catalog: z.string(), oid: z.string() }))
+    .default([]),
+  /** Schemas that the dump leaves out, and that extensions of the dump are made in. */
+  extensionSchemas: z.array(z.string()).default([]),
   /** Roles of the server, for policies name them. */
   roles: z.array(z.string()),
   warnings: z.array(z.string()),

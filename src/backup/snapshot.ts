@@ -5,6 +5,7 @@ import { pinnedSettings } from "../db/session.ts";
 import { sqlState } from "../db/sqlstate.ts";
 import { type Inventory, readInventory } from "./catalog.ts";
 import type { Manifest } from "./manifest.ts";
+import { readProviderObjects } from "./provider-objects.ts";
 
 /** One moment of a database, open for reading as long as its connection and transaction last. */
 export interface Snapshot {
@@ -12,7 +13,10 @@ export interface Snapshot {
   /** What `pg_dump --snapshot` takes. */
   readonly exported: string;
   readonly inventory: Inventory;
-  readonly facts: Pick<Manifest, "server" | "snapshot" | "changeLog" | "sequences" | "roles">;
+  readonly facts: Pick<
+    Manifest,
+    "server" | "snapshot" | "changeLog" | "sequences" | "roles" | "notRestored" | "extensionSchemas"
+  >;
 }
 
 const attempts = 5;
@@ -94,6 +98,7 @@ set local lock_timeout = ${lockWaitMs}`);
       snapshot: row?.snapshot ?? "",
       changeLog: await changeLog(connection),
       sequences: await sequences(connection, inventory.leftOutSchemas),
+      ...(await readProviderObjects(connection, inventory.leftOutSchemas)),
       roles: (
         await connection.query(
           "select rolname::text as name from pg_roles where rolname not like 'pg\\_%' order by rolname collate \"C\"",

@@ -8,6 +8,7 @@ import type { ClientPrograms } from "./client-programs.ts";
 import { loginFor, serviceName } from "./conninfo.ts";
 import { contentOfTable, copyIn, readLines, rowsQuery } from "./load-rows.ts";
 import { dumpName, type Manifest, type ManifestTable } from "./manifest.ts";
+import { restoreList } from "./restore-list.ts";
 import { runProgram } from "./run-program.ts";
 import { qualified } from "./snapshot.ts";
 
@@ -21,11 +22,15 @@ export interface Trial {
   readonly onTable?: ((table: string) => void) | undefined;
 }
 
-/** Restores the dump, or a section of it. What connects to other servers, and who owns what, is left out. */
-export async function restoreDump(
-  { folder, programs, url, signal }: Trial,
-  section?: "pre-data" | "post-data",
-): Promise<void> {
+/**
+ * Restores the dump, or a section of it. What connects to other servers, and who owns what, is left out, and so is what the manifest
+ * says an empty database cannot take.
+ */
+export async function restoreDump(trial: Trial, section?: "pre-data" | "post-data"): Promise<void> {
+  const { folder, programs, url, signal, manifest } = trial;
+  if (section !== "post-data") await makeExtensionSchemas(trial);
+  const dump = join(folder, dumpName);
+  const list = await restoreList(programs.restore, dump, manifest, signal);
   await using login = await loginFor(parseNodeUrl(url), programs.major);
   const flags = ["--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions", "--no-security-labels"];
   await runProgram(
@@ -34,11 +39,21 @@ export async function restoreDump(
       ...flags,
       "--exit-on-error",
       ...(section ? [`--section=${section}`] : []),
+      ...(list === null ? [] : [`--use-list=${await login.file("list", list)}`]),
       `--dbname=service=${serviceName}`,
-      join(folder, dumpName),
+      dump,
     ],
     { env: login.env, signal },
   );
+}
+
+/** Extensions are in the dump, and the schemas that a provider made for them are not. */
+async function makeExtensionSchemas({ manifest, url, signal }: Trial): Promise<void> {
+  if (manifest.extensionSchemas.length === 0) return;
+  await using connection = await connect({ name: "scratch", url }, "scratch", { signal });
+  for (const schema of manifest.extensionSchemas) {
+    await connection.exec(`create schema if not exists ${quoteIdent(schema)}`);
+  }
 }
 
 /** Restores the rows from the JSON half; definitions, which only the dump has, come from there. */

@@ -24,7 +24,7 @@ export function describeMade(entry: BackupEntry): string {
   ];
   if (entry.state === "degraded")
     lines.push(`Degraded, the rows are there as JSON only: ${printable(entry.reason ?? "")}.`);
-  for (const { name, reason } of entry.leftOut) lines.push(`Not in it: ${printable(name)} ${printable(reason)}.`);
+  for (const { name, reason } of entry.leftOut) lines.push(`Left out: ${printable(name)} ${printable(reason)}.`);
   for (const warning of entry.warnings) lines.push(`pg_dump says: ${printable(warning)}`);
   return lines.join("\n");
 }
