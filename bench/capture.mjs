@@ -17,6 +17,11 @@ const measures = {
     before: () => "select 1",
     statement: (name) => `update public.${name} set amount = amount + 1`,
   },
+  "an update for each of a tenth of the rows": {
+    before: () => "select 1",
+    statement: (name) =>
+      `do $$ begin for i in 1..${rows / 10} loop update public.${name} set amount = amount + 1 where id = i; end loop; end $$`,
+  },
 };
 
 const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
@@ -39,6 +44,7 @@ try {
     retentionMs: 604_800_000,
     seed: null,
     sequences: "past",
+    keepConflictsMs: 2_419_200_000,
     verifyEveryMs: null,
   };
   await migrate({

@@ -52,7 +52,9 @@ comment on function tandem.capture_caused(integer, integer, text, text) is 'The 
 -- SERIALIZABLE transactions do not look that entry up: they would read pages of the log that every other writer writes to, and
 -- abort each other for it. Their entries are marked blind; where two stamp one key alike, or one bears an older stamp than an entry that
 -- its transaction has seen (the clock stepped back), the reader settles it (tandem.settle).
--- enable_seqscan is off: a plan made while the log was tiny lives on in the session, and would read all of it for each row.
+-- A plan lives on in the session: made while the log was tiny it would read all of it for each row, made for an update of one row
+-- compare each of many with each; so enable_seqscan and enable_nestloop are off. The body names the key's types, for what a session has prepared
+-- with a field of NEW fails once the field has another type: a new body makes it prepare anew.
 create or replace function tandem.make_capture_function(p_table_id integer) returns void
 language plpgsql as $$
 declare
@@ -66,6 +68,7 @@ begin
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
   v_body := format($body$
 #variable_conflict use_variable
+-- Key: %11$s
 declare
   v_now timestamptz;
   v_blind boolean;
@@ -78,7 +81,16 @@ begin
     end if;
   end if;
   v_now := tandem.next_stamp();
-  if v_peer > 0 and tg_op <> 'TRUNCATE' and tg_nargs = 0 then
+  v_blind := current_setting('transaction_isolation') = 'serializable';
+  -- An update that changes a key is also a deletion of the old one.
+  if tg_op = 'UPDATE' then
+    if tg_level = 'STATEMENT' then
+      %9$s;
+    elsif not (%10$s) then
+      %8$s;
+    end if;
+  end if;
+  if v_peer > 0 and tg_op <> 'TRUNCATE' then
     if tg_level = 'STATEMENT' then
       execute tandem.capture_caused(%1$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
     elsif tg_op = 'DELETE' then
@@ -88,7 +100,6 @@ begin
     end if;
     return null;
   end if;
-  v_blind := current_setting('transaction_isolation') = 'serializable';
   if tg_op = 'TRUNCATE' then
     perform set_config('enable_seqscan', 'on', true);
     -- Leaves that have a trigger of their own are logged by it.
@@ -107,12 +118,7 @@ begin
   elsif tg_op = 'DELETE' then
     %8$s;
   else
-    if not (%9$s) then
-      %8$s;
-    end if;
-    if tg_nargs = 0 then
-      %7$s;
-    end if;
+    %7$s;
   end if;
   return null;
 end
@@ -125,12 +131,16 @@ $body$,
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
-    tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)));
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), format(
+      'from tandem_old o where not exists (select from tandem_new n where %s)',
+      tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns))), 'v_blind'),
+    tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)),
+    array_to_string(t.key_types, ', '));
   if v_body is distinct from (
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
     execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
-      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off as %L', v_name, v_body);
+      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off as %L', v_name, v_body);
     execute format('revoke execute on function tandem_log.%I() from public', v_name);
     execute format('comment on function tandem_log.%I() is %L', v_name,
       format('Writes each change of %I.%I to its change log.', t.schema_name, t.table_name));

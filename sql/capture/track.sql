@@ -75,6 +75,7 @@ comment on function tandem.track_table(text, text, text, text) is 'Starts to cap
 -- tandem.make_log(p_table_id) -> void
 -- Creates the log table. Key columns are k1, k2, ..., so that a user's column may bear any name. No row image: the applier reads
 -- the row itself, later. blind: stamped without a look at the key's newest entry (see make_capture_function).
+-- Their types are wider than the key's own: see log_types.
 create or replace function tandem.make_log(p_table_id integer) returns void
 language plpgsql as $$
 declare
@@ -87,7 +88,7 @@ begin
     ' op "char" not null check (op in (''I'', ''U'', ''D'')), blind boolean not null default false, origin text collate "C" not null)',
     t.log_name,
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i)
-     from unnest(t.key_types) with ordinality u (type, i)));
+     from unnest(tandem.log_types(t.relid, t.key_columns)) with ordinality u (type, i)));
   execute format('create index on tandem_log.%I (%s, stamp, origin)', t.log_name, v_keys);
   execute format('create index on tandem_log.%I (xid)', t.log_name);
   execute format('create index on tandem_log.%I (%s, xid) where blind', t.log_name, v_keys);
@@ -95,6 +96,23 @@ begin
     format('Change log of %I.%I, by key (%s).', t.schema_name, t.table_name, array_to_string(t.key_columns, ', ')));
 end $$;
 comment on function tandem.make_log(integer) is 'Creates the log table of a tracked table.';
+
+-- tandem.log_types(p_relid, p_key_columns) -> text[]
+-- The types of a log's key columns: the key's without length, precision and domain, and the widest integer. So an int key that becomes a
+-- bigint, or a varchar(8) a varchar(20), can be written at once, before anything here has heard of it; and a constraint that a
+-- domain is given is not checked against keys that are gone. The key's operators hold between such types.
+create or replace function tandem.log_types(p_relid oid, p_key_columns text[]) returns text[]
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select array_agg(case when b.oid in ('int2'::regtype, 'int4'::regtype) then 'bigint' else format_type(b.oid, -1) end
+    || case when a.attcollation <> t.typcollation then format(' collate %I.%I', cn.nspname, co.collname) else '' end order by k.i)
+  from unnest(p_key_columns) with ordinality k (name, i)
+  join pg_attribute a on a.attrelid = p_relid and a.attname = k.name and not a.attisdropped
+  cross join lateral (select tandem.base_type(a.atttypid) as oid) b
+  join pg_type t on t.oid = b.oid
+  left join pg_collation co on co.oid = a.attcollation
+  left join pg_namespace cn on cn.oid = co.collnamespace
+$$;
+comment on function tandem.log_types(oid, text[]) is 'Types of the key columns of a change log.';
 
 -- tandem.untrack_table(p_schema, p_table) -> boolean
 -- Takes the triggers, the function, the log and the guards of the application's triggers away; what the log held is gone. False when it was

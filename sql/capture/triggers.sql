@@ -1,24 +1,23 @@
 -- tandem.wanted_triggers(p_table_id) -> rows
 -- The capture triggers that a tracked table must have, for tandem.arm_table to make and tandem.capture_intact to look for.
--- Ordinary tables: statement-level triggers with transition tables, a row-level one only for updates that change the key.
+-- Ordinary tables: statement-level triggers with transition tables. None has a WHEN that names a column, or PostgreSQL would refuse an
+-- ALTER TABLE that changes that column's type.
 -- Partitioned tables: row-level triggers, which PostgreSQL clones into partitions that come later; TRUNCATE is caught at the
 -- table, at each leaf and at what lies between, for truncating one of them fires no trigger of those above it.
 create or replace function tandem.wanted_triggers(p_table_id integer)
-returns table (relid oid, name text, event text, detail text, argument text)
+returns table (relid oid, name text, event text, detail text)
 language sql stable as $$
-  select t.relid, w.name, w.event, w.detail, w.argument
+  select t.relid, w.name, w.event, w.detail
   from tandem.tracked_table t
   cross join lateral (values
-    (false, 'tandem_insert', 'after insert', 'referencing new table as tandem_new for each statement', ''),
-    (false, 'tandem_update', 'after update', 'referencing new table as tandem_new for each statement', ''),
-    (false, 'tandem_delete', 'after delete', 'referencing old table as tandem_old for each statement', ''),
-    (false, 'tandem_key', 'after update', format('for each row when (not (%s))',
-      tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns))), '''key'''),
-    (true, 'tandem_row', 'after insert or update or delete', 'for each row', '')
-  ) w (partitioned, name, event, detail, argument)
+    (false, 'tandem_insert', 'after insert', 'referencing new table as tandem_new for each statement'),
+    (false, 'tandem_update', 'after update', 'referencing old table as tandem_old new table as tandem_new for each statement'),
+    (false, 'tandem_delete', 'after delete', 'referencing old table as tandem_old for each statement'),
+    (true, 'tandem_row', 'after insert or update or delete', 'for each row')
+  ) w (partitioned, name, event, detail)
   where t.table_id = p_table_id and w.partitioned = t.partitioned
   union all
-  select coalesce(h.relid, t.relid), 'tandem_truncate', 'before truncate', 'for each statement', ''
+  select coalesce(h.relid, t.relid), 'tandem_truncate', 'before truncate', 'for each statement'
   from tandem.tracked_table t
   left join lateral pg_partition_tree(t.relid) h on t.partitioned
   where t.table_id = p_table_id
@@ -52,8 +51,8 @@ begin
     select w.* from tandem.wanted_triggers(p_table_id) w
     where not exists (select from pg_trigger g where g.tgrelid = w.relid and g.tgname = w.name)
   loop
-    execute format('create trigger %I %s on %s %s execute function %s(%s)',
-      r.name, r.event, r.relid::regclass, r.detail, v_function, r.argument);
+    execute format('create trigger %I %s on %s %s execute function %s()',
+      r.name, r.event, r.relid::regclass, r.detail, v_function);
     v_done := true;
   end loop;
   for r in

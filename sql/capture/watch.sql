@@ -1,7 +1,7 @@
 -- tandem.watch() -> integer
 -- Looks for ways around capture and closes them; returns how many tables needed it. Called at the start of a round and by
 -- migrate, in a READ COMMITTED transaction; cheap when nothing has changed.
--- A key column that was renamed: the capture follows. Partitions that came, or were away: their triggers are completed and their
+-- A key column that was renamed, or got another type: the capture follows. Partitions that came, or were away: their triggers are completed and their
 -- rows enter the log as inserts. Partitions that went: the rows of a detached one that still exists enter it as deletions, and so do
 -- the keys that the log knows and the table has no more. A capture trigger that is not ALWAYS any more, missing or another one (somebody
 -- disabled, enabled, dropped or made it), or a column added with a default that differs from row to row or from node to node: the table is armed
@@ -46,7 +46,7 @@ begin
   v_again := not tandem.capture_intact(p_table_id) or tandem.added_with_default(t.relid, t.shape)
     or exists (select from jsonb_each(v_is -> 'triggers') n (k, v)
       where split_part(n.k, ' ', 1) = t.relid::text and n.v is distinct from v_was -> 'triggers' -> n.k);
-  perform tandem.follow_key(p_table_id);
+  v_again := tandem.follow_key(p_table_id) or v_again;
   perform tandem.arm_table(p_table_id);
   if v_again then
     perform tandem.log_again(p_table_id, t.relid::regclass::text, 'U');
@@ -108,13 +108,17 @@ $$;
 comment on function tandem.added_with_default(oid, text) is 'Whether a column came whose default may differ from row to row.';
 
 -- tandem.follow_key(p_table_id) -> boolean
--- A key whose columns were renamed, and nothing else: the capture function and the changelog view take the new names; the log, which
--- counts key columns, stays. Until then writes fail, for the function names a column that is not there. True when it was so.
+-- A key whose columns were renamed or got other types, and nothing else: the capture function and the changelog view follow, and the
+-- log, which counts key columns, stays. Until then writes fail where the function names a column that is not there, or where the log does
+-- not take the new type's values (it takes those of wider ones: see log_types). True when the log had to be given another type: the table is
+-- to be compared, for what the statement made of its keys is not known here.
 create or replace function tandem.follow_key(p_table_id integer) returns boolean
 language plpgsql as $$
 declare
   t tandem.tracked_table;
   v_names text[];
+  v_retyped boolean;
+  v_key record;
 begin
   select x.* into strict t from tandem.tracked_table x where x.table_id = p_table_id;
   select array_agg(coalesce(n.name, k.name) order by k.i) into v_names
@@ -124,16 +128,43 @@ begin
     from jsonb_each(t.shape::jsonb -> 'columns') c (attnum, what)
     join pg_attribute a on a.attrelid = t.relid and a.attnum = c.attnum::int and not a.attisdropped
     where c.what ->> 0 = k.name) n on true;
-  if v_names = t.key_columns then
+  select coalesce(x.key_types, t.key_types) as types, coalesce(x.key_operators, t.key_operators) as operators into v_key
+  from (values (1)) one left join tandem.table_key(t.relid) x on x.key_columns = v_names;
+  if (v_names, v_key.types, v_key.operators) = (t.key_columns, t.key_types, t.key_operators) then
     return false;
   end if;
-  update tandem.tracked_table set key_columns = v_names where table_id = p_table_id;
+  update tandem.tracked_table set key_columns = v_names, key_types = v_key.types, key_operators = v_key.operators where table_id = p_table_id;
   execute format('drop view if exists tandem.%I', t.changelog_view);
+  v_retyped := tandem.retype_log(t.log_name, tandem.log_types(t.relid, v_names));
   perform tandem.make_capture_function(p_table_id);
   perform tandem.make_changelog_view(p_table_id);
+  return v_retyped;
+end $$;
+comment on function tandem.follow_key(integer) is 'Follows a key whose columns were renamed or got other types.';
+
+-- tandem.retype_log(p_log_name, p_types) -> boolean
+-- Gives the key columns of a log these types; true when one was of another. The log is locked and written anew then: keys are carried over
+-- as text, and where not all of them are values of the new types they mean nothing any more, and the entries go.
+create or replace function tandem.retype_log(p_log_name text, p_types text[]) returns boolean
+language plpgsql as $$
+declare
+  v_log regclass := format('tandem_log.%I', p_log_name);
+  v_alter text;
+begin
+  if p_types = tandem.log_types(v_log, array(select 'k' || i from generate_series(1, cardinality(p_types)) i)) then
+    return false;
+  end if;
+  select format('alter table %s %s', v_log, string_agg(format('alter k%1$s type %2$s using concat(k%1$s)::%2$s', u.i, u.type), ', '))
+  into v_alter from unnest(p_types) with ordinality u (type, i);
+  begin
+    execute v_alter;
+  exception when data_exception then
+    execute format('truncate %s', v_log);
+    execute v_alter;
+  end;
   return true;
 end $$;
-comment on function tandem.follow_key(integer) is 'Follows a key whose columns were renamed.';
+comment on function tandem.retype_log(text, text[]) is 'Gives the key columns of a log other types.';
 
 -- tandem.log_again(p_table_id, p_from, p_op) -> bigint
 -- Writes a fresh entry for every row of relation p_from (the table, or a partition of it); returns how many. Rows are not

@@ -175,7 +175,7 @@ describe("capture", () => {
     await migrate(configOf(nodes));
     await sql(
       local.url,
-      "drop trigger tandem_key on a; alter table b disable trigger tandem_insert; alter table b enable trigger tandem_insert",
+      "drop trigger tandem_update on a; alter table b disable trigger tandem_insert; alter table b enable trigger tandem_insert",
     );
     await sql(local.url, "drop table c; create table d (id int primary key)");
     const found = (await faults(capture, configOf(nodes))).map(({ severity, table }) => `${severity} ${table}`);

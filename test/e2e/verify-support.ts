@@ -44,5 +44,5 @@ export async function runLinks(config: Config, signal: AbortSignal): Promise<voi
 /** Something done to rows behind the capture's back. */
 export function behindTriggers(table: string, statements: string): string {
   return `begin; alter table ${table} disable trigger user; ${statements}; alter table ${table} enable trigger user;
-    ${["tandem_insert", "tandem_update", "tandem_delete", "tandem_key", "tandem_truncate"].map((name) => `alter table ${table} enable always trigger ${name};`).join(" ")} commit`;
+    ${["tandem_insert", "tandem_update", "tandem_delete", "tandem_truncate"].map((name) => `alter table ${table} enable always trigger ${name};`).join(" ")} commit`;
 }

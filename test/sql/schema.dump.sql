@@ -859,8 +859,8 @@ begin
     select w.* from tandem.wanted_triggers(p_table_id) w
     where not exists (select from pg_trigger g where g.tgrelid = w.relid and g.tgname = w.name)
   loop
-    execute format('create trigger %I %s on %s %s execute function %s(%s)',
-      r.name, r.event, r.relid::regclass, r.detail, v_function, r.argument);
+    execute format('create trigger %I %s on %s %s execute function %s()',
+      r.name, r.event, r.relid::regclass, r.detail, v_function);
     v_done := true;
   end loop;
   for r in
@@ -2533,6 +2533,8 @@ CREATE FUNCTION tandem.follow_key(p_table_id integer) RETURNS boolean
 declare
   t tandem.tracked_table;
   v_names text[];
+  v_retyped boolean;
+  v_key record;
 begin
   select x.* into strict t from tandem.tracked_table x where x.table_id = p_table_id;
   select array_agg(coalesce(n.name, k.name) order by k.i) into v_names
@@ -2542,14 +2544,17 @@ begin
     from jsonb_each(t.shape::jsonb -> 'columns') c (attnum, what)
     join pg_attribute a on a.attrelid = t.relid and a.attnum = c.attnum::int and not a.attisdropped
     where c.what ->> 0 = k.name) n on true;
-  if v_names = t.key_columns then
+  select coalesce(x.key_types, t.key_types) as types, coalesce(x.key_operators, t.key_operators) as operators into v_key
+  from (values (1)) one left join tandem.table_key(t.relid) x on x.key_columns = v_names;
+  if (v_names, v_key.types, v_key.operators) = (t.key_columns, t.key_types, t.key_operators) then
     return false;
   end if;
-  update tandem.tracked_table set key_columns = v_names where table_id = p_table_id;
+  update tandem.tracked_table set key_columns = v_names, key_types = v_key.types, key_operators = v_key.operators where table_id = p_table_id;
   execute format('drop view if exists tandem.%I', t.changelog_view);
+  v_retyped := tandem.retype_log(t.log_name, tandem.log_types(t.relid, v_names));
   perform tandem.make_capture_function(p_table_id);
   perform tandem.make_changelog_view(p_table_id);
-  return true;
+  return v_retyped;
 end $$;
 
 
@@ -2557,7 +2562,7 @@ end $$;
 -- Name: FUNCTION follow_key(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.follow_key(p_table_id integer) IS 'Follows a key whose columns were renamed.';
+COMMENT ON FUNCTION tandem.follow_key(p_table_id integer) IS 'Follows a key whose columns were renamed or got other types.';
 
 
 --
@@ -3511,6 +3516,32 @@ COMMENT ON FUNCTION tandem.log_missing(p_table_id integer, p_keys jsonb) IS 'Ent
 
 
 --
+-- Name: log_types(oid, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.log_types(p_relid oid, p_key_columns text[]) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select array_agg(case when b.oid in ('int2'::regtype, 'int4'::regtype) then 'bigint' else format_type(b.oid, -1) end
+    || case when a.attcollation <> t.typcollation then format(' collate %I.%I', cn.nspname, co.collname) else '' end order by k.i)
+  from unnest(p_key_columns) with ordinality k (name, i)
+  join pg_attribute a on a.attrelid = p_relid and a.attname = k.name and not a.attisdropped
+  cross join lateral (select tandem.base_type(a.atttypid) as oid) b
+  join pg_type t on t.oid = b.oid
+  left join pg_collation co on co.oid = a.attcollation
+  left join pg_namespace cn on cn.oid = co.collnamespace
+$$;
+
+
+--
+-- Name: FUNCTION log_types(p_relid oid, p_key_columns text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.log_types(p_relid oid, p_key_columns text[]) IS 'Types of the key columns of a change log.';
+
+
+--
 -- Name: make_capture_function(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3528,6 +3559,7 @@ begin
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
   v_body := format($body$
 #variable_conflict use_variable
+-- Key: %11$s
 declare
   v_now timestamptz;
   v_blind boolean;
@@ -3540,7 +3572,16 @@ begin
     end if;
   end if;
   v_now := tandem.next_stamp();
-  if v_peer > 0 and tg_op <> 'TRUNCATE' and tg_nargs = 0 then
+  v_blind := current_setting('transaction_isolation') = 'serializable';
+  -- An update that changes a key is also a deletion of the old one.
+  if tg_op = 'UPDATE' then
+    if tg_level = 'STATEMENT' then
+      %9$s;
+    elsif not (%10$s) then
+      %8$s;
+    end if;
+  end if;
+  if v_peer > 0 and tg_op <> 'TRUNCATE' then
     if tg_level = 'STATEMENT' then
       execute tandem.capture_caused(%1$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
     elsif tg_op = 'DELETE' then
@@ -3550,7 +3591,6 @@ begin
     end if;
     return null;
   end if;
-  v_blind := current_setting('transaction_isolation') = 'serializable';
   if tg_op = 'TRUNCATE' then
     perform set_config('enable_seqscan', 'on', true);
     -- Leaves that have a trigger of their own are logged by it.
@@ -3569,12 +3609,7 @@ begin
   elsif tg_op = 'DELETE' then
     %8$s;
   else
-    if not (%9$s) then
-      %8$s;
-    end if;
-    if tg_nargs = 0 then
-      %7$s;
-    end if;
+    %7$s;
   end if;
   return null;
 end
@@ -3587,12 +3622,16 @@ $body$,
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
-    tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)));
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), format(
+      'from tandem_old o where not exists (select from tandem_new n where %s)',
+      tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns))), 'v_blind'),
+    tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)),
+    array_to_string(t.key_types, ', '));
   if v_body is distinct from (
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
     execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
-      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off as %L', v_name, v_body);
+      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off as %L', v_name, v_body);
     execute format('revoke execute on function tandem_log.%I() from public', v_name);
     execute format('comment on function tandem_log.%I() is %L', v_name,
       format('Writes each change of %I.%I to its change log.', t.schema_name, t.table_name));
@@ -3708,7 +3747,7 @@ begin
     ' op "char" not null check (op in (''I'', ''U'', ''D'')), blind boolean not null default false, origin text collate "C" not null)',
     t.log_name,
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i)
-     from unnest(t.key_types) with ordinality u (type, i)));
+     from unnest(tandem.log_types(t.relid, t.key_columns)) with ordinality u (type, i)));
   execute format('create index on tandem_log.%I (%s, stamp, origin)', t.log_name, v_keys);
   execute format('create index on tandem_log.%I (xid)', t.log_name);
   execute format('create index on tandem_log.%I (%s, xid) where blind', t.log_name, v_keys);
@@ -5593,6 +5632,39 @@ COMMENT ON FUNCTION tandem.retry_parked(p_parked_id bigint) IS 'Lets parked chan
 
 
 --
+-- Name: retype_log(text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.retype_log(p_log_name text, p_types text[]) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_log regclass := format('tandem_log.%I', p_log_name);
+  v_alter text;
+begin
+  if p_types = tandem.log_types(v_log, array(select 'k' || i from generate_series(1, cardinality(p_types)) i)) then
+    return false;
+  end if;
+  select format('alter table %s %s', v_log, string_agg(format('alter k%1$s type %2$s using concat(k%1$s)::%2$s', u.i, u.type), ', '))
+  into v_alter from unnest(p_types) with ordinality u (type, i);
+  begin
+    execute v_alter;
+  exception when data_exception then
+    execute format('truncate %s', v_log);
+    execute v_alter;
+  end;
+  return true;
+end $_$;
+
+
+--
+-- Name: FUNCTION retype_log(p_log_name text, p_types text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.retype_log(p_log_name text, p_types text[]) IS 'Gives the key columns of a log other types.';
+
+
+--
 -- Name: rewritten_rows(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -7127,22 +7199,20 @@ COMMENT ON FUNCTION tandem.version() IS 'The version of Tandem that is installed
 -- Name: wanted_triggers(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.wanted_triggers(p_table_id integer) RETURNS TABLE(relid oid, name text, event text, detail text, argument text)
+CREATE FUNCTION tandem.wanted_triggers(p_table_id integer) RETURNS TABLE(relid oid, name text, event text, detail text)
     LANGUAGE sql STABLE
     AS $$
-  select t.relid, w.name, w.event, w.detail, w.argument
+  select t.relid, w.name, w.event, w.detail
   from tandem.tracked_table t
   cross join lateral (values
-    (false, 'tandem_insert', 'after insert', 'referencing new table as tandem_new for each statement', ''),
-    (false, 'tandem_update', 'after update', 'referencing new table as tandem_new for each statement', ''),
-    (false, 'tandem_delete', 'after delete', 'referencing old table as tandem_old for each statement', ''),
-    (false, 'tandem_key', 'after update', format('for each row when (not (%s))',
-      tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns))), '''key'''),
-    (true, 'tandem_row', 'after insert or update or delete', 'for each row', '')
-  ) w (partitioned, name, event, detail, argument)
+    (false, 'tandem_insert', 'after insert', 'referencing new table as tandem_new for each statement'),
+    (false, 'tandem_update', 'after update', 'referencing old table as tandem_old new table as tandem_new for each statement'),
+    (false, 'tandem_delete', 'after delete', 'referencing old table as tandem_old for each statement'),
+    (true, 'tandem_row', 'after insert or update or delete', 'for each row')
+  ) w (partitioned, name, event, detail)
   where t.table_id = p_table_id and w.partitioned = t.partitioned
   union all
-  select coalesce(h.relid, t.relid), 'tandem_truncate', 'before truncate', 'for each statement', ''
+  select coalesce(h.relid, t.relid), 'tandem_truncate', 'before truncate', 'for each statement'
   from tandem.tracked_table t
   left join lateral pg_partition_tree(t.relid) h on t.partitioned
   where t.table_id = p_table_id
@@ -7210,7 +7280,7 @@ begin
   v_again := not tandem.capture_intact(p_table_id) or tandem.added_with_default(t.relid, t.shape)
     or exists (select from jsonb_each(v_is -> 'triggers') n (k, v)
       where split_part(n.k, ' ', 1) = t.relid::text and n.v is distinct from v_was -> 'triggers' -> n.k);
-  perform tandem.follow_key(p_table_id);
+  v_again := tandem.follow_key(p_table_id) or v_again;
   perform tandem.arm_table(p_table_id);
   if v_again then
     perform tandem.log_again(p_table_id, t.relid::regclass::text, 'U');
@@ -7449,8 +7519,10 @@ CREATE FUNCTION tandem_log."capture public.perfis"() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
     AS $_$
 #variable_conflict use_variable
+-- Key: integer
 declare
   v_now timestamptz;
   v_blind boolean;
@@ -7463,7 +7535,20 @@ begin
     end if;
   end if;
   v_now := tandem.next_stamp();
-  if v_peer > 0 and tg_op <> 'TRUNCATE' and tg_nargs = 0 then
+  v_blind := current_setting('transaction_isolation') = 'serializable';
+  -- An update that changes a key is also a deletion of the old one.
+  if tg_op = 'UPDATE' then
+    if tg_level = 'STATEMENT' then
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
+    elsif not (old.id operator(pg_catalog.=) new.id) then
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
+    end if;
+  end if;
+  if v_peer > 0 and tg_op <> 'TRUNCATE' then
     if tg_level = 'STATEMENT' then
       execute tandem.capture_caused(1, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
     elsif tg_op = 'DELETE' then
@@ -7473,7 +7558,6 @@ begin
     end if;
     return null;
   end if;
-  v_blind := current_setting('transaction_isolation') = 'serializable';
   if tg_op = 'TRUNCATE' then
     perform set_config('enable_seqscan', 'on', true);
     -- Leaves that have a trigger of their own are logged by it.
@@ -7504,16 +7588,9 @@ begin
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
   else
-    if not (old.id operator(pg_catalog.=) new.id) then
-      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
-        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
-    end if;
-    if tg_nargs = 0 then
-      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+    insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id
         order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', new.id ;
-    end if;
   end if;
   return null;
 end
@@ -8130,7 +8207,7 @@ COMMENT ON VIEW tandem.pending IS 'One row per change that a peer has not acknow
 CREATE TABLE tandem_log."public.perfis" (
     xid xid8 NOT NULL,
     stamp timestamp with time zone NOT NULL,
-    k1 integer NOT NULL,
+    k1 bigint NOT NULL,
     received_from integer,
     op "char" NOT NULL,
     blind boolean DEFAULT false NOT NULL,
@@ -8750,15 +8827,6 @@ ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_insert;
 
 
 --
--- Name: perfis tandem_key; Type: TRIGGER; Schema: public; Owner: -
---
-
-CREATE TRIGGER tandem_key AFTER UPDATE ON public.perfis FOR EACH ROW WHEN ((NOT (old.id = new.id))) EXECUTE FUNCTION tandem_log."capture public.perfis"('key');
-
-ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_key;
-
-
---
 -- Name: perfis tandem_truncate; Type: TRIGGER; Schema: public; Owner: -
 --
 
@@ -8771,7 +8839,7 @@ ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_truncate;
 -- Name: perfis tandem_update; Type: TRIGGER; Schema: public; Owner: -
 --
 
-CREATE TRIGGER tandem_update AFTER UPDATE ON public.perfis REFERENCING NEW TABLE AS tandem_new FOR EACH STATEMENT EXECUTE FUNCTION tandem_log."capture public.perfis"();
+CREATE TRIGGER tandem_update AFTER UPDATE ON public.perfis REFERENCING OLD TABLE AS tandem_old NEW TABLE AS tandem_new FOR EACH STATEMENT EXECUTE FUNCTION tandem_log."capture public.perfis"();
 
 ALTER TABLE public.perfis ENABLE ALWAYS TRIGGER tandem_update;
 
@@ -9539,6 +9607,13 @@ REVOKE ALL ON FUNCTION tandem.log_missing(p_table_id integer, p_keys jsonb) FROM
 
 
 --
+-- Name: FUNCTION log_types(p_relid oid, p_key_columns text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.log_types(p_relid oid, p_key_columns text[]) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION make_capture_function(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9998,6 +10073,13 @@ REVOKE ALL ON FUNCTION tandem.restore_sequences() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.retry_parked(p_parked_id bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION retype_log(p_log_name text, p_types text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.retype_log(p_log_name text, p_types text[]) FROM PUBLIC;
 
 
 --
