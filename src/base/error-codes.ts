@@ -256,6 +256,24 @@ export const errorCodes = {
     retry: "never",
     exit: 1,
   },
+  store_failed: {
+    summary: "The store of the backups cannot be reached, or did not keep what was sent.",
+    hint: "The backups on this machine are as they were. `tandem run` tries it again by itself, `tandem backup upload` now.",
+    retry: "backoff",
+    exit: 1,
+  },
+  store_refused: {
+    summary: "The store of the backups turns Tandem away: credentials, rights, bucket or folder.",
+    hint: "Correct `backup.store` or the rights there (list, read, write, delete), then run `tandem backup upload`.",
+    retry: "operator",
+    exit: 1,
+  },
+  backup_locked: {
+    summary: "A backup in the store is encrypted, and no private key opens it.",
+    hint: "Name the file of the private key that belongs to one of its recipients: `--identity FILE`, or `backup.encrypt.identity`.",
+    retry: "operator",
+    exit: 1,
+  },
   restore_refused: {
     summary: "A restore would not leave the rows as they were backed up, and changed nothing.",
     hint: "Bring the tables to the shape that the message names, restore other tables with them, or restore into a new database (--new-database).",

@@ -68,6 +68,45 @@ export interface BackupJob {
   readonly proveEveryMs: number | null;
 }
 
+/** A folder on another disk, as an operator has mounted it; absolute. */
+export interface FolderStoreConfig {
+  readonly kind: "folder";
+  readonly path: string;
+}
+
+/** A bucket of Amazon S3 or of a service that speaks its protocol. */
+export interface S3StoreConfig {
+  readonly kind: "s3";
+  readonly bucket: string;
+  /** Before every key; empty, or with a slash at its end. */
+  readonly prefix: string;
+  /** Null: Amazon's own. */
+  readonly endpoint: string | null;
+  /** Null: what the environment says. */
+  readonly region: string | null;
+  /** Whether the bucket stands in the path, not in the name of the host. */
+  readonly pathStyle: boolean;
+  /** Whether checksums of the newer kind are sent wherever the protocol knows them; not every service does. */
+  readonly checksums: "when_supported" | "when_required";
+  /** Null: the default chain of the AWS SDK (environment, shared files, role of the machine). Never to be printed. */
+  readonly credentials: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken: string | null;
+  } | null;
+}
+
+/** Where copies of backups are kept beside the folder. */
+export type StoreConfig = FolderStoreConfig | S3StoreConfig;
+
+/** How what lies in the store is encrypted. */
+export interface EncryptConfig {
+  /** Public keys as `age-keygen` writes them: `age1…`. */
+  readonly recipients: readonly string[];
+  /** The file of the private key, absolute; null: `--identity` names it where it is needed. */
+  readonly identity: string | null;
+}
+
 /** Backups; `dir` is absolute. */
 export interface BackupConfig {
   readonly dir: string;
@@ -79,6 +118,10 @@ export interface BackupConfig {
   readonly scratch: string | null;
   /** Where the days, weeks and months of retention begin; a name of the IANA list. */
   readonly timeZone: string;
+  /** Null: the folder is all there is. */
+  readonly store: StoreConfig | null;
+  /** Null: what lies in the store can be read by whoever can read the store. */
+  readonly encrypt: EncryptConfig | null;
   readonly jobs: readonly BackupJob[];
 }
 

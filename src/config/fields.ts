@@ -67,3 +67,40 @@ export const listenAddress = z
   .refine((text) => Number(/^(?:\[[^\]]+\]|[^:\s]+):(\d{1,5})$/.exec(text)?.[1]) <= 65535, {
     error: "must be host:port, for example 127.0.0.1:7420",
   });
+
+/** Where a service of the S3 protocol listens. A name and password in it would end up in messages. */
+export const httpUrl = z.string().refine(isPlainHttpUrl, {
+  error: "must be a URL that begins with https:// or http:// and holds no password",
+});
+
+function isPlainHttpUrl(text: string): boolean {
+  try {
+    const { protocol, username, password } = new URL(text);
+    return ["http:", "https:"].includes(protocol) && username === "" && password === "";
+  } catch {
+    return false;
+  }
+}
+
+/** A public key of age, `age1…`; its own check sum finds what was mistyped, before anything is encrypted for nobody. */
+export const ageRecipient = z.string().refine((text) => text.startsWith("age1") && hasBech32Sum(text), {
+  error: "must be a public key of age (age1…), whole and as age-keygen has written it",
+});
+
+const bech32Letters = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+
+/** BIP 173. */
+function hasBech32Sum(text: string): boolean {
+  const split = text.lastIndexOf("1");
+  const prefix = [...text.slice(0, split)].map((letter) => letter.charCodeAt(0));
+  const data = [...text.slice(split + 1)].map((letter) => bech32Letters.indexOf(letter));
+  if (data.length < 7 || data.includes(-1)) return false;
+  let sum = 1;
+  for (const value of [...prefix.map((code) => code >> 5), 0, ...prefix.map((code) => code & 31), ...data]) {
+    const top = sum >> 25;
+    sum = ((sum & 0x1ffffff) << 5) ^ value;
+    for (const [bit, generator] of [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3].entries())
+      if ((top >> bit) & 1) sum ^= generator;
+  }
+  return sum === 1;
+}

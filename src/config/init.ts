@@ -80,6 +80,9 @@ sync:
 
 # backup:
 #   dir: backups
+#   # store: { bucket: my-backups, prefix: shop, endpoint: "https://s3.example.com", access_key_id: "\${S3_ACCESS_KEY_ID}", secret_access_key: "\${S3_SECRET_ACCESS_KEY}" }
+#   # store: { folder: /mnt/other-disk/backups }   # without a store the only copies are on this machine
+#   # encrypt: { recipients: [age1...] }              # public keys, as age-keygen prints them; for what lies in the store
 #   jobs:
 #     - { name: daily, node: local, schedule: "0 3 * * *", keep_days: 30, prove: daily }
 `;

@@ -9,6 +9,7 @@ import { allPairs, checkRules } from "./rules.ts";
 import type { FileValue } from "./schema.ts";
 import { checkShape, type Places } from "./shape.ts";
 import { SourceMap } from "./source-map.ts";
+import { encryptOf, storeOf } from "./store.ts";
 import { redactUrl } from "./url.ts";
 
 /** What `loadConfig` reads from; nothing else counts. */
@@ -145,6 +146,8 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       compress: backup.compress,
       scratch: backup.scratch ?? null,
       timeZone: backup.time_zone,
+      store: storeOf(backup, folder),
+      encrypt: encryptOf(backup, folder),
       jobs: backup.jobs.map((job) => ({
         name: job.name,
         node: job.node,

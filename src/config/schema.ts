@@ -1,8 +1,10 @@
 import { z } from "zod";
 import {
+  ageRecipient,
   conflictRule,
   cronSchedule,
   duration,
+  httpUrl,
   listenAddress,
   nodeName,
   tablePattern,
@@ -63,14 +65,54 @@ const job = z
     error: "needs a schedule or after_change",
   });
 
-const backup = z.strictObject({
-  dir: text.default("backups"),
-  pg_bin: text.optional(),
-  compress: z.boolean().default(true),
-  scratch: text.optional(),
-  time_zone: timeZone.default("UTC"),
-  jobs: z.array(job).default([]),
+const s3Only = [
+  ...["prefix", "endpoint", "region", "path_style", "checksums"],
+  ...["access_key_id", "secret_access_key", "session_token"],
+] as const;
+
+const store = z
+  .strictObject({
+    folder: text.optional(),
+    bucket: text.optional(),
+    prefix: z.string().optional(),
+    endpoint: httpUrl.optional(),
+    region: text.optional(),
+    path_style: z.boolean().optional(),
+    checksums: z.enum(["when_supported", "when_required"]).optional(),
+    access_key_id: text.optional(),
+    secret_access_key: text.optional(),
+    session_token: text.optional(),
+  })
+  .refine(({ folder, bucket }) => (folder === undefined) !== (bucket === undefined), {
+    error: "needs either a folder or a bucket",
+  })
+  .refine((value) => value.folder === undefined || s3Only.every((key) => !(key in value)), {
+    error: "is a folder: what belongs to a bucket means nothing there",
+  })
+  .refine((value) => (value.access_key_id === undefined) === (value.secret_access_key === undefined), {
+    error: "needs both access_key_id and secret_access_key, or neither",
+  });
+
+const encrypt = z.strictObject({
+  recipients: z.array(ageRecipient).min(1, { error: "must name a recipient" }),
+  identity: text.optional(),
 });
+
+const backup = z
+  .strictObject({
+    dir: text.default("backups"),
+    pg_bin: text.optional(),
+    compress: z.boolean().default(true),
+    scratch: text.optional(),
+    time_zone: timeZone.default("UTC"),
+    store: store.optional(),
+    encrypt: encrypt.optional(),
+    jobs: z.array(job).default([]),
+  })
+  .refine((value) => value.encrypt === undefined || value.store !== undefined, {
+    error: "encrypt needs a store: it is for what lies there",
+    path: ["encrypt"],
+  });
 
 /** The shape of tandem.yaml. What concerns several values at once is checked in rules.ts. */
 export const fileSchema = z.strictObject({
@@ -91,14 +133,18 @@ export type FileValue = z.infer<typeof fileSchema>;
 
 /** The keys that may stand at a path of the file, for `did you mean`. */
 export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
-  const [section, , inner] = path;
+  const [section] = path;
   if (section === undefined) return Object.keys(fileSchema.shape);
   if (section === "nodes") return Object.keys(node.shape);
   if (section === "tables") return ["name", "conflict", "updated_at", "triggers"];
   if (section === "sync") return Object.keys(sync.shape);
   if (section === "verify") return Object.keys(verify.shape);
   if (section === "http") return Object.keys(http.shape);
-  if (section === "backup")
-    return inner === undefined && path.length === 1 ? Object.keys(backup.shape) : Object.keys(job.shape);
+  if (section === "backup") return backupKeys(path);
   return [];
+}
+
+function backupKeys([, part]: readonly PropertyKey[]): readonly string[] {
+  if (part === undefined) return Object.keys(backup.shape);
+  return Object.keys(part === "store" ? store.shape : part === "encrypt" ? encrypt.shape : job.shape);
 }

@@ -15,7 +15,17 @@ import { multiranges, preparation, values } from "./apply-values.ts";
 export async function backupConfig(nodes: Cluster, changes: Partial<Config["backup"]> = {}): Promise<Config> {
   const dir = join(await tempFolder(), "backups");
   return configOf(nodes, {
-    backup: { dir, pgBin: dirname(pgDump()), compress: true, scratch: null, timeZone: "UTC", jobs: [], ...changes },
+    backup: {
+      dir,
+      pgBin: dirname(pgDump()),
+      compress: true,
+      scratch: null,
+      timeZone: "UTC",
+      store: null,
+      encrypt: null,
+      jobs: [],
+      ...changes,
+    },
   });
 }
 

@@ -36,7 +36,16 @@ export function configOf(
     },
     http: { listen: "127.0.0.1:7420", token: null },
     // A folder that is not there: a test that makes backups names its own.
-    backup: { dir: "/nonexistent", pgBin: null, compress: true, scratch: null, timeZone: "UTC", jobs: [] },
+    backup: {
+      dir: "/nonexistent",
+      pgBin: null,
+      compress: true,
+      scratch: null,
+      timeZone: "UTC",
+      store: null,
+      encrypt: null,
+      jobs: [],
+    },
     ...changes,
   };
 }

@@ -88,6 +88,8 @@ backup:
         compress: true,
         scratch: null,
         timeZone: "UTC",
+        store: null,
+        encrypt: null,
         jobs: [
           {
             name: "five-minutes",
@@ -142,8 +144,34 @@ backup:
       compress: true,
       scratch: null,
       timeZone: "UTC",
+      store: null,
+      encrypt: null,
       jobs: [],
     });
+  });
+
+  it("knows a store of backups, in a folder or a bucket, and whom to encrypt for", async () => {
+    const recipient = "age1phxq9hmhdaj3k4djapkzxc0fuxxs6vht0gh7gzfy8h42x4spsvhstug23u";
+    const other = await load(
+      `${nodes}backup: { store: { folder: ../nas }, encrypt: { recipients: [ ${recipient} ], identity: key.txt } }`,
+    );
+    expect(other.backup.store).toEqual({ kind: "folder", path: join(cwd, "../nas") });
+    expect(other.backup.encrypt).toEqual({ recipients: [recipient], identity: join(cwd, "key.txt") });
+    const amazon = await load(`${nodes}backup: { store: { bucket: b } }`);
+    expect(amazon.backup.store).toEqual({
+      ...{ kind: "s3", bucket: "b", prefix: "", endpoint: null, region: null, pathStyle: false },
+      ...{ checksums: "when_supported", credentials: null },
+    });
+    const secret = "s3cret-access-key";
+    const { store } = (
+      await load(
+        `${nodes}backup: { store: { bucket: b, prefix: /a/b/, endpoint: "https://x", access_key_id: id, secret_access_key: "\${KEY}" } }`,
+        { env: { ...both, KEY: secret } },
+      )
+    ).backup;
+    expect(store).toMatchObject({ prefix: "a/b/", region: "us-east-1", pathStyle: true, checksums: "when_required" });
+    expect(store?.kind === "s3" && store.credentials?.secretAccessKey).toBe(secret);
+    expect(JSON.stringify(store) + inspect(store, { depth: 9 })).not.toContain("s3cret");
   });
 
   it("with a file, the environment counts only where the file names it", async () => {
@@ -245,6 +273,23 @@ backup:
     const faults = await faultsOf(`nodes:\n  local: { url: "${local}"\n  x: [\n`);
     expect(faults[0]).toMatch(/^tandem.yaml:\d+:\d+ : /);
     expect(await faultsOf(`${nodes}sync: {}\nsync: {}\n`)).toEqual(["tandem.yaml:5:1 : Map keys must be unique"]);
+  });
+
+  it("of stores and recipients, and quotes no key", async () => {
+    const key = "AGE-SECRET-KEY-1s3cret";
+    const of = (backup: string) => faultsOf(`${nodes}backup: ${backup}`).then((faults) => faults.join("\n"));
+    const mistyped = "age1phxq9hmhdaj3k4djapkzxc0fuxxs6vht0gh7gzfy8h42x4spsvhstug23v";
+    for (const recipient of [key, mistyped])
+      expect(await of(`{ store: { folder: x }, encrypt: { recipients: [ ${recipient} ] } }`)).toContain(
+        "backup.encrypt.recipients[0]: must be a public key of age (age1…)",
+      );
+    expect(await of(`{ encrypt: { recipients: [ ${mistyped.slice(0, -1)}u ] } }`)).toContain("encrypt needs a store");
+    expect(await of("{ store: { folder: x, bucket: y } }")).toContain("needs either a folder or a bucket");
+    expect(await of("{ store: { prefix: x } }")).toContain("needs either a folder or a bucket");
+    expect(await of("{ store: { folder: x, prefix: y } }")).toContain("what belongs to a bucket means nothing there");
+    expect(await of("{ store: { bucket: x, access_key_id: y } }")).toContain("needs both access_key_id");
+    expect(await of('{ store: { bucket: x, endpoint: "https://a:s3cret@b" } }')).toContain("holds no password");
+    expect(await of("{ store: { bucket: x, pathstyle: true } }")).toContain('did you mean "path_style"');
   });
 
   it("of references", async () => {
