@@ -73,6 +73,8 @@ language sql stable as $$
     'image_query', tandem.image_query(p_plan),
     'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
     'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
+    'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]')
+      from tandem.reference_changes(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) r),
     'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),
     'uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
       from tandem.unique_matches(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u),
@@ -97,6 +99,14 @@ language sql immutable as $$
     as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], set_columns text[], update_action text, to_key boolean)
 $$;
 comment on function tandem.plan_references(jsonb) is 'Foreign keys that refer to the table, from a plan.';
+
+create or replace function tandem.plan_changes(p_plan jsonb)
+returns table (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], changed text, assignments text)
+language sql immutable as $$
+  select * from jsonb_to_recordset(p_plan -> 'changes')
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], changed text, assignments text)
+$$;
+comment on function tandem.plan_changes(jsonb) is 'Foreign keys that refer to columns beside the key, from a plan.';
 
 create or replace function tandem.plan_parents(p_plan jsonb)
 returns table (parent_id integer, parent text, parent_is_s text, staged_values text[])

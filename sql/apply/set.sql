@@ -19,6 +19,9 @@ begin
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
       end loop;
+      if p_replica then
+        perform tandem.carry_out_updates(p_plans, p_where);
+      end if;
       v_active := '[]';
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         execute format('select exists (select from %s s where (%s) and %s)', v_plan ->> 'stage', p_where, tandem.applies(v_plan)) into v_there;

@@ -1,11 +1,11 @@
--- tandem.closure(p_peer_id, p_tables) -> jsonb
+-- tandem.closure(p_plans) -> jsonb
 -- What the source must be asked before a local row is blocked, displaced, cascaded, set null or written anew because of what is
--- staged: local children of rows to be deleted, parents that are not here, holders of a unique value. Of these the source sends
+-- staged: local children of rows to be deleted or to which they refer by a value that changes, parents that are not here, holders of a unique value. Of these the source sends
 -- what it has; what is newer there joins the batch. Without it a cut or parked batch would undo changes of a single writer.
 -- Computed before any lock. Returns [{"schema", "name", "referring", "keys": [["1"], ...]}] for keys not staged yet; the caller asks again
 -- until nothing is new. Where "referring" is true it asks for rows that refer to these (tandem.referring_keys): they claim a unique
 -- value whose holder here is referred to.
-create or replace function tandem.closure(p_peer_id integer, p_plans jsonb) returns jsonb
+create or replace function tandem.closure(p_plans jsonb) returns jsonb
 language plpgsql as $$
 declare
   v_plan jsonb;
@@ -16,19 +16,19 @@ declare
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
-    if v_there then
-      for f in
-        select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
-        from tandem.plan_references(v_plan) r join tandem.tracked_table t on t.table_id = r.child_id
-      loop
-        execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where not s.present and %s',
-          (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
-          v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', f.child, f.child_is_t,
-          tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
-        into v_keys;
-        v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
-      end loop;
-    end if;
+    for f in
+      select x.*, t.schema_name, t.table_name, t.key_columns, t.table_id
+      from (select r.child, r.child_is_t, r.child_id, 'not s.present' as touched from tandem.plan_references(v_plan) r where v_there
+        union all select c.child, c.child_is_t, c.child_id, 's.present and ' || c.changed from tandem.plan_changes(v_plan) c) x
+      join tandem.tracked_table t on t.table_id = x.child_id
+    loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where %s and %s',
+        (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
+        v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', f.child, f.child_is_t, f.touched,
+        tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+    end loop;
     for f in
       select k.*, t.schema_name, t.table_name, t.key_columns, t.table_id
       from tandem.plan_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
@@ -54,7 +54,7 @@ begin
     from (select e ->> 'schema' as schema, e ->> 'name' as name, coalesce((e ->> 'referring')::boolean, false) as referring, jsonb_agg(distinct k) as keys
       from jsonb_array_elements(v_all) e cross join jsonb_array_elements(e -> 'keys') k group by 1, 2, 3) x), '[]'::jsonb);
 end $$;
-comment on function tandem.closure(integer, jsonb) is 'Keys to ask the source for before deciding.';
+comment on function tandem.closure(jsonb) is 'Keys to ask the source for before deciding.';
 
 -- tandem.closure_of_holders(p_plan, p_plans) -> jsonb
 -- The part of a closure that concerns holders which others refer to: these others, and what refers to the claimants at the source.

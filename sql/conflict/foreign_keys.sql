@@ -216,26 +216,21 @@ end $$;
 comment on function tandem.reject_orphans(jsonb) is 'Lets rows wait whose parent is not there.';
 
 -- tandem.mark_actions(p_plans) -> jsonb
--- Keeps the images of children that CASCADE, SET NULL or SET DEFAULT will change. Returns the plans, those with such children marked
--- "act".
+-- Keeps the images of rows that CASCADE, SET NULL or SET DEFAULT will delete or change, at any depth. Returns the plans, those with
+-- such deletions marked "act".
 create or replace function tandem.mark_actions(p_plans jsonb) returns jsonb
 language plpgsql as $$
 declare
   v_plan jsonb;
   v_result jsonb := '[]';
-  f record;
-  v_count bigint;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
-      for f in select * from tandem.plan_references(v_plan) r where r.action not in ('a', 'r') loop
-        v_count := tandem.keep_child_images(v_plan, p_plans, f.child_oid, f.child_id, f.child_is_t, f.name);
-        if v_count > 0 then
-          v_plan := v_plan || '{"act": true}';
-        end if;
-      end loop;
-      if (v_plan ->> 'act')::boolean then
-        perform tandem.keep_deeper_images(v_plan, tandem.deletion_tree(v_plan, p_plans));
+      if exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r')) then
+        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0);
+      end if;
+      if exists (select from tandem.plan_changes(v_plan) r where r.action not in ('a', 'r')) then
+        perform tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update');
       end if;
     end if;
     v_result := v_result || jsonb_build_array(v_plan);
@@ -244,66 +239,26 @@ begin
 end $$;
 comment on function tandem.mark_actions(jsonb) is 'Marks plans whose deletions have foreign-key actions.';
 
--- tandem.keep_child_images(...) -> bigint
--- Puts children that a foreign key's action is about to change into tandem.conflict; returns how many there are.
-create or replace function tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text)
-returns bigint
+-- tandem.keep_images(p_plan, p_rows, p_kind) -> bigint
+-- Puts rows that a foreign key's action is about to change into tandem.conflict; p_rows: a query for them (n, child_id, rel, tid, action, name).
+-- Returns how many there are, those of tables that are not tracked too, of which no image is kept.
+create or replace function tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) returns bigint
 language plpgsql as $$
 declare
   k record;
-  v_count bigint;
-begin
-  execute format('select count(*) from %s s join %s t on %s join %s c on %s where not s.present and %s and %s',
-    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, tandem.applies(p_plan),
-    tandem.child_not_written(p_plans, p_child_id))
-  into v_count;
-  if v_count = 0 or p_child_id is null then
-    return v_count;
-  end if;
-  select t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name,
-    array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
-  into k from tandem.tracked_table t where t.table_id = p_child_id;
-  execute format($sql$
-    insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
-      incoming_stamp, incoming_origin, local_columns, local_values)
-    select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
-    from (
-      select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
-        s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
-      from %8$s s join %9$s t on %10$s join %11$s c on %12$s
-      left join lateral (select l.stamp, l.origin from tandem_log.%13$I l where %14$s order by l.stamp desc, l.origin desc limit 1) l on true
-      where not s.present and %15$s and %16$s) x
-    on conflict do nothing
-  $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || p_name, k.columns,
-    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
-    (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
-    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, k.log_name,
-    tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
-    tandem.applies(p_plan), tandem.child_not_written(p_plans, p_child_id));
-  return v_count;
-end $$;
-comment on function tandem.keep_child_images(jsonb, jsonb, oid, integer, text, text) is 'Keeps the images of children that a foreign key''s action changes.';
-
--- tandem.keep_deeper_images(p_plan, p_tree) -> bigint
--- The same for what cascades reach below the first level; p_tree: the plan's deletion tree. Returns how many there are.
-create or replace function tandem.keep_deeper_images(p_plan jsonb, p_tree text) returns bigint
-language plpgsql as $$
-declare
-  k record;
-  v_count bigint;
   v_total bigint := 0;
 begin
-  if p_tree not like 'with recursive %' then
-    return 0;
-  end if;
-  for k in execute format('select distinct g.child_id, g.name, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
+  for k in execute format('select g.child_id, g.name, g.rows, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
       array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
-    from (%s) g join tandem.tracked_table t on t.table_id = g.child_id where g.action not in (''a'', ''r'')', p_tree)
+    from (select r.child_id, r.name, count(*) as rows from (%s) r where r.action not in (''a'', ''r'') group by 1, 2) g
+    left join tandem.tracked_table t on t.table_id = g.child_id', p_rows)
   loop
+    v_total := v_total + k.rows;
+    continue when k.relation is null;
     execute format($sql$
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
         incoming_stamp, incoming_origin, local_columns, local_values)
-      select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
+      select distinct on (x.key) %1$s, %2$L, %3$L, x.key, %15$L, %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
       from (
         select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
           s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
@@ -314,15 +269,13 @@ begin
     $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
       (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
       (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
-      p_tree, p_plan ->> 'stage', k.relation, k.log_name,
+      p_rows, p_plan ->> 'stage', k.relation, k.log_name,
       tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
-      k.child_id, k.name);
-    get diagnostics v_count = row_count;
-    v_total := v_total + v_count;
+      k.child_id, k.name, p_kind);
   end loop;
   return v_total;
 end $$;
-comment on function tandem.keep_deeper_images(jsonb, text) is 'Keeps the images of rows that cascades reach below the first level.';
+comment on function tandem.keep_images(jsonb, text, text) is 'Keeps the images of rows that a foreign key''s action changes.';
 
 -- tandem.carry_out_actions(p_plans) -> void
 -- In replica role PostgreSQL carries out no foreign-key action: this does, after the parents went, level by level, captured as

@@ -35,6 +35,12 @@ function whatHappened({ kind, winner, loser }: ConflictDetails): string {
   if (kind === "referring/delete") {
     return `${winner.origin} deleted the row it refers to ${at(winner.changedAt)}, while ${loser.origin || "somebody"} had written it ${at(loser.changedAt)}.`;
   }
+  if (kind === "referring/update") {
+    return `${winner.origin} changed the value it refers to ${at(winner.changedAt)}, while ${loser.origin || "somebody"} had written it ${at(loser.changedAt)}.`;
+  }
+  if (kind === "referenced/update") {
+    return `${loser.origin} changed a value of it ${at(loser.changedAt)}, while rows that refer to the old one were written elsewhere.`;
+  }
   if (kind === "referenced/delete") {
     return `${loser.origin} deleted it ${at(loser.changedAt)}, while rows that refer to it were written elsewhere.`;
   }
@@ -42,8 +48,8 @@ function whatHappened({ kind, winner, loser }: ConflictDetails): string {
 }
 
 function whyWon({ rule, kind, winner, loser }: ConflictDetails): string {
-  if (kind === "referenced/delete") return `It stays: ${rule}.`;
-  if (kind === "referring/delete") return `The ${rule} decided what became of it.`;
+  if (kind.startsWith("referenced/")) return `It stays: ${rule}.`;
+  if (kind.startsWith("referring/")) return `The ${rule} decided what became of it.`;
   if (kind === "unique") return `The newer row stays: ${rule.replace(/, newest$/, "")}.`;
   if (rule.startsWith("prefer: ")) return `That of ${winner.origin} stays, because the configuration prefers it.`;
   if (rule === "seed") return `That of ${winner.origin || "the seed"} stays, as \`sync.seed\` says.`;

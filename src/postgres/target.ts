@@ -196,9 +196,7 @@ export class PostgresTarget implements Target {
 
   async #closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]> {
     const plans = `tandem.make_plans(${this.#peer}, ${jsonLiteral(tables.map(planned))}, false)`;
-    const [row] = await this.#connection.query(
-      step("closure", `select tandem.closure(${this.#peer}, ${plans})::text as keys`),
-    );
+    const [row] = await this.#connection.query(step("closure", `select tandem.closure(${plans})::text as keys`));
     return JSON.parse(row?.keys ?? "[]") as AskedKeys[];
   }
 }

@@ -14,7 +14,7 @@ export interface Conflict {
   readonly detectedAt: string;
   readonly table: string;
   readonly key: string;
-  /** What the winner did, and what the loser: `update/delete`; or `unique`, `referenced/delete`, `referring/delete`. */
+  /** What the winner did, and what the loser: `update/delete`; or `unique`, `referenced/…` and `referring/…`. */
   readonly kind: string;
   readonly rule: string;
   readonly winner: Version;

@@ -403,8 +403,8 @@ begin
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
-    -- Forbidden deletions, rejected claims and children without a parent bring each other about: one fixpoint.
-    while tandem.reject_deletions(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) > 0 loop
+    -- Forbidden deletions and changes, rejected claims and children without a parent bring each other about: one fixpoint.
+    while tandem.reject_deletions(v_plans) + tandem.reject_updates(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) > 0 loop
     end loop;
     v_plans := tandem.mark_actions(tandem.mark_unique(v_plans));
     v_newest := null;
@@ -434,6 +434,7 @@ begin
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan);
     end if;
+    perform tandem.note_kept(v_plan, tandem.over(v_plan, v_result -> 'left'));
     perform tandem.write_missing(v_plan);
     perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
@@ -563,6 +564,9 @@ begin
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
       end loop;
+      if p_replica then
+        perform tandem.carry_out_updates(p_plans, p_where);
+      end if;
       v_active := '[]';
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         execute format('select exists (select from %s s where (%s) and %s)', v_plan ->> 'stage', p_where, tandem.applies(v_plan)) into v_there;
@@ -1322,6 +1326,43 @@ COMMENT ON FUNCTION tandem.carry_out_actions(p_plans jsonb) IS 'Carries out fore
 
 
 --
+-- Name: carry_out_updates(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.carry_out_updates(p_plans jsonb, p_where text) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_mark text := current_setting('tandem.applying', true);
+  v_plan jsonb;
+  f record;
+  v_count bigint;
+begin
+  perform set_config('tandem.applying', '', true);
+  for v_plan in select e from jsonb_array_elements(p_plans) e where (e ->> 'existing')::bigint > 0 loop
+    for f in select x.* from tandem.plan_changes(v_plan) x loop
+      execute format(case when f.action in ('a', 'r') then 'select 1 from %1$s c, %3$s s join %4$s t on %5$s where %6$s limit 1'
+          else 'update %1$s c set %2$s from %3$s s join %4$s t on %5$s where %6$s' end,
+        f.child, f.assignments, v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row',
+        concat_ws(' and ', '(' || p_where || ')', 's.present', f.child_is_t, f.changed, tandem.applies(v_plan), tandem.child_not_written(p_plans, f.child_id)));
+      get diagnostics v_count = row_count;
+      if v_count > 0 and f.action in ('a', 'r') then
+        raise exception 'a row of % refers to a value that would change (%)', f.child, f.name using errcode = '23503';
+      end if;
+    end loop;
+  end loop;
+  perform set_config('tandem.applying', v_mark, true);
+end $_$;
+
+
+--
+-- Name: FUNCTION carry_out_updates(p_plans jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.carry_out_updates(p_plans jsonb, p_where text) IS 'Carries out ON UPDATE actions in replica role.';
+
+
+--
 -- Name: cast_error(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1608,10 +1649,10 @@ COMMENT ON FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) IS 'Queries for l
 
 
 --
--- Name: closure(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: closure(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) RETURNS jsonb
+CREATE FUNCTION tandem.closure(p_plans jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1623,19 +1664,19 @@ declare
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
-    if v_there then
-      for f in
-        select r.child, r.child_is_t, t.schema_name, t.table_name, t.key_columns, t.table_id
-        from tandem.plan_references(v_plan) r join tandem.tracked_table t on t.table_id = r.child_id
-      loop
-        execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where not s.present and %s',
-          (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
-          v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', f.child, f.child_is_t,
-          tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
-        into v_keys;
-        v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
-      end loop;
-    end if;
+    for f in
+      select x.*, t.schema_name, t.table_name, t.key_columns, t.table_id
+      from (select r.child, r.child_is_t, r.child_id, 'not s.present' as touched from tandem.plan_references(v_plan) r where v_there
+        union all select c.child, c.child_is_t, c.child_id, 's.present and ' || c.changed from tandem.plan_changes(v_plan) c) x
+      join tandem.tracked_table t on t.table_id = x.child_id
+    loop
+      execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s join %s t on %s join %s c on %s where %s and %s',
+        (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
+        v_plan ->> 'stage', v_plan ->> 'relation', v_plan ->> 'key_is_row', f.child, f.child_is_t, f.touched,
+        tandem.not_staged(p_plans, f.table_id, tandem.columns('c', f.key_columns)))
+      into v_keys;
+      v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
+    end loop;
     for f in
       select k.*, t.schema_name, t.table_name, t.key_columns, t.table_id
       from tandem.plan_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
@@ -1664,10 +1705,10 @@ end $$;
 
 
 --
--- Name: FUNCTION closure(p_peer_id integer, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION closure(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) IS 'Keys to ask the source for before deciding.';
+COMMENT ON FUNCTION tandem.closure(p_plans jsonb) IS 'Keys to ask the source for before deciding.';
 
 
 --
@@ -3004,77 +3045,27 @@ COMMENT ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) IS 'An i
 
 
 --
--- Name: keep_child_images(jsonb, jsonb, oid, integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: keep_images(jsonb, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) RETURNS bigint
+CREATE FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) RETURNS bigint
     LANGUAGE plpgsql
     AS $_$
 declare
   k record;
-  v_count bigint;
-begin
-  execute format('select count(*) from %s s join %s t on %s join %s c on %s where not s.present and %s and %s',
-    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, tandem.applies(p_plan),
-    tandem.child_not_written(p_plans, p_child_id))
-  into v_count;
-  if v_count = 0 or p_child_id is null then
-    return v_count;
-  end if;
-  select t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name,
-    array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
-  into k from tandem.tracked_table t where t.table_id = p_child_id;
-  execute format($sql$
-    insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
-      incoming_stamp, incoming_origin, local_columns, local_values)
-    select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
-    from (
-      select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
-        s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
-      from %8$s s join %9$s t on %10$s join %11$s c on %12$s
-      left join lateral (select l.stamp, l.origin from tandem_log.%13$I l where %14$s order by l.stamp desc, l.origin desc limit 1) l on true
-      where not s.present and %15$s and %16$s) x
-    on conflict do nothing
-  $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || p_name, k.columns,
-    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
-    (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
-    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_child_oid::regclass, p_child_is_t, k.log_name,
-    tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
-    tandem.applies(p_plan), tandem.child_not_written(p_plans, p_child_id));
-  return v_count;
-end $_$;
-
-
---
--- Name: FUNCTION keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) IS 'Keeps the images of children that a foreign key''s action changes.';
-
-
---
--- Name: keep_deeper_images(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.keep_deeper_images(p_plan jsonb, p_tree text) RETURNS bigint
-    LANGUAGE plpgsql
-    AS $_$
-declare
-  k record;
-  v_count bigint;
   v_total bigint := 0;
 begin
-  if p_tree not like 'with recursive %' then
-    return 0;
-  end if;
-  for k in execute format('select distinct g.child_id, g.name, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
+  for k in execute format('select g.child_id, g.name, g.rows, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
       array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
-    from (%s) g join tandem.tracked_table t on t.table_id = g.child_id where g.action not in (''a'', ''r'')', p_tree)
+    from (select r.child_id, r.name, count(*) as rows from (%s) r where r.action not in (''a'', ''r'') group by 1, 2) g
+    left join tandem.tracked_table t on t.table_id = g.child_id', p_rows)
   loop
+    v_total := v_total + k.rows;
+    continue when k.relation is null;
     execute format($sql$
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
         incoming_stamp, incoming_origin, local_columns, local_values)
-      select distinct on (x.key) %1$s, %2$L, %3$L, x.key, 'referring/delete', %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
+      select distinct on (x.key) %1$s, %2$L, %3$L, x.key, %15$L, %4$L, 'incoming', x.stamp, x.origin, x.parent_stamp, x.parent_origin, %5$L::text[], x.image
       from (
         select array[%6$s] as key, coalesce(l.stamp, '0001-01-01 00:00:00+00') as stamp, coalesce(l.origin, '') as origin,
           s.stamp as parent_stamp, s.origin as parent_origin, array[%7$s] as image
@@ -3085,21 +3076,19 @@ begin
     $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
       (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
       (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
-      p_tree, p_plan ->> 'stage', k.relation, k.log_name,
+      p_rows, p_plan ->> 'stage', k.relation, k.log_name,
       tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
-      k.child_id, k.name);
-    get diagnostics v_count = row_count;
-    v_total := v_total + v_count;
+      k.child_id, k.name, p_kind);
   end loop;
   return v_total;
 end $_$;
 
 
 --
--- Name: FUNCTION keep_deeper_images(p_plan jsonb, p_tree text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION keep_images(p_plan jsonb, p_rows text, p_kind text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.keep_deeper_images(p_plan jsonb, p_tree text) IS 'Keeps the images of rows that cascades reach below the first level.';
+COMMENT ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) IS 'Keeps the images of rows that a foreign key''s action changes.';
 
 
 --
@@ -3821,19 +3810,14 @@ CREATE FUNCTION tandem.mark_actions(p_plans jsonb) RETURNS jsonb
 declare
   v_plan jsonb;
   v_result jsonb := '[]';
-  f record;
-  v_count bigint;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
-      for f in select * from tandem.plan_references(v_plan) r where r.action not in ('a', 'r') loop
-        v_count := tandem.keep_child_images(v_plan, p_plans, f.child_oid, f.child_id, f.child_is_t, f.name);
-        if v_count > 0 then
-          v_plan := v_plan || '{"act": true}';
-        end if;
-      end loop;
-      if (v_plan ->> 'act')::boolean then
-        perform tandem.keep_deeper_images(v_plan, tandem.deletion_tree(v_plan, p_plans));
+      if exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r')) then
+        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0);
+      end if;
+      if exists (select from tandem.plan_changes(v_plan) r where r.action not in ('a', 'r')) then
+        perform tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update');
       end if;
     end if;
     v_result := v_result || jsonb_build_array(v_plan);
@@ -3957,6 +3941,42 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) IS 'Forgets how far the links with a peer have come.';
+
+
+--
+-- Name: moved_children(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  f record;
+  v_queries text[] := '{}';
+begin
+  for f in
+    select x.*, (select format('array[%s]', string_agg(u || '::text', ', ')) from unnest(tandem.columns('c', t.key_columns)) u) as child_key
+    from tandem.plan_changes(p_plan) x left join tandem.tracked_table t on t.table_id = x.child_id
+  loop
+    v_queries := v_queries || format($sql$
+      select m.n, m.child_id, m.rel, m.tid, m.child_key, m.action, m.name, m.blocked or %s as blocked, m.waits
+      from (select s.n, %s::integer as child_id, c.tableoid as rel, c.ctid::text as tid, %s::text[] as child_key, %L::text as action, %L::text as name,
+          %s as blocked, %s as waits
+        from %s s join %s t on %s join %s c on %s where s.present and %s and %s and %s) m
+    $sql$, tandem.referred_to_in_turn(f.child_id, f.child_columns, p_plans), coalesce(f.child_id, -1), coalesce(f.child_key, 'null'), f.action, f.name,
+      tandem.action_blocked(f.child_oid, f.name, f.action), tandem.row_waits(p_plans, f.child_id, 'c'),
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', f.child, f.child_is_t, f.changed, tandem.applies(p_plan),
+      tandem.child_not_written(p_plans, f.child_id));
+  end loop;
+  return array_to_string(v_queries, ' union all ');
+end $_$;
+
+
+--
+-- Name: FUNCTION moved_children(p_plan jsonb, p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) IS 'Query for rows that refer to a value which changes.';
 
 
 --
@@ -4102,6 +4122,41 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.note_held(p_peer_id integer, p_tables jsonb) IS 'Notes which tables a target does not let flow.';
+
+
+--
+-- Name: note_kept(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_kept(p_plan jsonb, p_where text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  f record;
+begin
+  if exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer
+    and v.verdict = 'keep' and v.kind = 'referenced/update')
+  then
+    for f in select x.child, x.child_is_t, t.schema_name, t.table_name, t.key_columns from tandem.plan_changes(p_plan) x
+      join tandem.tracked_table t on t.table_id = x.child_id
+    loop
+      execute format('insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
+          select distinct %L, %L, array[%s], %L || %s from %s s
+          join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''keep'' and v.kind = ''referenced/update''
+          join %s t on %s join %s c on %s where %s on conflict do nothing',
+        f.schema_name, f.table_name, (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
+        array[p_plan ->> 'schema', p_plan ->> 'table'], p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
+        p_plan ->> 'relation', p_plan ->> 'key_is_row', f.child, f.child_is_t, p_where);
+    end loop;
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION note_kept(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_kept(p_plan jsonb, p_where text) IS 'Notes rows that were kept for others that refer to them.';
 
 
 --
@@ -4444,6 +4499,8 @@ CREATE FUNCTION tandem.plan_catalog(p_plan jsonb) RETURNS jsonb
     'image_query', tandem.image_query(p_plan),
     'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
     'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
+    'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]')
+      from tandem.reference_changes(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) r),
     'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),
     'uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
       from tandem.unique_matches(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u),
@@ -4457,6 +4514,25 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.plan_catalog(p_plan jsonb) IS 'What the catalogs say of a table.';
+
+
+--
+-- Name: plan_changes(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.plan_changes(p_plan jsonb) RETURNS TABLE(name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], changed text, assignments text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select * from jsonb_to_recordset(p_plan -> 'changes')
+    as x (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], changed text, assignments text)
+$$;
+
+
+--
+-- Name: FUNCTION plan_changes(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.plan_changes(p_plan jsonb) IS 'Foreign keys that refer to columns beside the key, from a plan.';
 
 
 --
@@ -4968,6 +5044,36 @@ COMMENT ON FUNCTION tandem.record_versions(p_plan jsonb, p_where text) IS 'Enter
 
 
 --
+-- Name: reference_changes(integer, text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reference_changes(p_table_id integer, p_columns text[], p_as_text boolean) RETURNS TABLE(name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], changed text, assignments text)
+    LANGUAGE sql STABLE
+    AS $$
+  select r.name, r.update_action::text, r.child_oid, r.child, r.child_id, r.child_is_t, r.child_columns,
+    '(' || string_agg(format('t.%I::%s is distinct from %s::%s', q.name, q.base, q.value, q.base), ' or ') filter (where q.name is not null) || ')',
+    string_agg(case r.update_action when 'n' then format('%I = null', ca.attname) when 'd' then format('%I = default', ca.attname)
+      else format('%I = %s', ca.attname, q.value) end, ', ') filter (where q.name is not null or r.update_action <> 'c')
+  from tandem.tracked_table t
+  cross join lateral tandem.references_to(t.table_id) r
+  join pg_constraint c on c.conrelid = r.child_oid and c.conname = r.name and c.contype = 'f'
+  cross join lateral unnest(c.conkey, c.confkey) k (child, parent)
+  join pg_attribute ca on ca.attrelid = c.conrelid and ca.attnum = k.child
+  left join tandem.plan_columns(t.relid, p_columns, p_as_text) q on q.attnum = k.parent and q.name <> all (t.key_columns)
+  where t.table_id = p_table_id
+  group by r.name, r.update_action, r.child_oid, r.child, r.child_id, r.child_is_t, r.child_columns
+  having bool_or(q.name is not null)
+$$;
+
+
+--
+-- Name: FUNCTION reference_changes(p_table_id integer, p_columns text[], p_as_text boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reference_changes(p_table_id integer, p_columns text[], p_as_text boolean) IS 'Foreign keys that refer to columns beside the key.';
+
+
+--
 -- Name: referenced_after(jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5041,6 +5147,30 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.references_to(p_table_id integer) IS 'Foreign keys that refer to a tracked table.';
+
+
+--
+-- Name: referred_to_in_turn(integer, text[], jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.referred_to_in_turn(p_table_id integer, p_columns text[], p_plans jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce('(' || string_agg(format('exists (select from %s t join %s c on %s where t.tableoid = m.rel and t.ctid = m.tid::tid and %s)',
+      t.relid::regclass, r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
+  from tandem.tracked_table t
+  cross join lateral tandem.references_to(t.table_id) r
+  where t.table_id = p_table_id and exists (select from pg_constraint c
+    join pg_attribute a on a.attrelid = c.confrelid and a.attnum = any (c.confkey)
+    where c.conrelid = r.child_oid and c.conname = r.name and c.contype = 'f' and a.attname = any (p_columns))
+$$;
+
+
+--
+-- Name: FUNCTION referred_to_in_turn(p_table_id integer, p_columns text[], p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.referred_to_in_turn(p_table_id integer, p_columns text[], p_plans jsonb) IS 'Condition that a row is referred to by some columns.';
 
 
 --
@@ -5236,6 +5366,56 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.reject_orphans(p_plans jsonb) IS 'Lets rows wait whose parent is not there.';
+
+
+--
+-- Name: reject_updates(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reject_updates(p_plans jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_plan jsonb;
+  v_moved text;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    continue when (v_plan ->> 'existing')::bigint = 0;
+    v_moved := tandem.moved_children(v_plan, p_plans);
+    continue when v_moved = '';
+    execute format($sql$
+      insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin)
+      select distinct on (s.n) %1$s, %2$s, s.n, case when w.why is null then 'keep' else 'park' end,
+        case when w.why is null then 'referenced/update' else 'waits' end, format('%%s (%%s)', coalesce(w.why, 'a row here refers to it'), g.name),
+        coalesce(l.stamp, '0001-01-01 00:00:00+00'), coalesce(l.origin, '')
+      from (%3$s) g join %4$s s on s.n = g.n
+      left join tandem.tracked_table c on c.table_id = g.child_id
+      left join lateral (select l.stamp, l.origin from %5$s l where %6$s order by %7$s limit 1) l on true
+      cross join lateral (select case
+        when exists (select from tandem.inbound_table b where b.peer_id = %1$s and b.state = 'held' and (b.schema_name, b.table_name) = (c.schema_name, c.table_name))
+          then 'a row of a table that is held refers to it'
+        when g.waits then 'a row that waits refers to it'
+        when exists (select from tandem.fallback_pair p where (p.schema_name, p.table_name) = (c.schema_name, c.table_name)
+          and p.local_key = g.child_key and p.incoming_key = %8$L || %9$s) then 'rows refer to its value here and there' end as why) w
+      where g.blocked or w.why like 'a row %%'
+      order by s.n, w.why is not null, g.name
+      on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
+    $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_moved, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
+      array[v_plan ->> 'schema', v_plan ->> 'table'], v_plan ->> 'key_text');
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION reject_updates(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reject_updates(p_plans jsonb) IS 'Rejects changes of values that must stay.';
 
 
 --
@@ -9152,6 +9332,13 @@ REVOKE ALL ON FUNCTION tandem.carry_out_actions(p_plans jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION carry_out_updates(p_plans jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.carry_out_updates(p_plans jsonb, p_where text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION cast_error(p_query text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9215,10 +9402,10 @@ REVOKE ALL ON FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION closure(p_peer_id integer, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION closure(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.closure(p_peer_id integer, p_plans jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.closure(p_plans jsonb) FROM PUBLIC;
 
 
 --
@@ -9495,17 +9682,10 @@ REVOKE ALL ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) FROM 
 
 
 --
--- Name: FUNCTION keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION keep_images(p_plan jsonb, p_rows text, p_kind text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.keep_child_images(p_plan jsonb, p_plans jsonb, p_child_oid oid, p_child_id integer, p_child_is_t text, p_name text) FROM PUBLIC;
-
-
---
--- Name: FUNCTION keep_deeper_images(p_plan jsonb, p_tree text); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.keep_deeper_images(p_plan jsonb, p_tree text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) FROM PUBLIC;
 
 
 --
@@ -9677,6 +9857,13 @@ REVOKE ALL ON FUNCTION tandem.meet_anew(p_peer_id integer, p_rejoin text) FROM P
 
 
 --
+-- Name: FUNCTION moved_children(p_plan jsonb, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION newest_and_row(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9723,6 +9910,13 @@ REVOKE ALL ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) FROM P
 --
 
 REVOKE ALL ON FUNCTION tandem.note_held(p_peer_id integer, p_tables jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION note_kept(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_kept(p_plan jsonb, p_where text) FROM PUBLIC;
 
 
 --
@@ -9821,6 +10015,13 @@ REVOKE ALL ON FUNCTION tandem.passed_by_all() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.plan_catalog(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION plan_changes(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.plan_changes(p_plan jsonb) FROM PUBLIC;
 
 
 --
@@ -9936,6 +10137,13 @@ REVOKE ALL ON FUNCTION tandem.record_versions(p_plan jsonb, p_where text) FROM P
 
 
 --
+-- Name: FUNCTION reference_changes(p_table_id integer, p_columns text[], p_as_text boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reference_changes(p_table_id integer, p_columns text[], p_as_text boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION referenced_after(p_plan jsonb, p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9954,6 +10162,13 @@ REVOKE ALL ON FUNCTION tandem.referenced_there(p_plan jsonb, p_plans jsonb) FROM
 --
 
 REVOKE ALL ON FUNCTION tandem.references_to(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION referred_to_in_turn(p_table_id integer, p_columns text[], p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.referred_to_in_turn(p_table_id integer, p_columns text[], p_plans jsonb) FROM PUBLIC;
 
 
 --
@@ -9982,6 +10197,13 @@ REVOKE ALL ON FUNCTION tandem.reject_deletions(p_plans jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.reject_orphans(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reject_updates(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reject_updates(p_plans jsonb) FROM PUBLIC;
 
 
 --
