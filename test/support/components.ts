@@ -15,6 +15,7 @@ export type Component =
   | "docker"
   | "faketime"
   | "openssl"
+  | "strace"
   | "datasets";
 
 const projectRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -29,6 +30,7 @@ const finders: Record<Component, () => string | undefined> = {
     spawnSync("docker", ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0 ? "docker" : undefined,
   faketime: () => onPath("faketime"),
   openssl: () => onPath("openssl"),
+  strace: () => onPath("strace"),
   datasets: () => existing(datasetsFolder()),
 };
 
