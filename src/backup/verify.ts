@@ -44,12 +44,12 @@ export interface BackupProof {
   readonly error: TandemError | null;
 }
 
-/** The backup that a person means: its name, or `latest`, the newest that is not damaged. Throws `usage`. */
+/** The backup that a person means: its name, or `latest`, the newest that is not damaged. Throws `not_found`. */
 export async function resolveId(folder: BackupFolder, name: string): Promise<string> {
   const ids = await folder.ids();
   if (name !== "latest") {
     if (isBackupId(name) && ids.includes(name)) return name;
-    throw new TandemError("usage", `there is no backup ${name} in ${folder.path}`, {
+    throw new TandemError("not_found", `there is no backup ${name} in ${folder.path}`, {
       hint: "`tandem backup list` shows what there is.",
     });
   }
@@ -62,7 +62,9 @@ export async function resolveId(folder: BackupFolder, name: string): Promise<str
     )
       return id;
   }
-  throw new TandemError("usage", `there is no backup in ${folder.path}`, { hint: "`tandem backup create` makes one." });
+  throw new TandemError("not_found", `there is no backup in ${folder.path}`, {
+    hint: "`tandem backup create` makes one.",
+  });
 }
 
 /**

@@ -21,6 +21,12 @@ export const errorCodes = {
     retry: "never",
     exit: 2,
   },
+  not_found: {
+    summary: "What was named (a conflict, a parked row, a backup, a link, a path) does not exist.",
+    hint: "List what there is, and name one of that.",
+    retry: "never",
+    exit: 2,
+  },
   config_invalid: {
     summary: "The configuration has faults; all of them are listed, each with its place.",
     hint: "Mend the places named; `tandem init` writes a commented example.",
@@ -290,6 +296,60 @@ export const errorCodes = {
     summary: "An image that lost a conflict cannot be brought back as it is; nothing was changed.",
     hint: "The message names what stands in the way (a unique value, a parent, a constraint, a trigger): change that, and run it again.",
     retry: "operator",
+    exit: 1,
+  },
+  link_paused: {
+    summary: "A person has paused the link: it carries nothing until it is resumed.",
+    hint: "Resume it: POST /api/links/SOURCE:TARGET/resume, or in the target `select tandem.resume_link('SOURCE', 'NAME')`.",
+    retry: "operator",
+    exit: 1,
+  },
+  http_listen: {
+    summary: "The HTTP interface cannot listen on its address; all else goes on, and it is tried again.",
+    hint: "End the other program that has the port, or give `http.listen` another one; `off` switches the interface off.",
+    retry: "backoff",
+    exit: 1,
+  },
+  bad_request: {
+    summary: "An HTTP request cannot be understood.",
+    hint: "GET /api/openapi.json describes every request.",
+    retry: "never",
+    exit: 1,
+  },
+  unauthorized: {
+    summary: "An HTTP request needs the token, and has none or a wrong one.",
+    hint: "Send the header `Authorization: Bearer TOKEN`, with `http.token` of the configuration.",
+    retry: "never",
+    exit: 1,
+  },
+  token_not_set: {
+    summary: "An HTTP request needs a token, and the configuration has none.",
+    hint: "Set `http.token` (16 characters or more), and start `tandem run` again.",
+    retry: "operator",
+    exit: 1,
+  },
+  host_refused: {
+    summary: "An HTTP request names a host that this one is not known by.",
+    hint: "Ask by the address of `http.listen`, or add the name to `http.hosts`.",
+    retry: "never",
+    exit: 1,
+  },
+  too_large: {
+    summary: "An HTTP request is larger than any that is needed.",
+    hint: "Send less.",
+    retry: "never",
+    exit: 1,
+  },
+  too_many_requests: {
+    summary: "There were too many HTTP requests from one address, or too many open streams.",
+    hint: "Ask less often; /api/events tells what changes.",
+    retry: "backoff",
+    exit: 1,
+  },
+  action_running: {
+    summary: "The same action is under way.",
+    hint: "Wait for it: GET /api/actions/ID tells how it is.",
+    retry: "backoff",
     exit: 1,
   },
   diverged: {

@@ -47,8 +47,12 @@ export interface SyncConfig {
 
 /** Where the sidecar listens. */
 export interface HttpConfig {
-  readonly listen: string;
+  /** `host:port`; null: it does not. */
+  readonly listen: string | null;
+  /** What every action needs, and every request where `listen` is no loopback address. */
   readonly token: string | null;
+  /** Names it is reached by, beside its own address: those of a proxy before it. */
+  readonly hosts: readonly string[];
 }
 
 /** One kind of backup with a retention of its own. At least one of `schedule` and `afterChange` is set. */

@@ -9,6 +9,7 @@ export interface Draft {
   readonly links: readonly (Pair | null)[] | null;
   readonly conflicts: readonly (ConflictRule | null)[];
   readonly seed: string | null;
+  readonly http: { readonly listen: string | null; readonly token: boolean };
   readonly jobs: ReadonlyArray<{ readonly name: string | null; readonly node: string | null }>;
 }
 
@@ -42,6 +43,7 @@ export function draftOf(raw: unknown): Draft {
     links: listAt(raw, "links")?.map(pairOf) ?? null,
     conflicts: (listAt(raw, "tables") ?? []).map((table) => conflictRule.safeParse(at(table, "conflict")).data ?? null),
     seed: textAt(at(raw, "sync"), "seed"),
+    http: { listen: textAt(at(raw, "http"), "listen"), token: textAt(at(raw, "http"), "token") !== null },
     jobs: (listAt(at(raw, "backup"), "jobs") ?? []).map((job) => ({
       name: textAt(job, "name"),
       node: textAt(job, "node"),

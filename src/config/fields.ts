@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { ConflictRule } from "./config.ts";
 import { isCronSchedule } from "./cron.ts";
 import { parseDuration } from "./duration.ts";
+import { parseListen } from "./listen.ts";
 import { parseTablePattern } from "./table-pattern.ts";
 
 /** A duration such as `1s`; milliseconds afterwards. */
@@ -61,12 +62,15 @@ function isTimeZone(text: string): boolean {
   }
 }
 
-/** `host:port` to listen on. */
-export const listenAddress = z
-  .string()
-  .refine((text) => Number(/^(?:\[[^\]]+\]|[^:\s]+):(\d{1,5})$/.exec(text)?.[1]) <= 65535, {
-    error: "must be host:port, for example 127.0.0.1:7420",
-  });
+/** `host:port` to listen on, or `off`. */
+export const listenAddress = z.string().refine((text) => text === "off" || parseListen(text) !== null, {
+  error: "must be host:port, for example 127.0.0.1:7420, or off",
+});
+
+/** The name of a machine, as a `Host` header has it; without its port. */
+export const hostName = z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i, {
+  error: "must be the name of a machine, without port",
+});
 
 /** Where a service of the S3 protocol listens. A name and password in it would end up in messages. */
 export const httpUrl = z.string().refine(isPlainHttpUrl, {

@@ -76,7 +76,7 @@ sync:
 
 # verify: { every: 1d }  # how often the sidecar compares all nodes, slowly; or off
 
-# http: { listen: "127.0.0.1:7420", token: "\${TANDEM_TOKEN}" }
+# http: { listen: "127.0.0.1:7420", token: "\${TANDEM_TOKEN}" }   # or listen: off; actions need the token
 
 # backup:
 #   dir: backups

@@ -139,7 +139,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       sequences: sync.sequences,
       verifyEveryMs: verify.every === "off" ? null : verify.every,
     },
-    http: { listen: http.listen, token: http.token ?? null },
+    http: { listen: http.listen === "off" ? null : http.listen, token: http.token ?? null, hosts: http.hosts },
     backup: {
       dir: resolve(folder, backup.dir),
       pgBin: backup.pg_bin === undefined ? null : resolve(folder, backup.pg_bin),

@@ -1,6 +1,7 @@
 import type { ConfigError, ConfigFault } from "./config-error.ts";
 import type { Draft } from "./draft.ts";
 import type { Environment } from "./environment.ts";
+import { isLoopback, parseListen } from "./listen.ts";
 import type { Places } from "./shape.ts";
 import { dotted, type KeyPath } from "./source-map.ts";
 import { didYouMean } from "./suggest.ts";
@@ -101,6 +102,12 @@ function checkJobs(draft: Draft, findings: Findings): void {
   }
 }
 
+function checkHttp({ http }: Draft, findings: Findings): void {
+  const address = http.listen === null ? null : parseListen(http.listen);
+  if (address === null || isLoopback(address.host) || http.token) return;
+  findings.add(["http", "listen"], "others can reach this address: it needs http.token");
+}
+
 /** Checks what concerns several values at once: references, URLs, the shape of the whole net. */
 export function checkRules(draft: Draft, env: Environment, places: Places): Pick<Findings, "faults" | "sameDatabase"> {
   const findings = new Findings(
@@ -111,6 +118,7 @@ export function checkRules(draft: Draft, env: Environment, places: Places): Pick
   if (draft.links) checkLinks(draft.links, findings);
   checkTables(draft, findings);
   findings.node(["sync", "seed"], draft.seed);
+  checkHttp(draft, findings);
   checkJobs(draft, findings);
   return findings;
 }

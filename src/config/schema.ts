@@ -4,6 +4,7 @@ import {
   conflictRule,
   cronSchedule,
   duration,
+  hostName,
   httpUrl,
   listenAddress,
   nodeName,
@@ -46,7 +47,14 @@ const verify = z.strictObject({
     .default(day),
 });
 
-const http = z.strictObject({ listen: listenAddress.default("127.0.0.1:7420"), token: text.optional() });
+const http = z.strictObject({
+  listen: listenAddress.default("127.0.0.1:7420"),
+  token: z
+    .string()
+    .refine((value) => value.length >= 16, { error: "must have 16 characters or more" })
+    .optional(),
+  hosts: z.array(hostName).default([]),
+});
 
 const job = z
   .strictObject({

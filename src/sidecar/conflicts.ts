@@ -124,7 +124,7 @@ interface Side {
   readonly values: readonly (string | null)[] | null;
 }
 
-/** One conflict with the columns that differ. Throws `usage` where no node keeps it. */
+/** One conflict with the columns that differ. Throws `not_found` where no node keeps it. */
 export async function showConflict(
   config: Config,
   id: string,
@@ -187,7 +187,7 @@ function differences(winner: Side, loser: Side): ColumnDifference[] {
 
 /**
  * Brings the image that lost back, byte for byte, as a new change of the node that is asked; it travels to all. Throws
- * `conflict_not_restored` with what stands in the way, and has changed nothing then; `usage` where no node keeps the conflict.
+ * `conflict_not_restored` with what stands in the way, and has changed nothing then; `not_found` where no node keeps the conflict.
  */
 export async function restoreConflict(
   config: Config,
@@ -228,5 +228,5 @@ async function inOneNode<T>(
   }
   const [first] = silent;
   if (first) throw first.error;
-  throw new TandemError("usage", `there is no conflict ${id}`, { hint: "`tandem conflicts` lists them." });
+  throw new TandemError("not_found", `there is no conflict ${id}`, { hint: "`tandem conflicts` lists them." });
 }

@@ -41,7 +41,7 @@ export class Lease {
   readonly #failing = new Backoff({ min: 250, max: 10_000 });
   #connection: Connection | null = null;
   #tenure: AbortController | null = null;
-  #waiting: ((tenure: AbortSignal) => void)[] = [];
+  #waiting: { readonly begin: (tenure: AbortSignal) => void; readonly standBy: () => void }[] = [];
   #expiry = new AbortController();
   #heldUntil = 0;
   #holder: string | null = null;
@@ -52,29 +52,26 @@ export class Lease {
     this.#options = options;
   }
 
-  /** Who holds it instead of us, as last heard; null: nobody known. */
-  get otherHolder(): string | null {
-    return this.#holder;
-  }
-
   /** The signal of the present tenure, aborted when the lease is lost; null while it is not held. */
   get tenure(): AbortSignal | null {
     if (this.#tenure && this.#options.clock.now() >= this.#heldUntil) this.#lose();
     return this.#tenure?.signal ?? null;
   }
 
-  /** Waits until the lease is held; rejects with `stopped` when the signal is aborted before that. */
-  async held(signal: AbortSignal): Promise<AbortSignal> {
+  /** Waits until the lease is held, and tells when another one has it; rejects with `stopped` when the signal is aborted before that. */
+  async held(signal: AbortSignal, standBy: () => void = () => {}): Promise<AbortSignal> {
     const tenure = this.tenure;
     if (tenure) return tenure;
+    if (this.#holder !== null) standBy();
     return await new Promise((resolve, reject) => {
       const stop = () => reject(new TandemError("stopped", "stopped while standing by", { cause: signal.reason }));
       if (signal.aborted) return stop();
       signal.addEventListener("abort", stop, { once: true });
-      this.#waiting.push((begun) => {
+      const begin = (begun: AbortSignal) => {
         signal.removeEventListener("abort", stop);
         resolve(begun);
-      });
+      };
+      this.#waiting.push({ begin, standBy });
     });
   }
 
@@ -131,13 +128,14 @@ export class Lease {
       () => this.tenure,
       () => {},
     );
-    for (const begin of this.#waiting.splice(0)) begin(tenure.signal);
+    for (const { begin } of this.#waiting.splice(0)) begin(tenure.signal);
   }
 
   #standBy(label: string): void {
     this.#lose();
     if (this.#holder !== label) this.#options.logger.info({ node: this.#node.name, holder: label }, "stands by");
     this.#holder = label;
+    for (const { standBy } of this.#waiting) standBy();
   }
 
   #lose(): void {

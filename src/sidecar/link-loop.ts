@@ -97,8 +97,7 @@ export class LinkLoop {
     const tenure = lease.tenure;
     if (tenure && tenure === this.#tenure) return;
     await this.#close();
-    if (!tenure && lease.otherHolder) this.#set({ state: "standby", error: null });
-    this.#tenure = tenure ?? (await lease.held(signal));
+    this.#tenure = await lease.held(signal, () => this.#set({ state: "standby", error: null }));
   }
 
   async #connected(): Promise<OpenLink> {

@@ -85,7 +85,7 @@ async function nodesWith(config: Config, id: number, options: AskOptions): Promi
   }
   const [first] = unanswered;
   if (first) throw first.error;
-  throw new TandemError("usage", `there is no parked row ${id}`, { hint: "`tandem parked` lists them." });
+  throw new TandemError("not_found", `there is no parked row ${id}`, { hint: "`tandem parked` lists them." });
 }
 
 /** What dropping a parked change did. */
@@ -101,7 +101,7 @@ export interface DropReport {
 /**
  * Gives a parked change up: the row stays as it is in its node and differs from the source's until either changes
  * again, and status says so until then. What was given up is kept, with the reason. An id that several nodes have
- * needs the node's name. Throws `usage` where there is no such row, or no reason.
+ * needs the node's name. Throws `not_found` where there is no such row, `usage` where there is no reason.
  */
 export async function dropParked(
   config: Config,
@@ -117,7 +117,7 @@ export async function dropParked(
     const [row] = await tx.query("select tandem.parked_row($1::bigint)::text as parked", [id]);
     return row?.parked ? (JSON.parse(row.parked) as ParkedRow) : null;
   });
-  if (at === null) throw new TandemError("usage", `there is no parked row ${id}`);
+  if (at === null) throw new TandemError("not_found", `there is no parked row ${id}`);
   const { peer, schema, table } = at;
   const key = at.key.map((value) => value);
   const image = await one(config, peer, signal, async (tx) => {

@@ -201,7 +201,7 @@ async function drop(links: Links, ...keys: string[]): Promise<void> {
   for (const key of keys) {
     const id = rows.find((row) => row.key === key)?.id ?? 0;
     expect(await dropParked(links.config, id, { reason: "not ours" })).toMatchObject({ key, imageKept: true });
-    expect(await codeOf(dropParked(links.config, id, { reason: "again" }))).toBe("usage");
+    expect(await codeOf(dropParked(links.config, id, { reason: "again" }))).toBe("not_found");
   }
   expect(await codeOf(dropParked(links.config, 1, { reason: " " }))).toBe("usage");
 }

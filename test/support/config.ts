@@ -34,7 +34,7 @@ export function configOf(
       verifyEveryMs: null,
       ...sync,
     },
-    http: { listen: "127.0.0.1:7420", token: null },
+    http: { listen: "127.0.0.1:7420", token: null, hosts: [] },
     // A folder that is not there: a test that makes backups names its own.
     backup: {
       dir: "/nonexistent",

@@ -53,7 +53,7 @@ backup:
     - { name: five-minutes, node: external, schedule: "*/5 * * * *", keep_last: 50 }
     - { name: visits, node: local, after_change: [ public.visitas ], keep_days: 3, prove: daily }
 `,
-      { env: { ...both, TANDEM_TOKEN: "12345" } },
+      { env: { ...both, TANDEM_TOKEN: "1234567890123456" } },
     );
     expect(config).toEqual({
       file: join(cwd, "tandem.yaml"),
@@ -81,7 +81,7 @@ backup:
         sequences: "interleave",
         verifyEveryMs: 3_600_000,
       },
-      http: { listen: "127.0.0.1:7420", token: "12345" },
+      http: { listen: "127.0.0.1:7420", token: "1234567890123456", hosts: [] },
       backup: {
         dir: join(cwd, "kept"),
         pgBin: null,
@@ -200,6 +200,25 @@ backup:
     expect(unquoted.sync.batchRows).toBe(7);
   });
 
+  it("listens on this machine only, elsewhere only with a token, or not at all", async () => {
+    expect((await load(nodes)).http).toEqual({ listen: "127.0.0.1:7420", token: null, hosts: [] });
+    expect((await load(`${nodes}http: { listen: off }`)).http.listen).toBe(null);
+    const token = "0123456789abcdef";
+    for (const listen of ["0.0.0.0:80", "[::]:80", "10.0.0.7:80", "db.example.com:80"]) {
+      expect(await faultsOf(`${nodes}http: { listen: "${listen}" }`)).toEqual([
+        "tandem.yaml:4:17 http.listen: others can reach this address: it needs http.token",
+      ]);
+      expect((await load(`${nodes}http: { listen: "${listen}", token: "${token}" }`)).http.listen).toBe(listen);
+    }
+    for (const listen of ["127.0.0.1:0", "127.1.2.3:80", "localhost:80", "[::1]:80"]) {
+      expect((await load(`${nodes}http: { listen: "${listen}" }`)).http.token).toBe(null);
+    }
+    expect(await faultsOf(`${nodes}http: { token: "${token.slice(1)}", hosts: ["a:80"] }`)).toEqual([
+      "tandem.yaml:4:16 http.token: must have 16 characters or more",
+      expect.stringMatching(/^tandem.yaml:4:\d+ http.hosts\[0\]: must be the name of a machine, without port/),
+    ]);
+  });
+
   it("lets flags win", async () => {
     const flags = { "sync.batch_rows": 5, "sync.seed": undefined, "http.listen": "[::1]:1" };
     const config = await load(`${nodes}sync: { batch_rows: 9, seed: local }`, { flags });
@@ -260,7 +279,7 @@ backup:
         "tandem.yaml:11:15 sync.batch_rows: must be a whole number from 1",
         "tandem.yaml:12:13 sync.max_skew: must be a text",
         "tandem.yaml:13:14 sync.sequences: must be one of past, interleave",
-        "tandem.yaml:14:17 http.listen: must be host:port, for example 127.0.0.1:7420",
+        "tandem.yaml:14:17 http.listen: must be host:port, for example 127.0.0.1:7420, or off",
         'tandem.yaml:17:41 backup.jobs[0].schedule: must have five fields as cron has them: minute hour day month weekday, for example "0 3 * * *"',
         "tandem.yaml:17:66 backup.jobs[0].keep_last: must be a whole number from 1",
         'tandem.yaml:18:31 backup.jobs[1].retain: unknown key "retain"',
@@ -364,7 +383,9 @@ describe("tandem init", () => {
       /^( *)# (?=(exclude|verify|http|backup|tables|links|seed|sequences):| +)/gm,
       "$1",
     );
-    expect((await load(uncommented, { env: { ...both, TANDEM_TOKEN: "t" } })).backup.jobs).toHaveLength(1);
+    expect((await load(uncommented, { env: { ...both, TANDEM_TOKEN: "0123456789abcdef" } })).backup.jobs).toHaveLength(
+      1,
+    );
   });
 
   it("says what is missing when there is nothing", () => {

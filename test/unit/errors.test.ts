@@ -20,7 +20,7 @@ describe("the list of errors", () => {
 
   it("keeps exit code 2 for usage and configuration", () => {
     const two = Object.entries<ErrorEntry>(errorCodes).filter(([, { exit }]) => exit === 2);
-    expect(two.map(([code]) => code).sort()).toEqual(["config_invalid", "same_database", "usage"]);
+    expect(two.map(([code]) => code).sort()).toEqual(["config_invalid", "not_found", "same_database", "usage"]);
   });
 });
 

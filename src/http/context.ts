@@ -1,0 +1,19 @@
+import type { Logger } from "../base/logger.ts";
+import type { Clock } from "../base/time.ts";
+import type { Config } from "../config/config.ts";
+import type { Live } from "../sidecar/live.ts";
+import type { ProcessMetrics } from "./process-metrics.ts";
+import type { Shared } from "./shared.ts";
+
+/** What every handler may use. */
+export interface HttpContext {
+  readonly config: Config;
+  readonly version: string;
+  readonly live: Live;
+  readonly shared: Shared;
+  readonly metrics: ProcessMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborted when the sidecar ends. */
+  readonly signal: AbortSignal;
+}

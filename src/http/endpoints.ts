@@ -1,0 +1,15 @@
+import { backupEndpoints } from "./backups.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { healthEndpoints } from "./health.ts";
+import { listEndpoints } from "./lists.ts";
+import { metricsEndpoint } from "./metrics.ts";
+import { statusEndpoints } from "./status.ts";
+
+/** All that can be asked for. */
+export const endpoints: readonly Endpoint[] = [
+  ...healthEndpoints,
+  ...statusEndpoints,
+  ...listEndpoints,
+  ...backupEndpoints,
+  metricsEndpoint,
+];
