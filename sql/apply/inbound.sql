@@ -121,7 +121,7 @@ comment on function tandem.note_error(integer, text) is 'Keeps a link''s error f
 create or replace function tandem.note_caught_up(p_peer_id integer) returns void
 language sql as $$
   update tandem.inbound set caught_up_at = clock_timestamp()
-  where peer_id = p_peer_id and coalesce(caught_up_at < clock_timestamp() - interval '30 seconds', true)
+  where peer_id = p_peer_id and coalesce(caught_up_at not between clock_timestamp() - interval '30 seconds' and clock_timestamp(), true)
 $$;
 comment on function tandem.note_caught_up(integer) is 'Notes that nothing waits for this node.';
 

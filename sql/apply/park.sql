@@ -1,6 +1,7 @@
 -- tandem.park_verdicts(p_plan, p_where) -> void
 -- Brings tandem.parked_change up to date with the verdicts on one table: what got "park" is entered or counted once more, with
--- the time of its next try (twice as long each time, at most an hour; a busy row sooner, at most 13 s); whatever else was staged waits no longer.
+-- the time of its next try (twice as long each time, at most an hour; a busy row sooner, at most 13 s; one stamped ahead when its time
+-- has come at the latest); whatever else was staged waits no longer.
 -- p_where: condition on s for the rows that are over.
 create or replace function tandem.park_verdicts(p_plan jsonb, p_where text default 'true') returns void
 language plpgsql as $$
@@ -17,21 +18,24 @@ begin
       kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
       attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
       tried_at = clock_timestamp(),
-      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds' * 2 ^ least(c.attempts, 7)
-        else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
+      next_try_at = least(
+        clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds' * 2 ^ least(c.attempts, 7)
+          else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end,
+        case excluded.kind when 'ahead' then excluded.stamp - (select n.max_skew from tandem.local_node n) end)
   $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id', p_where);
 end $$;
 comment on function tandem.park_verdicts(jsonb, text) is 'Enters what could not be applied, and forgets what waits no longer.';
 
 -- tandem.parked_keys(p_peer_id, p_due_only) -> jsonb
--- What is parked from a peer: [{"schema", "name", "keys": [[...]], "busy": [[...]]}]; p_due_only: whose next try has come.
+-- What is parked from a peer: [{"schema", "name", "keys": [[...]], "busy": [[...]]}]; p_due_only: whose next try has come, or whose last one
+-- lies in the future, for the clock has stepped back.
 create or replace function tandem.parked_keys(p_peer_id integer, p_due_only boolean) returns jsonb
 language sql stable as $$
   select coalesce(jsonb_agg(jsonb_build_object('schema', x.schema_name, 'name', x.table_name, 'keys', x.keys, 'busy', x.busy)), '[]')
   from (
     select c.schema_name, c.table_name, jsonb_agg(to_jsonb(c.key)) as keys, coalesce(jsonb_agg(to_jsonb(c.key)) filter (where c.kind = 'busy'), '[]') as busy
     from tandem.parked_change c
-    where c.peer_id = p_peer_id and (not p_due_only or c.next_try_at <= clock_timestamp())
+    where c.peer_id = p_peer_id and (not p_due_only or c.next_try_at <= clock_timestamp() or c.tried_at > clock_timestamp())
     group by 1, 2 order by 1, 2) x
 $$;
 comment on function tandem.parked_keys(integer, boolean) is 'Keys parked from a peer.';

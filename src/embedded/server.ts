@@ -31,6 +31,8 @@ export interface ServerOptions {
   initdbArgs?: string[];
   /** PEM text, or paths of PEM files. */
   tls?: { cert: string; key: string };
+  /** Added to the server's environment. */
+  env?: Record<string, string>;
   onLog?: (line: string) => void;
 }
 
@@ -212,8 +214,10 @@ class Server implements EmbeddedServer {
     if (!this.#options.settings?.listen_addresses) args.push("-c", `listen_addresses=${this.host}`);
     const log = openSync(this.logFile, "a", 0o644);
     // detached: Ctrl-C on a terminal is for the program, which stops its servers last
+    const ids = this.#ids();
     const child = spawn(this.#binaries.postgres, args, {
-      ...this.#ids(),
+      ...ids,
+      env: { ...ids.env, ...this.#options.env },
       detached: true,
       stdio: ["ignore", log, log],
     });

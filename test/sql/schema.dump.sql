@@ -4071,7 +4071,7 @@ CREATE FUNCTION tandem.note_caught_up(p_peer_id integer) RETURNS void
     LANGUAGE sql
     AS $$
   update tandem.inbound set caught_up_at = clock_timestamp()
-  where peer_id = p_peer_id and coalesce(caught_up_at < clock_timestamp() - interval '30 seconds', true)
+  where peer_id = p_peer_id and coalesce(caught_up_at not between clock_timestamp() - interval '30 seconds' and clock_timestamp(), true)
 $$;
 
 
@@ -4410,8 +4410,10 @@ begin
       kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate, stamp = excluded.stamp, origin = excluded.origin,
       attempts = case when (c.stamp, c.origin) is not distinct from (excluded.stamp, excluded.origin) then c.attempts + 1 else 1 end,
       tried_at = clock_timestamp(),
-      next_try_at = clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds' * 2 ^ least(c.attempts, 7)
-        else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end
+      next_try_at = least(
+        clock_timestamp() + case excluded.kind when 'busy' then interval '100 milliseconds' * 2 ^ least(c.attempts, 7)
+          else least(interval '1 hour', interval '1 second' * 2 ^ least(c.attempts, 12)) end,
+        case excluded.kind when 'ahead' then excluded.stamp - (select n.max_skew from tandem.local_node n) end)
   $sql$, p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'id', p_where);
 end $_$;
 
@@ -4434,7 +4436,7 @@ CREATE FUNCTION tandem.parked_keys(p_peer_id integer, p_due_only boolean) RETURN
   from (
     select c.schema_name, c.table_name, jsonb_agg(to_jsonb(c.key)) as keys, coalesce(jsonb_agg(to_jsonb(c.key)) filter (where c.kind = 'busy'), '[]') as busy
     from tandem.parked_change c
-    where c.peer_id = p_peer_id and (not p_due_only or c.next_try_at <= clock_timestamp())
+    where c.peer_id = p_peer_id and (not p_due_only or c.next_try_at <= clock_timestamp() or c.tried_at > clock_timestamp())
     group by 1, 2 order by 1, 2) x
 $$;
 

@@ -28,7 +28,7 @@ const finders: Record<Component, () => string | undefined> = {
   chromium: () => onPath("chromium") ?? onPath("chromium-browser") ?? onPath("google-chrome"),
   docker: () =>
     spawnSync("docker", ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0 ? "docker" : undefined,
-  faketime: () => onPath("faketime"),
+  faketime: () => faketimeLibrary(),
   openssl: () => onPath("openssl"),
   strace: () => onPath("strace"),
   datasets: () => existing(datasetsFolder()),
@@ -36,7 +36,7 @@ const finders: Record<Component, () => string | undefined> = {
 
 const found = new Map<Component, string | undefined>();
 
-/** Where the component is, or undefined. */
+/** Where the component is, or undefined; of `faketime` the library. */
 export function findComponent(component: Component): string | undefined {
   if (!found.has(component)) found.set(component, finders[component]());
   return found.get(component);
@@ -88,6 +88,13 @@ function pgProgram(name: string): string | undefined {
     folders.filter((folder) => folder !== undefined),
     "first",
   );
+}
+
+/** To be preloaded; Debian puts it into a folder of its own, below that of the architecture. */
+function faketimeLibrary(): string | undefined {
+  const name = "libfaketime.so.1";
+  const architectures = existsSync("/usr/lib") ? readdirSync("/usr/lib") : [];
+  return architectures.map((folder) => join("/usr/lib", folder, "faketime", name)).find((path) => existsSync(path));
 }
 
 function onPath(name: string, extra: string[] = [], order: "first" | "last" = "last"): string | undefined {
