@@ -3,6 +3,7 @@ export { type BackupEvent, type CreateOptions, createBackup } from "./backup/cre
 export { type BackupEntry, type BackupList, listBackups } from "./backup/list.ts";
 export { type PruneOptions, type PruneReport, pruneBackups } from "./backup/prune.ts";
 export { type BackupRestoreReport, type RestoreOptions, restoreBackup } from "./backup/restore.ts";
+export { type RestoredFiles, type RestoreFilesOptions, restoreFiles } from "./backup/restore-files.ts";
 export { type NewDatabase, restoreNewDatabase } from "./backup/restore-new.ts";
 export type { Decision } from "./backup/retention.ts";
 export { type BackupProof, type VerifyBackupOptions, verifyBackup } from "./backup/verify.ts";

@@ -10,6 +10,7 @@ import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
 import { checkDump, makeDump } from "./dump.ts";
 import { digestFile, makeFolder, storageError } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
+import { type Included, writeIncluded } from "./include.ts";
 import { type BackupEntry, listBackups } from "./list.ts";
 import { DatabaseLock } from "./lock.ts";
 import { collectLeftovers, Making } from "./making.ts";
@@ -145,6 +146,8 @@ class Work {
       if (signal?.aborted) throw new TandemError("stopped", "the backup was stopped", { cause: signal.reason });
       const failure = firstFailure(failed, [rows, dump]);
       if (failure !== null || rows.status === "rejected" || dump.status === "rejected") throw failure;
+      // Later than the snapshot: a file that one of its rows names is written before that row.
+      const beside = await this.#include(stop);
       // A snapshot whose holder died guarded nothing from then on.
       await connection.exec("commit");
       const written = rows.value;
@@ -153,13 +156,15 @@ class Work {
         await checkDump(this.#making.path, written.tables, { programs, signal: stop });
         onProgress({ kind: "dump", step: "checked", bytes: dump.value.file.bytes });
       }
-      await this.#checkFiles(written.files, stop);
+      await this.#checkFiles([...written.files, ...(beside ? [beside.file] : [])], stop);
       await lock.assertHeld();
       const manifest = this.#manifest(snapshot, written, {
         reason,
         program: programs?.version ?? null,
-        files: dump.value ? [dump.value.file] : [],
-        warnings: [...(dump.value?.warnings ?? [])],
+        files: [...(dump.value ? [dump.value.file] : []), ...(beside ? [beside.file] : [])],
+        warnings: [...(dump.value?.warnings ?? []), ...(beside?.warnings ?? [])],
+        leftOut: [...snapshot.inventory.leftOut, ...(beside?.leftOut ?? [])],
+        included: beside?.included ?? null,
       });
       await this.#making.seal(manifest, ["json"]);
     } finally {
@@ -222,6 +227,12 @@ class Work {
     return { tables, files };
   }
 
+  async #include(signal: AbortSignal): Promise<Included | null> {
+    const { include, includeRoot: root, includeSecrets: secrets, dir: except } = this.#config.backup;
+    const paths = this.#order.job?.include ?? include;
+    return paths.length === 0 ? null : await writeIncluded(this.#making.path, { root, paths, secrets, except, signal });
+  }
+
   /** What was hashed on its way to the disk is compared with what the disk gives back. */
   async #checkFiles(files: readonly ManifestFile[], signal: AbortSignal): Promise<void> {
     for (const { path, sha256 } of files) {
@@ -232,9 +243,9 @@ class Work {
   }
 
   #manifest(
-    { facts, inventory }: Snapshot,
+    { facts }: Snapshot,
     written: { readonly tables: ManifestTable[]; readonly files: ManifestFile[] },
-    rest: Pick<Manifest, "reason" | "program" | "files" | "warnings">,
+    rest: Pick<Manifest, "reason" | "program" | "files" | "warnings" | "leftOut" | "included">,
   ): Manifest {
     return {
       format: 1,
@@ -249,8 +260,9 @@ class Work {
       ...facts,
       program: rest.program,
       tables: written.tables,
-      leftOut: [...inventory.leftOut],
+      leftOut: rest.leftOut,
       warnings: rest.warnings,
+      included: rest.included,
       files: [...rest.files, ...written.files],
     };
   }

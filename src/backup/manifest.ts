@@ -80,6 +80,11 @@ const manifest = z.object({
   /** Roles of the server, for policies name them. */
   roles: z.array(z.string()),
   warnings: z.array(z.string()),
+  /** What lay beside the database, by paths relative to the folder of the configuration; null: nothing was asked for. */
+  included: z
+    .object({ file: z.string(), paths: z.array(z.string()), entries: z.number() })
+    .nullable()
+    .default(null),
   files: z.array(file),
 });
 

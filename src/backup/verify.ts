@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { TandemError } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
+import { readArchive } from "./archive.ts";
 import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
 import { checkDump } from "./dump.ts";
@@ -163,6 +164,7 @@ class Steps {
       if (content.rows !== rows || content.hex() !== hash)
         throw this.#damaged(file, "holds other rows than the manifest says");
     }
+    if (manifest.included !== null) await this.#archiveReadable(manifest.included);
     if (manifest.state === "degraded") return;
     onProgress?.(dumpName);
     await checkDump(this.#folder, manifest.tables, { programs: await this.#programs(manifest), signal }).catch(
@@ -173,6 +175,13 @@ class Steps {
         throw error;
       },
     );
+  }
+
+  async #archiveReadable({ file, entries }: NonNullable<Manifest["included"]>): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    onProgress?.(file);
+    const found = await readArchive(join(this.#folder, file), async () => {}, signal);
+    if (found !== entries) throw this.#damaged(file, `holds ${found} entries instead of ${entries}`);
   }
 
   async restored(manifest: Manifest, compare: boolean, onRestored: () => void): Promise<void> {

@@ -1,6 +1,7 @@
 import type { BackupEntry, BackupList } from "../backup/list.ts";
 import type { PruneReport } from "../backup/prune.ts";
 import type { BackupRestoreReport } from "../backup/restore.ts";
+import type { RestoredFiles } from "../backup/restore-files.ts";
 import type { NewDatabase } from "../backup/restore-new.ts";
 import type { BackupProof } from "../backup/verify.ts";
 import { count } from "../sidecar/words.ts";
@@ -100,6 +101,13 @@ export function describeRestore(report: BackupRestoreReport): string {
   );
   if (safety !== null) lines.push(`What was there before is backup ${safety}.`);
   return lines.join("\n");
+}
+
+/** Files that were put back, or would be, for a person. */
+export function describeRestoredFiles({ id, dryRun, to, created, replaced, kept }: RestoredFiles): string {
+  const verb = dryRun ? "would be put back" : "are put back";
+  const line = `${count(created + replaced, "file")} of backup ${id} ${verb} below ${printable(to)}: ${created} new, ${replaced} instead of others.`;
+  return kept === null ? line : `${line}\nThose that were there before are in ${printable(kept)}.`;
 }
 
 /** A database that was made of a backup, for a person. */

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { BackupRestoreReport } from "../backup/restore.ts";
 import { TandemError } from "../base/errors.ts";
@@ -32,6 +33,12 @@ export const restore = defineCommand({
     yes: { type: "boolean", describe: "do not ask" },
     "local-only": { type: "boolean", describe: "the restored rows do not travel to the other nodes" },
     from: { type: "string", choices: ["json", "dump"], describe: "the half that the rows are taken from (json)" },
+    files: { type: "boolean", describe: "put the included files back, and no rows" },
+    to: {
+      type: "string",
+      requiresArg: true,
+      describe: "with --files: the folder to put them into (each to its place)",
+    },
     "new-database": {
       type: "string",
       requiresArg: true,
@@ -43,6 +50,17 @@ export const restore = defineCommand({
     const { id, node, mode, "new-database": database, "pg-bin": pgBin } = args;
     const config = await session.loadConfig();
     if (id === undefined) return await list(config, session);
+    if (args.to !== undefined && !args.files) throw new TandemError("usage", "--to goes with --files only");
+    if (args.files) {
+      const others = ["node", "mode", "tables", "local-only", "from", "new-database", "pg-bin"] as const;
+      const other = others.find((name) => name in args);
+      if (other) throw new TandemError("usage", `--${other} does not go with --files`);
+      return await files(
+        config,
+        { id, to: args.to, dryRun: args["dry-run"] === true, yes: args.yes === true },
+        session,
+      );
+    }
     if (database !== undefined) {
       if (
         mode !== undefined ||
@@ -87,6 +105,31 @@ function progressOf({ stderr }: Session): ((step: string) => void) | undefined {
   return stderr.isTTY ? (step) => void stderr.write(`\u001b[2K\r${printable(step)}`) : undefined;
 }
 
+interface FilesArgs {
+  readonly id: string;
+  readonly to: string | undefined;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+}
+
+/** Into a folder that is named nobody needs to be asked. */
+async function files(config: Config, { id, to, dryRun, yes }: FilesArgs, session: Session): Promise<ExitCode> {
+  const { restoreFiles } = await import("../backup/restore-files.ts");
+  const { describeRestoredFiles } = await import("./backup-text.ts");
+  const put = (dry: boolean) =>
+    restoreFiles(config, id, {
+      to: to === undefined ? undefined : resolve(session.cwd, to),
+      dryRun: dry,
+      signal: session.signal,
+      onProgress: progressOf(session),
+    });
+  if (!dryRun && !yes && to === undefined) await confirm(async () => describeRestoredFiles(await put(true)), session);
+  const done = await put(dryRun);
+  if (session.stderr.isTTY) session.stderr.write("\u001b[2K\r");
+  session.answer(done, describeRestoredFiles(done));
+  return 0;
+}
+
 async function makeDatabase(
   config: Config,
   { id, database, node, pgBin }: { id: string; database: string; node: string | undefined; pgBin: string | undefined },
@@ -129,12 +172,15 @@ async function answer(report: BackupRestoreReport, session: Session): Promise<Ex
 
 /** Shows what would be done, and goes on only after a `yes`. */
 async function ask(config: Config, args: Args, session: Session): Promise<void> {
-  const { stdin, stderr, signal } = session;
-  if (!stdin.isTTY || session.json) {
+  const { describeRestore } = await import("./backup-text.ts");
+  await confirm(async () => describeRestore(await work(config, args, true, session)), session);
+}
+
+async function confirm(describe: () => Promise<string>, { stdin, stderr, signal, json }: Session): Promise<void> {
+  if (!stdin.isTTY || json) {
     throw new TandemError("usage", "nobody can be asked here", { hint: "Look at --dry-run first, then say --yes." });
   }
-  const { describeRestore } = await import("./backup-text.ts");
-  stderr.write(`${describeRestore(await work(config, args, true, session))}\n`);
+  stderr.write(`${await describe()}\n`);
   const reader = createInterface({ input: stdin, output: stderr });
   try {
     const word = await reader.question("Type yes to do it: ", { signal });

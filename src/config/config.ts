@@ -70,6 +70,8 @@ export interface BackupJob {
   readonly keepMonthly: number | null;
   /** How often the newest backup is proven to level 3; null: only when somebody asks. */
   readonly proveEveryMs: number | null;
+  /** What else goes into its backups; null: what `BackupConfig` says. */
+  readonly include: readonly string[] | null;
 }
 
 /** A folder on another disk, as an operator has mounted it; absolute. */
@@ -126,6 +128,12 @@ export interface BackupConfig {
   readonly store: StoreConfig | null;
   /** Null: what lies in the store can be read by whoever can read the store. */
   readonly encrypt: EncryptConfig | null;
+  /** Folders and files that go into backups besides the database; relative to `includeRoot`, and below it. */
+  readonly include: readonly string[];
+  /** The folder of the configuration; absolute. */
+  readonly includeRoot: string;
+  /** Whether files go in that are there to hold secrets, such as `.env`. */
+  readonly includeSecrets: boolean;
   readonly jobs: readonly BackupJob[];
 }
 

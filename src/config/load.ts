@@ -148,6 +148,9 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       timeZone: backup.time_zone,
       store: storeOf(backup, folder),
       encrypt: encryptOf(backup, folder),
+      include: backup.include,
+      includeRoot: folder,
+      includeSecrets: backup.include_secrets,
       jobs: backup.jobs.map((job) => ({
         name: job.name,
         node: job.node,
@@ -158,6 +161,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
         keepDaily: job.keep_daily ?? null,
         keepWeekly: job.keep_weekly ?? null,
         keepMonthly: job.keep_monthly ?? null,
+        include: job.include ?? null,
         proveEveryMs: proofPeriods[job.prove],
       })),
     },

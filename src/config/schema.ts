@@ -56,6 +56,14 @@ const http = z.strictObject({
   hosts: z.array(hostName).default([]),
 });
 
+const included = z.array(
+  text
+    .refine((path) => !/^(\/|[a-z]:)|(^|\/)\.\.?(\/|$)|\/\/|[\\\0]/i.test(path.replace(/\/+$/, "")), {
+      error: "must be a path below the folder of this file, such as uploads",
+    })
+    .transform((path) => path.replace(/\/+$/, "")),
+);
+
 const job = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/i, { error: "must be letters, digits, _ or -" }),
@@ -67,6 +75,7 @@ const job = z
     keep_daily: wholeNumber(1).optional(),
     keep_weekly: wholeNumber(1).optional(),
     keep_monthly: wholeNumber(1).optional(),
+    include: included.optional(),
     prove: z.enum(["daily", "weekly", "off"]).default("off"),
   })
   .refine((value) => value.schedule !== undefined || value.after_change !== undefined, {
@@ -115,6 +124,8 @@ const backup = z
     time_zone: timeZone.default("UTC"),
     store: store.optional(),
     encrypt: encrypt.optional(),
+    include: included.default([]),
+    include_secrets: z.boolean().default(false),
     jobs: z.array(job).default([]),
   })
   .refine((value) => value.encrypt === undefined || value.store !== undefined, {

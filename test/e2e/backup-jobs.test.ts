@@ -17,7 +17,15 @@ vi.setConfig({ testTimeout: 240_000 });
 
 const hourly: BackupJob = {
   ...{ name: "hourly", node: "local", schedule: "0 * * * *", afterChange: null },
-  ...{ keepLast: 2, keepDays: null, keepDaily: null, keepWeekly: null, keepMonthly: null, proveEveryMs: null },
+  ...{
+    keepLast: 2,
+    keepDays: null,
+    keepDaily: null,
+    keepWeekly: null,
+    keepMonthly: null,
+    proveEveryMs: null,
+    include: null,
+  },
 };
 
 /** A clock on which nobody waits: whoever sleeps finds that the time is over. */

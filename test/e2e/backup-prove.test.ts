@@ -19,7 +19,7 @@ vi.setConfig({ testTimeout: 240_000 });
 const hour = 3_600_000;
 const daily: BackupJob = {
   ...{ name: "daily", node: "local", schedule: "0 3 * * *", afterChange: null, keepLast: 9, keepDays: null },
-  ...{ keepDaily: null, keepWeekly: null, keepMonthly: null, proveEveryMs: 24 * hour },
+  ...{ keepDaily: null, keepWeekly: null, keepMonthly: null, proveEveryMs: 24 * hour, include: null },
 };
 
 /** Lets the proofs run for a while of a clock on which nobody waits; returns where that clock is then. */

@@ -17,7 +17,15 @@ vi.setConfig({ testTimeout: 180_000 });
 
 const job: BackupJob = {
   ...{ name: "often", node: "local", schedule: "*/5 * * * *", afterChange: null },
-  ...{ keepLast: 1, keepDays: null, keepDaily: null, keepWeekly: null, keepMonthly: null, proveEveryMs: null },
+  ...{
+    keepLast: 1,
+    keepDays: null,
+    keepDaily: null,
+    keepWeekly: null,
+    keepMonthly: null,
+    proveEveryMs: null,
+    include: null,
+  },
 };
 
 async function ids(config: Config): Promise<string[]> {

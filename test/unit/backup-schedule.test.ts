@@ -4,7 +4,15 @@ import type { BackupJob } from "../../src/config/config.ts";
 
 const job: BackupJob = {
   ...{ name: "a", node: "local", schedule: "30 2 * * *", afterChange: null },
-  ...{ keepLast: null, keepDays: null, keepDaily: null, keepWeekly: null, keepMonthly: null, proveEveryMs: null },
+  ...{
+    keepLast: null,
+    keepDays: null,
+    keepDaily: null,
+    keepWeekly: null,
+    keepMonthly: null,
+    proveEveryMs: null,
+    include: null,
+  },
 };
 const at = (text: string) => Date.parse(text);
 

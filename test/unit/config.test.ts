@@ -90,6 +90,9 @@ backup:
         timeZone: "UTC",
         store: null,
         encrypt: null,
+        include: [],
+        includeRoot: cwd,
+        includeSecrets: false,
         jobs: [
           {
             name: "five-minutes",
@@ -101,6 +104,7 @@ backup:
             keepDaily: null,
             keepWeekly: null,
             keepMonthly: null,
+            include: null,
             proveEveryMs: null,
           },
           {
@@ -113,6 +117,7 @@ backup:
             keepDaily: null,
             keepWeekly: null,
             keepMonthly: null,
+            include: null,
             proveEveryMs: 86_400_000,
           },
         ],
@@ -146,6 +151,9 @@ backup:
       timeZone: "UTC",
       store: null,
       encrypt: null,
+      include: [],
+      includeRoot: cwd,
+      includeSecrets: false,
       jobs: [],
     });
   });
