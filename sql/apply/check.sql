@@ -15,8 +15,8 @@ begin
   from pg_trigger g join tandem.tracked_table t on g.tgrelid = t.relid
   where t.table_id = (p_plan ->> 'id')::integer and not g.tgisinternal and g.tgtype & 3 = 3 and g.tgname !~ '^(tandem_|~tandem_last$)';
   v_triggers := coalesce(v_triggers, 'none of the application''s');
-  return query execute format('select s.n, case when not s.present then %L when %s is null then %L else %L end from %s s left join %s t on %s
-      where (%s) and %s and case when s.present then %s is null or not %s else %s is not null end',
+  return query execute format('select s.n, case when not s.present then %L when %s is not distinct from null then %L else %L end from %s s left join %s t on %s
+      where (%s) and %s and case when s.present then %s is not distinct from null or not %s else %s is distinct from null end',
     'a BEFORE trigger let the row stay: ' || v_triggers, p_plan ->> 'first_key',
     'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
     p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row',
@@ -49,7 +49,7 @@ returns table (name text, parent_oid oid, parent text, parent_is_t text, t_not_n
 language sql stable as $$
   select c.conname::text, c.confrelid, c.confrelid::regclass::text,
     string_agg(format('p.%I operator(%I.%s) t.%I', pa.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
-    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i),
+    string_agg(format('t.%I is distinct from null', ta.attname), ' and ' order by k.i),
     string_agg(format('t.%I', ta.attname), ', ' order by k.i)
   from tandem.tracked_table t
   join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'

@@ -141,9 +141,9 @@ begin
     perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, p_batch ->> 'mode' = 'copy', p_batch ->> 'source');
     execute format($sql$
       select jsonb_build_object('schema', %1$L::text, 'name', %2$L::text,
-        'insert', count(*) filter (where s.present and %3$s is null and x.written),
-        'update', count(*) filter (where s.present and %3$s is not null and x.written),
-        'delete', count(*) filter (where not s.present and %3$s is not null and x.written),
+        'insert', count(*) filter (where s.present and %3$s is not distinct from null and x.written),
+        'update', count(*) filter (where s.present and %3$s is distinct from null and x.written),
+        'delete', count(*) filter (where not s.present and %3$s is distinct from null and x.written),
         'conflict', count(*) filter (where v.verdict in ('win', 'lose', 'prefer', 'tie', 'anew')),
         'refuse', count(*) filter (where v.verdict in ('undecided', 'park')))
       from %4$s s left join %5$s t on %6$s

@@ -109,7 +109,7 @@ begin
     execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', case when v_there then 'U' else 'D' end,
       array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
       format('from (select %s from %s s left join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')
-          where (%s is not null) = %L) o',
+          where (%s is distinct from null) = %L) o',
         p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'first_key', v_there))
     using tandem.next_stamp();
     get diagnostics v_count = row_count;

@@ -21,10 +21,10 @@ begin
   v_count := cardinality(t.key_columns);
   v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
   v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
-  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is not null)',
+  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is distinct from null)',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, case when t.%I is not null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
-      format('coalesce(n.origin, case when t.%I is not null then '''' end)', t.key_columns[1])),
+      format('coalesce(n.stamp, case when t.%I is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
+      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1])),
     v_keys,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s and (l.received_from is null or l.received_from <> all (%s))',
@@ -83,11 +83,11 @@ language sql stable as $$
       x.present, p_table.log_name, x.same_key),
     case when cardinality(p_unplaced) = 0 then 'null'
       else format('nullif(concat_ws('', '', %s), '''')',
-        (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+        (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
     p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
-    format('t.%I is not null', p_table.key_columns[1]) as present,
+    format('t.%I is distinct from null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
     format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
         else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,

@@ -35,7 +35,7 @@ begin
     loop
       execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s where s.present and %s and not exists (select from %s p where %s) and %s',
         (select string_agg(u || '::text', ', ') from unnest(f.staged_values) u), v_plan ->> 'stage',
-        (select string_agg(u || ' is not null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
+        (select string_agg(u || ' is distinct from null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
         tandem.not_staged(p_plans, f.table_id, f.staged_values))
       into v_keys;
       v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
@@ -195,7 +195,7 @@ language sql stable as $$
     string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
       || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
     string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
-      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is null and t.tandem_%1$s is null))'
+      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is not distinct from null and t.tandem_%1$s is not distinct from null))'
       else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
     from generate_series(1, i.indnkeyatts) g
     join pg_opclass oc on oc.oid = i.indclass[g.g - 1]

@@ -49,14 +49,14 @@ begin
       from (
         select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %22$s as too_long,
           s.stamp > clock_timestamp() + %6$L::interval as ahead,
-          coalesce(l.op::text, case when %7$s is not null then 'U' else 'D' end) as local_op,
+          coalesce(l.op::text, case when %7$s is distinct from null then 'U' else 'D' end) as local_op,
           v.stamp as local_stamp, v.origin as local_origin,
           (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
           s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
-          (%7$s is not null) = s.present and (not s.present or %8$s) as same,
+          (%7$s is distinct from null) = s.present and (not s.present or %8$s) as same,
           %25$L and s.op is null and s.present and l.op is null as both_unlogged,
-          %26$L and s.present and l.op is null and %7$s is null and s.stamp <= tandem.log_begin() as missing,
+          %26$L and s.present and l.op is null and %7$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %9$s
             when l.received_from = %1$s then true
@@ -70,8 +70,8 @@ begin
         left join %16$s t on %17$s
         left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
         cross join lateral (select
-          coalesce(l.stamp, case when %7$s is not null then %19$s else '-infinity' end) as stamp,
-          coalesce(l.origin, case when %7$s is not null then %20$s else '' end) as origin) v
+          coalesce(l.stamp, case when %7$s is distinct from null then %19$s else '-infinity' end) as stamp,
+          coalesce(l.origin, case when %7$s is distinct from null then %20$s else '' end) as origin) v
         where s.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)
       ) c
     ) x
@@ -79,7 +79,7 @@ begin
   $sql$,
     p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
-    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is null', p_plan ->> 'first_key') else 'true' end,
+    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is not distinct from null', p_plan ->> 'first_key') else 'true' end,
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,

@@ -204,7 +204,7 @@ begin
           and not exists (select from (select s.* from %8$s s where s.present and %9$s) z where %10$s)
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
       $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'stage', tandem.applies(v_plan),
-        (select string_agg(u || ' is not null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
+        (select string_agg(u || ' is distinct from null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
         f.parent_plan ->> 'stage', tandem.applies(f.parent_plan),
         tandem.all_equal(f.key_operators, tandem.key_names('z', cardinality(f.key_columns)), f.staged_values));
       get diagnostics v_count = row_count;
@@ -301,7 +301,7 @@ begin
         execute format(case f.action when 'c' then 'delete from %1$s c where %2$s' when 'n' then 'update %1$s c set %3$s where %2$s'
             when 'd' then 'update %1$s c set %4$s where %2$s' else 'select 1 from %1$s c where %2$s limit 1' end,
           f.child,
-          (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u)
+          (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u)
             || format(' and not exists (select from %s t where %s)', f.parent, f.child_is_t),
           (select string_agg(format('%I = null', u), ', ') from unnest(f.set_columns) u),
           (select string_agg(format('%I = default', u), ', ') from unnest(f.set_columns) u));
@@ -311,7 +311,7 @@ begin
         end if;
         if v_count > 0 and f.action = 'd' then
           execute format('select count(*) from %s c where %s and not exists (select from %s t where %s)', f.child,
-            (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t) into v_count;
+            (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t) into v_count;
           if v_count > 0 then
             raise exception 'the default of a row of % refers to nothing (%)', f.child, f.name using errcode = '23503';
           end if;

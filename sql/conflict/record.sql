@@ -20,7 +20,7 @@ begin
       end,
       case when v.verdict in ('win', 'anew') or x.overruled then 'incoming' else 'local' end,
       v.local_stamp, v.local_origin, s.stamp, s.origin,
-      case when %4$s is not null then %5$L::text[] end, case when %4$s is not null then %6$s end,
+      case when %4$s is distinct from null then %5$L::text[] end, case when %4$s is distinct from null then %6$s end,
       case when s.present then %7$L::text[] end, case when s.present then %8$s end
     from tandem.verdict v
     join %9$s s on s.n = v.n

@@ -52,7 +52,7 @@ begin
     parts := concat_ws(', ', parts, format('%s as c%s', v_text, c.i));
     chain := format('%s(s.c%s%s, %s)', v_hash, c.i, v_collate, chain);
     direct := format('%s(%s%s, %s)', v_hash, v_text, v_collate, direct);
-    v_mask := v_mask || format('case when t.%I is null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
+    v_mask := v_mask || format('case when t.%I is not distinct from null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
   end loop;
   for i in 0..(cardinality(v_mask) - 1) / 60 loop
     v_text := array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + ');
