@@ -270,7 +270,8 @@ create table tandem.lease (
   label text not null,
   taken_at timestamptz not null,
   renewed_at timestamptz not null,
-  lasts interval not null check (lasts > interval '0')
+  lasts interval not null check (lasts > interval '0'),
+  awaited_at timestamptz
 );
 comment on table tandem.lease is 'The sidecar that works on the links into this node; another one stands by until the lease is over, by this clock.';
 

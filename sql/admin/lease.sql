@@ -4,7 +4,7 @@
 
 -- tandem.hold_lease(p_holder, p_label, p_lasts) -> jsonb
 -- Takes the lease where there is none or it is over, renews it where p_holder has it; returns {"held", "label" (whose it is now),
--- "taken_at"}. A lease from the future, beyond what it lasts, is over too: the clock has stepped back. Who takes over from a
+-- "taken_at", "awaited" (another one has asked for it within p_lasts)}. A lease from the future, beyond what it lasts, is over too: the clock has stepped back. Who takes over from a
 -- holder that was silent ends its sessions that still hold a link (see end_stalled).
 -- Locks: the row, for a moment.
 create or replace function tandem.hold_lease(p_holder uuid, p_label text, p_lasts interval) returns jsonb
@@ -17,13 +17,16 @@ begin
   values (p_holder, p_label, clock_timestamp(), clock_timestamp(), p_lasts) on conflict do nothing;
   select holder into v_was from tandem.lease for no key update;
   update tandem.lease l set holder = p_holder, label = p_label, lasts = p_lasts, renewed_at = clock_timestamp(),
-    taken_at = case when l.holder = p_holder then l.taken_at else clock_timestamp() end
+    taken_at = case when l.holder = p_holder then l.taken_at else clock_timestamp() end,
+    awaited_at = case when l.holder = p_holder then l.awaited_at end
   where l.holder = p_holder or not tandem.lease_stands(l);
+  update tandem.lease l set awaited_at = clock_timestamp() where l.holder <> p_holder;
   select * into v_now from tandem.lease;
   if v_now.holder = p_holder and v_was <> p_holder then
     perform tandem.end_stalled(p_lasts / 2);
   end if;
-  return jsonb_build_object('held', v_now.holder = p_holder, 'label', v_now.label, 'taken_at', v_now.taken_at);
+  return jsonb_build_object('held', v_now.holder = p_holder, 'label', v_now.label, 'taken_at', v_now.taken_at,
+    'awaited', coalesce(clock_timestamp() - v_now.awaited_at < p_lasts, false));
 end $$;
 comment on function tandem.hold_lease(uuid, text, interval) is 'Takes or renews the lease of this node''s links.';
 

@@ -25,7 +25,12 @@ export interface LeaseOptions {
 interface Answer {
   readonly held: boolean;
   readonly label: string;
+  /** Another sidecar stands by. */
+  readonly awaited: boolean;
 }
+
+// So long a source may be out of reach before another sidecar is given a try; and, where it is out of reach for all, longer each time.
+const patienceMs = { min: 15_000, max: 600_000, jitter: 0 };
 
 /** A database that sleeps when idle is not kept awake by a connection that only waits, for so long or longer. */
 export const disconnectFromMs = 60_000;
@@ -33,12 +38,17 @@ export const disconnectFromMs = 60_000;
 /**
  * The right to work on the links into one node. Of several sidecars one has it, the others stand by and take over when
  * it has not been renewed in time. It rests on the node's clock; here counts the time since the last renewal was asked for,
- * so that a holder who slept notices by itself.
+ * so that a holder who slept notices by itself. A holder to whom the source of a link stays out of reach gives the lease away
+ * to one that stands by, who may reach it.
  */
 export class Lease {
   readonly #node: NodeConfig;
   readonly #options: LeaseOptions;
   readonly #failing = new Backoff({ min: 250, max: 10_000 });
+  readonly #yielding = new Backoff(patienceMs);
+  /** Sources out of reach, each with the time since when. */
+  readonly #unreached = new Map<string, number>();
+  #patience = this.#yielding.next();
   #connection: Connection | null = null;
   #tenure: AbortController | null = null;
   #waiting: { readonly begin: (tenure: AbortSignal) => void; readonly standBy: () => void }[] = [];
@@ -56,6 +66,14 @@ export class Lease {
   get tenure(): AbortSignal | null {
     if (this.#tenure && this.#options.clock.now() >= this.#heldUntil) this.#lose();
     return this.#tenure?.signal ?? null;
+  }
+
+  /** To be told by the links into the node whether their source is within reach. */
+  noteReach(source: string, reached: boolean): void {
+    if (!reached && !this.#unreached.has(source)) this.#unreached.set(source, this.#options.clock.now());
+    if (!reached || !this.#unreached.delete(source) || this.#unreached.size > 0) return;
+    this.#yielding.reset();
+    this.#patience = this.#yielding.next();
   }
 
   /** Waits until the lease is held, and tells when another one has it; rejects with `stopped` when the signal is aborted before that. */
@@ -101,15 +119,18 @@ export class Lease {
       );
       this.#asked = true;
       this.#failing.reset();
+      const since = Math.min(...this.#unreached.values());
+      if (answer.held && answer.awaited && clock.now() - since >= this.#patience) return await this.#giveWay();
       if (answer.held) this.#keep(askedAt + lastsMs);
       else this.#standBy(answer.label);
       if (renewMs >= disconnectFromMs) await this.#close();
       return renewMs;
     } catch (error) {
       await this.#close();
+      if (this.#options.signal.aborted) return 0;
       if (!this.#asked && !mendsItself(error)) throw error;
       const retryInMs = this.#failing.next();
-      if (!this.#options.signal.aborted) logger.warn({ node: this.#node.name, retryInMs }, errorLine(error));
+      logger.warn({ node: this.#node.name, retryInMs }, errorLine(error));
       return retryInMs;
     }
   }
@@ -138,7 +159,18 @@ export class Lease {
     for (const { standBy } of this.#waiting) standBy();
   }
 
+  /** Lets go of the lease for long enough that who stands by asks first. */
+  async #giveWay(): Promise<number> {
+    const { renewMs, logger } = this.#options;
+    logger.warn({ node: this.#node.name, unreached: [...this.#unreached.keys()] }, "gives way to another sidecar");
+    this.#patience = this.#yielding.next();
+    await this.#release();
+    this.#lose();
+    return 2 * renewMs + 1_000;
+  }
+
   #lose(): void {
+    this.#unreached.clear();
     this.#expiry.abort();
     const tenure = this.#tenure;
     this.#tenure = null;

@@ -74,6 +74,7 @@ export class LinkLoop {
       this.#set({ state: "working" });
       const { worked, reached } = await link.round();
       this.#failing.reset();
+      this.#options.lease.noteReach(this.#pair.source, true);
       this.#worked = true;
       if (this.activity.error !== null) await link.target.noteError(null);
       this.#set({ error: null, skewMs: link.skewMs });
@@ -132,6 +133,9 @@ export class LinkLoop {
     const { logger, signal } = this.#options;
     if (signal.aborted || this.#tenure?.aborted) return 0;
     if (error instanceof TandemError && ["position_mismatch", "shape_changed"].includes(error.code)) return 20;
+    if (error instanceof TandemError && error.node === this.#pair.source) {
+      this.#options.lease.noteReach(this.#pair.source, false);
+    }
     // What only a person can mend is said at once when the sidecar starts; later it is waited out like the rest.
     if (!this.#worked && !mendsItself(error)) throw error;
     const line = errorLine(error);

@@ -3,7 +3,9 @@ import { expect, test, vi } from "vitest";
 import { silentLogger } from "../../src/base/logger.ts";
 import type { Clock } from "../../src/base/time.ts";
 import { Lease } from "../../src/sidecar/lease.ts";
+import { runSidecar } from "../../src/sidecar/sidecar.ts";
 import { type TandemOptions, tandem } from "../support/child.ts";
+import { configOf } from "../support/config.ts";
 import { installSql } from "../support/install.ts";
 import { type Cluster, cluster } from "../support/pg.ts";
 import { startProxy } from "../support/proxy.ts";
@@ -99,6 +101,39 @@ test("C2: a sidecar that is frozen while it holds a link is taken over, and give
   expect([one.result, other.result]).toEqual([undefined, undefined]);
 });
 
+test("C2: links whose source only the sidecar that stands by can reach are given to it, though their target is within reach", async () => {
+  await using all = await pair();
+  const { nodes, first, second, proxies } = all;
+  await using one = sidecar(first);
+  for (const { name } of nodes) await one.waitForLine(works(name));
+  await using other = sidecar(second);
+  for (const { name } of nodes) await other.waitForLine(new RegExp(`"node":"${name}".*stands by`));
+  await proxies[0]!.down();
+  await insert(nodes, 1000);
+  await expectRest(nodes.nodes, () => `${one.stderr}\n${other.stderr}`);
+  await one.waitForLine(/"node":"external".*gives way/);
+  for (const { name } of nodes) await other.waitForLine(works(name));
+
+  await proxies[0]!.up();
+  for (const { name } of nodes) await one.waitForLine(new RegExp(`"node":"${name}".*stands by`));
+  expect(await sidecarsShown(second)).toEqual([`local: process ${other.pid}`, `external: process ${other.pid}`]);
+  expect([one.result, other.result]).toEqual([undefined, undefined]);
+});
+
+test("a sidecar that is stopped while a server does not answer ends without an error", async () => {
+  await using nodes = await cluster(2);
+  await using opened = new Opened();
+  const proxies: Pair["proxies"] = [];
+  for (const { server } of nodes) proxies.push(opened.add(await startProxy(server.port, server.host)));
+  for (const proxy of proxies) proxy.stall();
+  const stop = new AbortController();
+  const config = configOf(nodes.nodes.map(({ name, url }, i) => ({ name, url: proxies[i]!.url(url) })));
+  const running = runSidecar(config, { signal: stop.signal });
+  await waitFor(() => proxies.every((proxy) => proxy.accepted > 0));
+  stop.abort();
+  await expect(running).resolves.toBeUndefined();
+});
+
 /** Stands still until it is moved; a sleep ends when its time has come. */
 class HandClock implements Clock {
   #now = 1_000_000;
@@ -110,9 +145,20 @@ class HandClock implements Clock {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      signal?.addEventListener("abort", () => reject(new Error("stopped")), { once: true });
-      this.#sleeping.push({ due: this.#now + ms, wake: resolve });
+      const sleeper = { due: this.#now + ms, wake: resolve };
+      this.#sleeping.push(sleeper);
+      const stop = () => {
+        this.#sleeping = this.#sleeping.filter((one) => one !== sleeper);
+        reject(new Error("stopped"));
+      };
+      signal?.addEventListener("abort", stop, { once: true });
     });
+  }
+
+  /** Once somebody sleeps for just so long, that time passes. */
+  async pass(ms: number): Promise<void> {
+    await waitFor(() => this.#sleeping.some(({ due }) => due === this.#now + ms));
+    this.forward(ms);
   }
 
   forward(ms: number): void {
@@ -151,6 +197,52 @@ test("a tenure is over when the time since its last renewal is, whatever the dat
   expect(lease.tenure).toBe(null);
   await admin.query("rollback");
   expect((await lease.held(stop.signal)).aborted).toBe(false);
+  stop.abort();
+  await running;
+});
+
+test("a holder to whom a source stays out of reach gives the lease away, but only where another one stands by", async () => {
+  await using nodes = await cluster(1);
+  const { name, url, admin } = nodes.local;
+  await using opened = new Opened();
+  expect((await tandem(["migrate"], await opened.folder({ local: url }))).code).toBe(0);
+  const clock = new HandClock();
+  const stop = new AbortController();
+  const lease = new Lease(
+    { name, url },
+    { holder: randomUUID(), label: "one", renewMs: 20_000, clock, logger: silentLogger, signal: stop.signal },
+  );
+  const running = lease.run();
+  const tenure = await lease.held(stop.signal);
+  const other = randomUUID();
+  const ask = () => admin.value(`select tandem.hold_lease('${other}', 'other', '10 s') ->> 'held'`);
+  const renewals = async () => admin.value("select xmin::text from tandem.lease");
+  const renewed = async () => {
+    const before = await renewals();
+    await clock.pass(20_000);
+    await waitFor(async () => (await renewals()) !== before);
+  };
+  lease.noteReach("far", false);
+  await renewed();
+  expect(lease.tenure).toBe(tenure);
+  expect(await ask()).toBe("false");
+  await clock.pass(20_000);
+  await waitFor(() => tenure.aborted);
+  expect(await ask()).toBe("true");
+  await clock.pass(41_000);
+  await waitFor(() => lease.otherHolder === "other");
+
+  // The other one did not reach it either, and went: after a try in vain the next one takes longer.
+  await admin.query("delete from tandem.lease");
+  await clock.pass(20_000);
+  const again = await lease.held(stop.signal);
+  lease.noteReach("far", false);
+  expect(await ask()).toBe("false");
+  await renewed();
+  expect(lease.tenure).toBe(again);
+  expect(await ask()).toBe("false");
+  await clock.pass(20_000);
+  await waitFor(() => again.aborted);
   stop.abort();
   await running;
 });

@@ -1066,10 +1066,10 @@ begin
   v_count := cardinality(t.key_columns);
   v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
   v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
-  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is not null)',
+  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is distinct from null)',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, case when t.%I is not null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
-      format('coalesce(n.origin, case when t.%I is not null then '''' end)', t.key_columns[1])),
+      format('coalesce(n.stamp, case when t.%I is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
+      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1])),
     v_keys,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s and (l.received_from is null or l.received_from <> all (%s))',
@@ -1292,7 +1292,7 @@ begin
         execute format(case f.action when 'c' then 'delete from %1$s c where %2$s' when 'n' then 'update %1$s c set %3$s where %2$s'
             when 'd' then 'update %1$s c set %4$s where %2$s' else 'select 1 from %1$s c where %2$s limit 1' end,
           f.child,
-          (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u)
+          (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u)
             || format(' and not exists (select from %s t where %s)', f.parent, f.child_is_t),
           (select string_agg(format('%I = null', u), ', ') from unnest(f.set_columns) u),
           (select string_agg(format('%I = default', u), ', ') from unnest(f.set_columns) u));
@@ -1302,7 +1302,7 @@ begin
         end if;
         if v_count > 0 and f.action = 'd' then
           execute format('select count(*) from %s c where %s and not exists (select from %s t where %s)', f.child,
-            (select string_agg(format('c.%I is not null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t) into v_count;
+            (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t) into v_count;
           if v_count > 0 then
             raise exception 'the default of a row of % refers to nothing (%)', f.child, f.name using errcode = '23503';
           end if;
@@ -1683,7 +1683,7 @@ begin
     loop
       execute format('select jsonb_agg(distinct to_jsonb(array[%s])) from %s s where s.present and %s and not exists (select from %s p where %s) and %s',
         (select string_agg(u || '::text', ', ') from unnest(f.staged_values) u), v_plan ->> 'stage',
-        (select string_agg(u || ' is not null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
+        (select string_agg(u || ' is distinct from null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
         tandem.not_staged(p_plans, f.table_id, f.staged_values))
       into v_keys;
       v_all := v_all || tandem.keys_of(f.schema_name, f.table_name, v_keys);
@@ -2164,14 +2164,14 @@ begin
       from (
         select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %22$s as too_long,
           s.stamp > clock_timestamp() + %6$L::interval as ahead,
-          coalesce(l.op::text, case when %7$s is not null then 'U' else 'D' end) as local_op,
+          coalesce(l.op::text, case when %7$s is distinct from null then 'U' else 'D' end) as local_op,
           v.stamp as local_stamp, v.origin as local_origin,
           (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
           s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
-          (%7$s is not null) = s.present and (not s.present or %8$s) as same,
+          (%7$s is distinct from null) = s.present and (not s.present or %8$s) as same,
           %25$L and s.op is null and s.present and l.op is null as both_unlogged,
-          %26$L and s.present and l.op is null and %7$s is null and s.stamp <= tandem.log_begin() as missing,
+          %26$L and s.present and l.op is null and %7$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %9$s
             when l.received_from = %1$s then true
@@ -2185,8 +2185,8 @@ begin
         left join %16$s t on %17$s
         left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
         cross join lateral (select
-          coalesce(l.stamp, case when %7$s is not null then %19$s else '-infinity' end) as stamp,
-          coalesce(l.origin, case when %7$s is not null then %20$s else '' end) as origin) v
+          coalesce(l.stamp, case when %7$s is distinct from null then %19$s else '-infinity' end) as stamp,
+          coalesce(l.origin, case when %7$s is distinct from null then %20$s else '' end) as origin) v
         where s.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)
       ) c
     ) x
@@ -2194,7 +2194,7 @@ begin
   $sql$,
     p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
-    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is null', p_plan ->> 'first_key') else 'true' end,
+    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is not distinct from null', p_plan ->> 'first_key') else 'true' end,
     p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
     p_plan ->> 'log', p_plan ->> 'key_is_entry', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
@@ -2615,7 +2615,7 @@ CREATE FUNCTION tandem.foreign_keys(p_table_id integer) RETURNS TABLE(name text,
     AS $$
   select c.conname::text, c.confrelid, c.confrelid::regclass::text,
     string_agg(format('p.%I operator(%I.%s) t.%I', pa.attname, n.nspname, o.oprname, ta.attname), ' and ' order by k.i),
-    string_agg(format('t.%I is not null', ta.attname), ' and ' order by k.i),
+    string_agg(format('t.%I is distinct from null', ta.attname), ' and ' order by k.i),
     string_agg(format('t.%I', ta.attname), ', ' order by k.i)
   from tandem.tracked_table t
   join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
@@ -2859,13 +2859,16 @@ begin
   values (p_holder, p_label, clock_timestamp(), clock_timestamp(), p_lasts) on conflict do nothing;
   select holder into v_was from tandem.lease for no key update;
   update tandem.lease l set holder = p_holder, label = p_label, lasts = p_lasts, renewed_at = clock_timestamp(),
-    taken_at = case when l.holder = p_holder then l.taken_at else clock_timestamp() end
+    taken_at = case when l.holder = p_holder then l.taken_at else clock_timestamp() end,
+    awaited_at = case when l.holder = p_holder then l.awaited_at end
   where l.holder = p_holder or not tandem.lease_stands(l);
+  update tandem.lease l set awaited_at = clock_timestamp() where l.holder <> p_holder;
   select * into v_now from tandem.lease;
   if v_now.holder = p_holder and v_was <> p_holder then
     perform tandem.end_stalled(p_lasts / 2);
   end if;
-  return jsonb_build_object('held', v_now.holder = p_holder, 'label', v_now.label, 'taken_at', v_now.taken_at);
+  return jsonb_build_object('held', v_now.holder = p_holder, 'label', v_now.label, 'taken_at', v_now.taken_at,
+    'awaited', coalesce(clock_timestamp() - v_now.awaited_at < p_lasts, false));
 end $$;
 
 
@@ -3208,6 +3211,7 @@ CREATE TABLE tandem.lease (
     taken_at timestamp with time zone NOT NULL,
     renewed_at timestamp with time zone NOT NULL,
     lasts interval NOT NULL,
+    awaited_at timestamp with time zone,
     CONSTRAINT lease_lasts_check CHECK ((lasts > '00:00:00'::interval)),
     CONSTRAINT lease_only_row_check CHECK (only_row)
 );
@@ -4724,9 +4728,9 @@ begin
     perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, p_batch ->> 'mode' = 'copy', p_batch ->> 'source');
     execute format($sql$
       select jsonb_build_object('schema', %1$L::text, 'name', %2$L::text,
-        'insert', count(*) filter (where s.present and %3$s is null and x.written),
-        'update', count(*) filter (where s.present and %3$s is not null and x.written),
-        'delete', count(*) filter (where not s.present and %3$s is not null and x.written),
+        'insert', count(*) filter (where s.present and %3$s is not distinct from null and x.written),
+        'update', count(*) filter (where s.present and %3$s is distinct from null and x.written),
+        'delete', count(*) filter (where not s.present and %3$s is distinct from null and x.written),
         'conflict', count(*) filter (where v.verdict in ('win', 'lose', 'prefer', 'tie', 'anew')),
         'refuse', count(*) filter (where v.verdict in ('undecided', 'park')))
       from %4$s s left join %5$s t on %6$s
@@ -4982,7 +4986,7 @@ begin
       end,
       case when v.verdict in ('win', 'anew') or x.overruled then 'incoming' else 'local' end,
       v.local_stamp, v.local_origin, s.stamp, s.origin,
-      case when %4$s is not null then %5$L::text[] end, case when %4$s is not null then %6$s end,
+      case when %4$s is distinct from null then %5$L::text[] end, case when %4$s is distinct from null then %6$s end,
       case when s.present then %7$L::text[] end, case when s.present then %8$s end
     from tandem.verdict v
     join %9$s s on s.n = v.n
@@ -5352,7 +5356,7 @@ begin
           and not exists (select from (select s.* from %8$s s where s.present and %9$s) z where %10$s)
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
       $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'stage', tandem.applies(v_plan),
-        (select string_agg(u || ' is not null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
+        (select string_agg(u || ' is distinct from null', ' and ') from unnest(f.staged_values) u), f.parent, f.parent_is_s,
         f.parent_plan ->> 'stage', tandem.applies(f.parent_plan),
         tandem.all_equal(f.key_operators, tandem.key_names('z', cardinality(f.key_columns)), f.staged_values));
       get diagnostics v_count = row_count;
@@ -5863,8 +5867,8 @@ begin
   from pg_trigger g join tandem.tracked_table t on g.tgrelid = t.relid
   where t.table_id = (p_plan ->> 'id')::integer and not g.tgisinternal and g.tgtype & 3 = 3 and g.tgname !~ '^(tandem_|~tandem_last$)';
   v_triggers := coalesce(v_triggers, 'none of the application''s');
-  return query execute format('select s.n, case when not s.present then %L when %s is null then %L else %L end from %s s left join %s t on %s
-      where (%s) and %s and case when s.present then %s is null or not %s else %s is not null end',
+  return query execute format('select s.n, case when not s.present then %L when %s is not distinct from null then %L else %L end from %s s left join %s t on %s
+      where (%s) and %s and case when s.present then %s is not distinct from null or not %s else %s is distinct from null end',
     'a BEFORE trigger let the row stay: ' || v_triggers, p_plan ->> 'first_key',
     'a BEFORE trigger let the row vanish: ' || v_triggers, 'a BEFORE trigger changed the row: ' || v_triggers,
     p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan), p_plan ->> 'first_key', p_plan ->> 'image_is_row',
@@ -5988,11 +5992,11 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
       x.present, p_table.log_name, x.same_key),
     case when cardinality(p_unplaced) = 0 then 'null'
       else format('nullif(concat_ws('', '', %s), '''')',
-        (select string_agg(format('case when t.%1$I is not null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+        (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
     p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
-    format('t.%I is not null', p_table.key_columns[1]) as present,
+    format('t.%I is distinct from null', p_table.key_columns[1]) as present,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
     format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
         else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
@@ -6787,7 +6791,7 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
     string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
       || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
     string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
-      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is null and t.tandem_%1$s is null))'
+      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is not distinct from null and t.tandem_%1$s is not distinct from null))'
       else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
     from generate_series(1, i.indnkeyatts) g
     join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
@@ -7150,7 +7154,7 @@ begin
     parts := concat_ws(', ', parts, format('%s as c%s', v_text, c.i));
     chain := format('%s(s.c%s%s, %s)', v_hash, c.i, v_collate, chain);
     direct := format('%s(%s%s, %s)', v_hash, v_text, v_collate, direct);
-    v_mask := v_mask || format('case when t.%I is null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
+    v_mask := v_mask || format('case when t.%I is not distinct from null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
   end loop;
   for i in 0..(cardinality(v_mask) - 1) / 60 loop
     v_text := array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + ');
@@ -7579,7 +7583,7 @@ begin
     execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', case when v_there then 'U' else 'D' end,
       array(select 'o.k' || i from generate_series(1, cardinality(t.key_columns)) i),
       format('from (select %s from %s s left join %s t on %s join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict in (''prefer'', ''keep'', ''anew'')
-          where (%s is not null) = %L) o',
+          where (%s is distinct from null) = %L) o',
         p_plan ->> 'stage_keys', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'first_key', v_there))
     using tandem.next_stamp();
     get diagnostics v_count = row_count;
