@@ -6,6 +6,8 @@ export { type BackupRestoreReport, type RestoreOptions, restoreBackup } from "./
 export { type RestoredFiles, type RestoreFilesOptions, restoreFiles } from "./backup/restore-files.ts";
 export { type NewDatabase, restoreNewDatabase } from "./backup/restore-new.ts";
 export type { Decision } from "./backup/retention.ts";
+export { listWithStore, type StoreList, type StoreState } from "./backup/store-state.ts";
+export { type UploadOptions, type UploadReport, uploadBackups } from "./backup/upload.ts";
 export { type BackupProof, type VerifyBackupOptions, verifyBackup } from "./backup/verify.ts";
 export type { ErrorCode } from "./base/error-codes.ts";
 export { TandemError } from "./base/errors.ts";
@@ -15,9 +17,13 @@ export type {
   BackupJob,
   Config,
   ConflictRule,
+  EncryptConfig,
+  FolderStoreConfig,
   HttpConfig,
   LinkConfig,
   NodeConfig,
+  S3StoreConfig,
+  StoreConfig,
   SyncConfig,
   TableRule,
   TriggerChoice,

@@ -4,6 +4,7 @@ import type { Connection } from "../db/connection.ts";
 import { quoteIdent, quoteLiteral } from "../db/quote.ts";
 import { BackupFolder } from "./folder.ts";
 import { readManifest } from "./manifest.ts";
+import { readStored } from "./stored.ts";
 
 /** What a look at the change log came to. */
 export interface Changed {
@@ -38,5 +39,8 @@ export async function changedSince(
 
 /** The moment that a backup shows. */
 export async function snapshotOf(config: Config, id: string): Promise<string> {
-  return (await readManifest(new BackupFolder(config.backup.dir).backup(id))).snapshot;
+  const folder = new BackupFolder(config.backup.dir);
+  const here = (await folder.ids()).includes(id);
+  const stored = here ? null : await readStored(folder, id);
+  return stored ? stored.snapshot : (await readManifest(folder.backup(id))).snapshot;
 }

@@ -52,6 +52,11 @@ export class BackupFolder {
     return join(this.path, ".use");
   }
 
+  /** What is known of the store: one file for each backup there, as it was when somebody looked last. */
+  get stored(): string {
+    return join(this.path, ".stored");
+  }
+
   /** One file for each backup that failed. */
   get failures(): string {
     return join(this.path, ".failed");

@@ -4,8 +4,9 @@ import { errorLine } from "../base/errors.ts";
 import { BackupFolder, namesIn, timeOf } from "./folder.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { type Failure, readFailures, readProof } from "./records.ts";
+import { readStored, storedIds } from "./stored.ts";
 
-/** A backup as it lies in the folder. */
+/** A backup as it lies in the folder, or in the store as the folder knows it. */
 export interface BackupEntry {
   readonly id: string;
   /** `damaged`: its manifest is missing or was changed, or `verify` has found a fault; it counts as no backup, and is never removed by itself. */
@@ -25,6 +26,8 @@ export interface BackupEntry {
   readonly level: 0 | 1 | 2 | 3;
   readonly provenAt: string | null;
   readonly pinned: boolean;
+  /** Where copies of it are: in the folder, in the store as far as the folder knows. */
+  readonly places: readonly ("folder" | "store")[];
   /** Tables that it does not hold, and what of the dump an empty database cannot take; why. */
   readonly leftOut: Manifest["leftOut"];
   readonly warnings: readonly string[];
@@ -44,16 +47,39 @@ export interface BackupList {
 export async function listBackups(dir: string): Promise<BackupList> {
   const folder = new BackupFolder(dir);
   const names = new Set(await namesIn(dir));
-  const ids = await folder.ids();
+  const here = new Set(await folder.ids());
+  const stored = new Set(await storedIds(folder));
+  const ids = [...new Set([...here, ...stored])].sort();
+  const entry = async (id: string): Promise<BackupEntry> => {
+    const found = await (here.has(id) ? entryOf : storedEntryOf)(folder, id, names.has(`${id}.pin`));
+    const places = [...(here.has(id) ? ["folder" as const] : []), ...(stored.has(id) ? ["store" as const] : [])];
+    return { ...found, places };
+  };
   return {
     dir,
-    backups: await Promise.all(ids.map((id) => entryOf(folder, id, names.has(`${id}.pin`)))),
+    backups: await Promise.all(ids.map(entry)),
     failures: await readFailures(folder),
     unsealed: await folder.partialIds(),
   };
 }
 
-async function entryOf(folder: BackupFolder, id: string, pinned: boolean): Promise<BackupEntry> {
+type Found = Omit<BackupEntry, "places">;
+
+/** A backup of which only the copy in the store is left. */
+async function storedEntryOf(folder: BackupFolder, id: string, pinned: boolean): Promise<Found> {
+  const stored = await readStored(folder, id);
+  if (stored === null) return damagedEntry(id, "what the store says of it cannot be read", pinned, 0);
+  const proof = await readProof(folder, id);
+  const { node, job, label, startedAt, finishedAt, tables, rows, bytes, leftOut, warnings } = stored;
+  const damage = proof?.damage ?? null;
+  const [state, reason] = damage === null ? [stored.state, stored.reason] : (["damaged", damage] as const);
+  return {
+    ...{ id, state, reason, node, job, label, startedAt, finishedAt, tables, rows, bytes, leftOut, warnings, pinned },
+    ...{ level: proof?.level ?? 0, provenAt: proof?.at ?? null },
+  };
+}
+
+async function entryOf(folder: BackupFolder, id: string, pinned: boolean): Promise<Found> {
   const path = folder.backup(id);
   try {
     const manifest = await readManifest(path);
@@ -71,16 +97,16 @@ async function entryOf(folder: BackupFolder, id: string, pinned: boolean): Promi
       provenAt: proof?.at ?? null,
     };
   } catch (error) {
-    return {
-      ...{ id, state: "damaged", reason: errorLine(error), node: null, job: null, label: null, finishedAt: null },
-      startedAt: new Date(timeOf(id)).toISOString(),
-      tables: 0,
-      rows: 0,
-      bytes: await sizeOf(path),
-      level: 0,
-      ...{ provenAt: null, pinned, leftOut: [], warnings: [] },
-    };
+    return damagedEntry(id, errorLine(error), pinned, await sizeOf(path));
   }
+}
+
+function damagedEntry(id: string, reason: string, pinned: boolean, bytes: number): Found {
+  return {
+    ...{ id, state: "damaged", reason, node: null, job: null, label: null, finishedAt: null, pinned, bytes },
+    startedAt: new Date(timeOf(id)).toISOString(),
+    ...{ tables: 0, rows: 0, level: 0, provenAt: null, leftOut: [], warnings: [] },
+  };
 }
 
 async function sizeOf(path: string): Promise<number> {

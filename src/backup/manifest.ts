@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { TandemError } from "../base/errors.ts";
+import { seal, unseal } from "./seal.ts";
 
 const column = z.object({
   name: z.string(),
@@ -101,22 +101,14 @@ export const manifestName = "manifest.json";
 /** The dump's name within the folder of a backup. */
 export const dumpName = "database.dump";
 
-/** The text of the file: the manifest, and the SHA-256 of its own text without that line. */
+/** The text of the file. */
 export function sealManifest(value: Manifest): string {
-  const body = JSON.stringify(value, null, 1);
-  const seal = createHash("sha256").update(body).digest("hex");
-  return `${body.slice(0, -2)},\n "seal": "${seal}"\n}\n`;
+  return seal(value);
 }
 
 /** Reads what `sealManifest` wrote. Any change of any byte is an error with code `backup_damaged`. */
 export function unsealManifest(text: string, where: string): Manifest {
-  const damaged = (reason: string) => new TandemError("backup_damaged", `${where} ${reason}`);
-  const match = /^([\s\S]*),\n "seal": "([0-9a-f]{64})"\n\}\n$/.exec(text);
-  const body = `${match?.[1]}\n}`;
-  if (!match || createHash("sha256").update(body).digest("hex") !== match[2]) throw damaged("was changed");
-  const parsed = manifest.safeParse(JSON.parse(body));
-  if (!parsed.success) throw damaged("is of a form that this version does not know");
-  return parsed.data;
+  return unseal(text, where, manifest);
 }
 
 /** The manifest of the backup in a folder. */

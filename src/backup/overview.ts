@@ -77,7 +77,8 @@ async function diskOf(dir: string, backups: readonly BackupEntry[]): Promise<Bac
   for (let folder = dir; ; folder = dirname(folder)) {
     try {
       const { bavail, bsize } = await statfs(folder);
-      return { usedBytes: backups.reduce((sum, { bytes }) => sum + bytes, 0), freeBytes: bavail * bsize };
+      const here = backups.filter(({ places }) => places.includes("folder"));
+      return { usedBytes: here.reduce((sum, { bytes }) => sum + bytes, 0), freeBytes: bavail * bsize };
     } catch (error) {
       const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
       if (!missing || dirname(folder) === folder) return null;

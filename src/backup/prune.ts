@@ -11,6 +11,8 @@ import { collectLeftovers } from "./making.ts";
 import { backupsInUse } from "./owner.ts";
 import { removeFailure } from "./records.ts";
 import { type Decision, decide } from "./retention.ts";
+import { StorePrune } from "./store-prune.ts";
+import { collectWork } from "./work-folder.ts";
 
 /** What `pruneBackups` may be told. */
 export interface PruneOptions {
@@ -40,10 +42,15 @@ const failureDays = 30;
 export async function pruneBackups(config: Config, options: PruneOptions = {}): Promise<PruneReport> {
   const { clock = systemClock, logger = silentLogger, dryRun = false } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const decisions = await decisionsOf(config, folder, clock, options.job);
-  if (dryRun) return { dryRun, decisions, removed: [], stuck: [] };
   const removed: string[] = [];
   const stuck: { id: string; error: string }[] = [];
+  await using store = await StorePrune.begin(config.backup.store, folder, { clock, logger });
+  if (store?.unasked) {
+    stuck.push({ id: store.name, error: errorLine(store.unasked) });
+    logger.error({}, `the store cannot be asked: ${errorLine(store.unasked)}`);
+  }
+  const decisions = await decisionsOf(config, folder, clock, options.job);
+  if (dryRun) return { dryRun, decisions, removed, stuck };
   const attempt = async (id: string, work: () => Promise<void>) => {
     try {
       await work();
@@ -53,14 +60,18 @@ export async function pruneBackups(config: Config, options: PruneOptions = {}): 
       logger.error({ backup: id }, `cannot be removed: ${line}`);
     }
   };
+  const here = new Set(await folder.ids());
   for (const { id, keep } of decisions) {
     if (keep) continue;
     await attempt(id, async () => {
       // Somebody may have begun to restore it since it was decided on.
       if ((await backupsInUse(folder, clock)).has(id)) return;
-      await makeFolder(folder.making);
-      await rename(folder.backup(id), folder.deleted(id));
-      await syncFolder(folder.path);
+      if (here.has(id)) {
+        await makeFolder(folder.making);
+        await rename(folder.backup(id), folder.deleted(id));
+        await syncFolder(folder.path);
+      }
+      await store?.remove(id);
       removed.push(id);
       logger.info({ backup: id }, "removed by retention");
     });
@@ -73,6 +84,7 @@ export async function pruneBackups(config: Config, options: PruneOptions = {}): 
       await rm(folder.proof(id), { force: true });
     });
   }
+  if (store && !store.unasked) await attempt(store.name, () => store.tidy());
   if (options.job === undefined) await tidy(folder, clock, logger);
   return { dryRun, decisions, removed, stuck };
 }
@@ -81,7 +93,10 @@ async function decisionsOf(config: Config, folder: BackupFolder, clock: Clock, j
   const { backups } = await listBackups(folder.path);
   const used = await backupsInUse(folder, clock);
   const decisions = decide(
-    backups.map((one) => ({ ...one, inUse: used.has(one.id), at: timeOf(one.id) })),
+    backups.map((one) => ({
+      ...{ ...one, inUse: used.has(one.id), at: timeOf(one.id) },
+      stored: one.places.includes("store") && one.state !== "damaged",
+    })),
     {
       policies: new Map(config.backup.jobs.map((one) => [one.name, one])),
       now: clock.now(),
@@ -95,6 +110,7 @@ async function decisionsOf(config: Config, folder: BackupFolder, clock: Clock, j
 /** What is left of processes that died, and failures that nobody will ask for any more. */
 async function tidy(folder: BackupFolder, clock: Clock, logger: Logger): Promise<void> {
   await collectLeftovers(folder, clock, logger);
+  await collectWork(folder, clock);
   const { failures } = await listBackups(folder.path);
   for (const failure of failures.slice(0, -1)) {
     if (clock.now() - Date.parse(failure.failedAt) > failureDays * 86_400_000) await removeFailure(folder, failure);

@@ -48,6 +48,18 @@ export async function writeProof(folder: BackupFolder, id: string, value: Proof)
   await writeWhole(folder.proof(id), `${JSON.stringify(value)}\n`);
 }
 
+/** Takes over the text of a record that was kept elsewhere; what is none is left. */
+export async function writeProofText(folder: BackupFolder, id: string, text: string): Promise<void> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return;
+  }
+  const known = proof.safeParse(value);
+  if (known.success) await writeProof(folder, id, known.data);
+}
+
 const failureFile = ({ id, what }: Pick<Failure, "id" | "what">) => `${id}${what === "proof" ? ".proof" : ""}.json`;
 
 /** Notes that a backup, or its proof, failed; of each the last failure is kept. */

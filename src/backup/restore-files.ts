@@ -24,14 +24,20 @@ import { digestFile, makeFolder, privateFile, storageError } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
 import { includedName } from "./include.ts";
 import type { Manifest } from "./manifest.ts";
+import { openBackup } from "./open-backup.ts";
 import { markUse } from "./owner.ts";
-import { checkSealed, resolveId } from "./verify.ts";
+import { resolveId } from "./resolve-id.ts";
+import { checkSealed } from "./verify.ts";
 
 /** What `restoreFiles` may be told. */
 export interface RestoreFilesOptions {
   /** A folder to put the files into; unless given each goes back to its place. */
   readonly to?: string | undefined;
   readonly dryRun?: boolean | undefined;
+  /** The copy in the store is meant, though there may be one here. */
+  readonly fromStore?: boolean | undefined;
+  /** The file of the private key of an encrypted copy; stronger than the configuration. */
+  readonly identity?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((step: string) => void) | undefined;
@@ -62,13 +68,14 @@ export async function restoreFiles(
 ): Promise<RestoredFiles> {
   const { clock = systemClock, dryRun = false } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(folder, name);
+  const id = await resolveId(config, name, options.signal);
   await using _use = await markUse(folder, id, "restore", clock);
-  const { included } = await checkSealed(folder, id, options);
+  await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
+  const { included } = await checkSealed(backup.path, id, options);
   if (included === null) throw new TandemError("usage", `backup ${id} holds no files`);
   const to = options.to ?? config.backup.includeRoot;
   const keep = join(folder.path, ".replaced", `${id} ${new Date(clock.now()).toISOString().replace(/[:.]/g, "-")}`);
-  const archive = join(folder.backup(id), includedName);
+  const archive = join(backup.path, includedName);
   await readArchive(archive, async (header) => checkName(header, included), options.signal);
   const work = new Putting({ to, inPlace: options.to === undefined, keep, dryRun }, included);
   try {

@@ -4,17 +4,23 @@ import type { Config } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import { quoteIdent, quoteLiteral } from "../db/quote.ts";
 import { BackupFolder } from "./folder.ts";
+import { openBackup } from "./open-backup.ts";
 import { orderOf } from "./order.ts";
 import { markUse } from "./owner.ts";
+import { resolveId } from "./resolve-id.ts";
 import { withDatabase } from "./scratch.ts";
 import { compareContent, restoreDump } from "./try-restore.ts";
-import { checkSealed, programsFor, resolveId } from "./verify.ts";
+import { checkSealed, programsFor } from "./verify.ts";
 
 /** What `restoreNewDatabase` may be told. */
 export interface NewDatabaseOptions {
   /** On whose server; that of the node that was backed up, unless given. */
   readonly node?: string | undefined;
   readonly pgBin?: string | undefined;
+  /** The copy in the store is meant, though there may be one here. */
+  readonly fromStore?: boolean | undefined;
+  /** The file of the private key of an encrypted copy; stronger than the configuration. */
+  readonly identity?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told what is being done. */
@@ -42,9 +48,10 @@ export async function restoreNewDatabase(
 ): Promise<NewDatabase> {
   const { clock = systemClock, signal } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(folder, name);
+  const id = await resolveId(config, name, signal);
   await using _use = await markUse(folder, id, "restore", clock);
-  const manifest = await checkSealed(folder, id, options);
+  await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
+  const manifest = await checkSealed(backup.path, id, options);
   if (manifest.state === "degraded") {
     throw new TandemError("no_client_program", `backup ${id} has no dump, and so no definitions for a new database`);
   }
@@ -57,7 +64,7 @@ export async function restoreNewDatabase(
     `create database ${quoteIdent(database)} template template0 encoding ${quoteLiteral(manifest.server.encoding)}`,
   );
   try {
-    const trial = { folder: folder.backup(id), manifest, programs, url: withDatabase(node.url, database), signal };
+    const trial = { folder: backup.path, manifest, programs, url: withDatabase(node.url, database), signal };
     await restoreDump(trial);
     await compareContent({ ...trial, onTable: options.onProgress }, "the dump");
     await using made = await connect({ name: node.name, url: trial.url }, `restore ${id}`, { signal });

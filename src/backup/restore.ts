@@ -13,8 +13,10 @@ import { BackupFolder } from "./folder.ts";
 import { readLines } from "./load-rows.ts";
 import { DatabaseLock } from "./lock.ts";
 import type { Manifest, ManifestTable } from "./manifest.ts";
+import { openBackup } from "./open-backup.ts";
 import { orderOf } from "./order.ts";
 import { markUse } from "./owner.ts";
+import { resolveId } from "./resolve-id.ts";
 import { chooseTables, fitTables } from "./restore-choice.ts";
 import { type MovedSequence, moveSequences } from "./restore-sequences.ts";
 import type { RestoreMode } from "./restore-sql.ts";
@@ -25,7 +27,7 @@ import { openScratch } from "./scratch.ts";
 import { qualified } from "./snapshot.ts";
 import { switchOff, switchOn } from "./triggers.ts";
 import { restoreDump } from "./try-restore.ts";
-import { checkSealed, programsFor, resolveId } from "./verify.ts";
+import { checkSealed, programsFor } from "./verify.ts";
 
 /** What `restoreBackup` may be told. */
 export interface RestoreOptions {
@@ -41,6 +43,10 @@ export interface RestoreOptions {
   /** Which half the rows are taken from; the JSON half unless given. */
   readonly from?: "json" | "dump" | undefined;
   readonly pgBin?: string | undefined;
+  /** The copy in the store is meant, though there may be one here. */
+  readonly fromStore?: boolean | undefined;
+  /** The file of the private key of an encrypted copy; stronger than the configuration. */
+  readonly identity?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -75,9 +81,10 @@ export async function restoreBackup(
 ): Promise<BackupRestoreReport> {
   const { clock = systemClock, logger = silentLogger, signal, mode, dryRun = false, localOnly = false } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(folder, name);
+  const id = await resolveId(config, name, signal);
   await using _use = await markUse(folder, id, "restore", clock);
-  const manifest = await checkSealed(folder, id, options);
+  await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
+  const manifest = await checkSealed(backup.path, id, options);
   const { node } = orderOf(config, { node: options.node ?? manifest.node });
   const tables = chooseTables(manifest, options.tables);
   await using connection = await connect(node, `restore ${id}`, { signal });
@@ -91,7 +98,7 @@ export async function restoreBackup(
       ? null
       : await DatabaseLock.take(node, { purpose: "restore", wait: false, clock, signal });
     await lock?.name(`restore ${id}`);
-    await using lines = await openLines(config, folder, manifest, options);
+    await using lines = await openLines(config, backup.path, manifest, options);
     const whole = options.tables === undefined;
     const put = (tx: Connection) => putBack(tx, { manifest, tables, mode, dryRun, localOnly, whole, lines, options });
     const done = await transaction(connection, dryRun, put);
@@ -181,13 +188,7 @@ interface Lines extends AsyncDisposable {
   of(table: ManifestTable): readonly [Readable, ...NodeJS.ReadWriteStream[]];
 }
 
-async function openLines(
-  config: Config,
-  folder: BackupFolder,
-  manifest: Manifest,
-  options: RestoreOptions,
-): Promise<Lines> {
-  const path = folder.backup(manifest.id);
+async function openLines(config: Config, path: string, manifest: Manifest, options: RestoreOptions): Promise<Lines> {
   if (options.from !== "dump")
     return { of: ({ file }) => readLines(path, file), [Symbol.asyncDispose]: async () => {} };
   if (manifest.state === "degraded") throw new TandemError("no_client_program", `backup ${manifest.id} has no dump`);

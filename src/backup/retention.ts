@@ -8,6 +8,8 @@ export interface Kept {
   readonly level: 0 | 1 | 2 | 3;
   readonly pinned: boolean;
   readonly inUse: boolean;
+  /** Whether it is in the store; not said: there is none. */
+  readonly stored?: boolean;
   /** Milliseconds since 1970. */
   readonly at: number;
 }
@@ -46,7 +48,7 @@ const dayMs = 86_400_000;
 /**
  * Decides what stays. A group is the backups of one job (or the safety backups) of one node: its rules count nothing
  * else. Whatever the rules say there stay: what is damaged (a person decides), pinned, in use or dated in the future, of a group its newest
- * good one, its newest whole one, its newest proven one and, of a node, the newest good one of all.
+ * good one, its newest whole one, its newest proven one, its newest one in the store and, of a node, the newest good one of all.
  */
 export function decide(backups: readonly Kept[], rules: RetentionRules): Decision[] {
   const reasons = new Map<string, string[]>(backups.map(({ id }) => [id, protections(id, backups, rules)]));
@@ -98,6 +100,7 @@ function floors(sorted: readonly Kept[], of: string): [string, string][] {
     [sorted[0], `newest good ${of}`],
     [sorted.find(({ state }) => state === "complete"), `newest whole ${of}`],
     [sorted.find(({ level }) => level >= 2), `newest proven ${of}`],
+    [sorted.find(({ stored }) => stored), `newest in the store ${of}`],
   ];
   return found.flatMap(([one, reason]) => (one ? [[one.id, reason] as [string, string]] : []));
 }

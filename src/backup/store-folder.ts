@@ -18,7 +18,7 @@ export class FolderStore implements Store {
     this.name = path;
   }
 
-  async put(key: string, source: () => Readable, { signal }: PutOptions): Promise<StoredBytes> {
+  async put(key: string, source: () => Readable | Promise<Readable>, { signal }: PutOptions): Promise<StoredBytes> {
     return this.#work(async () => {
       const final = this.#path(key);
       await this.#makeFolders(dirname(final));
@@ -32,7 +32,7 @@ export class FolderStore implements Store {
             done(null, chunk);
           },
         });
-        await pipeline(source(), tap, createWriteStream(partial, { mode: privateFile, flags: "wx" }), { signal });
+        await pipeline(await source(), tap, createWriteStream(partial, { mode: privateFile, flags: "wx" }), { signal });
         await syncFile(partial);
         const sha256 = hash.digest("hex");
         const found = await digestFile(partial, signal);

@@ -13,7 +13,7 @@ import {
 import { Upload } from "@aws-sdk/lib-storage";
 import { TandemError } from "../base/errors.ts";
 import type { S3StoreConfig } from "../config/config.ts";
-import { type PutOptions, type Store, type StoredBytes, type StoreObject, storeError } from "./store.ts";
+import { type PutOptions, type Store, type StoredBytes, type StoreObject, storeError, storeName } from "./store.ts";
 
 const leastPart = 8 * 2 ** 20;
 // The protocol allows ten thousand parts; sizes are estimates.
@@ -29,7 +29,7 @@ export class S3Store implements Store {
   /** `silentMs`: how long the service may say nothing before the connection counts as lost. */
   constructor(config: S3StoreConfig, { silentMs = 60_000 }: { readonly silentMs?: number } = {}) {
     const { bucket, prefix, endpoint, region, pathStyle, checksums, credentials } = config;
-    this.name = `s3://${bucket}/${prefix}`;
+    this.name = storeName(config);
     this.#bucket = bucket;
     this.#prefix = prefix;
     const mode = checksums === "when_supported" ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
@@ -54,11 +54,15 @@ export class S3Store implements Store {
     });
   }
 
-  async put(key: string, open: () => Readable, { bytes, signal }: PutOptions): Promise<StoredBytes> {
+  async put(
+    key: string,
+    open: () => Readable | Promise<Readable>,
+    { bytes, signal }: PutOptions,
+  ): Promise<StoredBytes> {
     const partSize = Math.max(leastPart, Math.ceil((bytes * 1.01) / mostParts));
     const digest = new UploadDigest(partSize);
     try {
-      await this.#upload(key, open(), digest, partSize, signal);
+      await this.#upload(key, await open(), digest, partSize, signal);
     } catch (error) {
       if (signal?.aborted) throw storeError(error, this.name, signal);
       // The answer may have been lost, and nothing else.

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { TandemError } from "../base/errors.ts";
+import type { StoreConfig } from "../config/config.ts";
 
 /** What lies in a store under one key. */
 export interface StoreObject {
@@ -33,7 +34,7 @@ export interface Store {
    * Stores what `open` gives, and replaces what was there. When it returns the store has exactly these bytes; when it throws the
    * key holds what it held before, or, where the store changed them on their way, nothing.
    */
-  put(key: string, open: () => Readable, options: PutOptions): Promise<StoredBytes>;
+  put(key: string, open: () => Readable | Promise<Readable>, options: PutOptions): Promise<StoredBytes>;
   /** The object as a stream; null when there is none. Errors of the stream itself are to be told by `storeError`. */
   get(key: string, signal?: AbortSignal): Promise<Readable | null>;
   /** All objects whose keys begin so, in the order of their keys. */
@@ -43,6 +44,11 @@ export interface Store {
   /** Removes what broken uploads below a prefix have left that began before the moment; returns how many. */
   sweep(prefix: string, before: number, signal?: AbortSignal): Promise<number>;
   close(): void;
+}
+
+/** What a store is called; holds no secret. */
+export function storeName(config: StoreConfig): string {
+  return config.kind === "folder" ? config.path : `s3://${config.bucket}/${config.prefix}`;
 }
 
 const refusals = new Set([

@@ -4,18 +4,22 @@ import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TandemError } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/time.ts";
-import type { Config } from "../config/config.ts";
+import type { BackupConfig, Config } from "../config/config.ts";
 import { readArchive } from "./archive.ts";
 import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
 import { checkDump } from "./dump.ts";
 import { digestFile } from "./files.ts";
-import { BackupFolder, isBackupId } from "./folder.ts";
+import { BackupFolder } from "./folder.ts";
 import { readLines } from "./load-rows.ts";
 import { dumpName, type Manifest, manifestName, readManifest } from "./manifest.ts";
+import { openBackup } from "./open-backup.ts";
 import { markUse } from "./owner.ts";
 import { type Proof, readProof, writeProof } from "./records.ts";
+import { resolveId } from "./resolve-id.ts";
 import { openScratch } from "./scratch.ts";
+import { openStore } from "./store-open.ts";
+import { forgetStored, storedName } from "./stored.ts";
 import { compareContent, restoreDump, restoreJson, type Trial } from "./try-restore.ts";
 
 /** How far a backup can be proven. */
@@ -28,6 +32,10 @@ export interface VerifyBackupOptions {
   readonly pgBin?: string | undefined;
   /** A server to make scratch databases on; stronger than the configuration. */
   readonly scratch?: string | undefined;
+  /** The copy in the store is meant, though there may be one here. */
+  readonly fromStore?: boolean | undefined;
+  /** The file of the private key of an encrypted copy; stronger than the configuration. */
+  readonly identity?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told what is looked at. */
@@ -45,29 +53,6 @@ export interface BackupProof {
   readonly error: TandemError | null;
 }
 
-/** The backup that a person means: its name, or `latest`, the newest that is not damaged. Throws `not_found`. */
-export async function resolveId(folder: BackupFolder, name: string): Promise<string> {
-  const ids = await folder.ids();
-  if (name !== "latest") {
-    if (isBackupId(name) && ids.includes(name)) return name;
-    throw new TandemError("not_found", `there is no backup ${name} in ${folder.path}`, {
-      hint: "`tandem backup list` shows what there is.",
-    });
-  }
-  for (const id of ids.toReversed()) {
-    if (
-      await readManifest(folder.backup(id)).then(
-        () => true,
-        () => false,
-      )
-    )
-      return id;
-  }
-  throw new TandemError("not_found", `there is no backup in ${folder.path}`, {
-    hint: "`tandem backup create` makes one.",
-  });
-}
-
 /**
  * Proves a backup, step by step up to the level asked for: 0 every byte is as it was sealed, 1 both formats can be read
  * to their ends and hold what the manifest says, 2 both can be restored into an empty database, 3 what was restored has
@@ -80,13 +65,14 @@ export async function verifyBackup(
 ): Promise<BackupProof> {
   const { level: asked = 3, clock = systemClock, signal } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(folder, name);
+  const id = await resolveId(config, name, signal);
   await using _use = await markUse(folder, id, "verify", clock);
-  const steps = new Steps(config, folder.backup(id), options);
   let reached: Level | null = null;
   let error: TandemError | null = null;
   try {
-    const manifest = await checkSealed(folder, id, options);
+    await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
+    const steps = new Steps(config, backup.path, options);
+    const manifest = await checkSealed(backup.path, id, options);
     reached = 0;
     if (asked >= 1) await steps.readable(manifest);
     if (asked >= 1) reached = 1;
@@ -95,15 +81,33 @@ export async function verifyBackup(
   } catch (reason) {
     if (signal?.aborted) throw new TandemError("stopped", "the proof was stopped", { cause: reason });
     if (!(reason instanceof TandemError)) throw reason;
+    // What could not be looked at has reached no level, and lost none.
+    if (reached === null && reason.code !== "backup_damaged") throw reason;
     error = reason;
   }
   const at = new Date(clock.now()).toISOString();
   const before = await readProof(folder, id);
   const damaged = error?.code === "backup_damaged" ? error.message : null;
+  if (damaged !== null && options.fromStore && (await folder.ids()).includes(id)) {
+    await disown(config.backup, folder, id, signal);
+    return { id, asked, reached, at, error };
+  }
   // What was proven once stays proven, unless the backup was found to be another now.
   const kept = damaged === null && before && before.damage === null && before.level > (reached ?? 0) ? before : null;
   await writeProof(folder, id, kept ?? { level: reached ?? 0, at, damage: damaged });
   return { id, asked, reached, at, error };
+}
+
+/** The copy in the store is no backup any more; the one here is, and the next upload brings it there anew. */
+async function disown(config: BackupConfig, folder: BackupFolder, id: string, signal?: AbortSignal): Promise<void> {
+  await forgetStored(folder, id);
+  if (config.store === null) return;
+  const store = await openStore(config.store);
+  try {
+    await store.remove([`${id}/${storedName}`], signal);
+  } finally {
+    store.close();
+  }
 }
 
 /** Programs that read the dump of a backup: a pg_restore reads dumps of its own version and older ones. */
@@ -114,16 +118,16 @@ export function programsFor({ program, server }: Manifest, folder: string | null
 
 /** Level 0: the manifest is whole and that of this backup, and every file is, byte for byte, what was sealed. */
 export async function checkSealed(
-  folder: BackupFolder,
+  folder: string,
   id: string,
   { signal, onProgress }: Pick<VerifyBackupOptions, "signal" | "onProgress"> = {},
 ): Promise<Manifest> {
-  const damaged = (path: string, how: string) => damage(folder.backup(id), path, how);
-  const manifest = await readManifest(folder.backup(id));
+  const damaged = (path: string, how: string) => damage(folder, path, how);
+  const manifest = await readManifest(folder);
   if (manifest.id !== id) throw damaged(manifestName, `is that of backup ${manifest.id}`);
   for (const { path, bytes, sha256 } of manifest.files) {
     onProgress?.(path);
-    const full = join(folder.backup(id), path);
+    const full = join(folder, path);
     if (!(await stat(full).catch(() => null))) throw damaged(path, "is missing");
     const found = await digestFile(full, signal);
     if (found.bytes !== bytes) throw damaged(path, `has ${found.bytes} bytes instead of ${bytes}`);

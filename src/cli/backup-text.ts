@@ -3,10 +3,12 @@ import type { PruneReport } from "../backup/prune.ts";
 import type { BackupRestoreReport } from "../backup/restore.ts";
 import type { RestoredFiles } from "../backup/restore-files.ts";
 import type { NewDatabase } from "../backup/restore-new.ts";
+import type { StoreList } from "../backup/store-state.ts";
+import type { UploadReport } from "../backup/upload.ts";
 import type { BackupProof } from "../backup/verify.ts";
 import { count } from "../sidecar/words.ts";
 import { renderTable } from "./table.ts";
-import { moment, printable } from "./text.ts";
+import { moment, paint, printable } from "./text.ts";
 
 const levels = ["sealed", "readable", "restored", "proven"] as const;
 
@@ -27,6 +29,8 @@ export function describeMade(entry: BackupEntry): string {
     lines.push(`Degraded, the rows are there as JSON only: ${printable(entry.reason ?? "")}.`);
   for (const { name, reason } of entry.leftOut) lines.push(`Left out: ${printable(name)} ${printable(reason)}.`);
   for (const warning of entry.warnings) lines.push(`pg_dump says: ${printable(warning)}`);
+  if (entry.places.includes("store")) lines.push("A copy is in the store.");
+  else lines.push("Its only copy is on this machine.");
   return lines.join("\n");
 }
 
@@ -46,7 +50,8 @@ export function describePrune({ dryRun, decisions, removed }: PruneReport): stri
 }
 
 /** What there is, for a person. */
-export function describeList({ dir, backups, failures, unsealed }: BackupList): string {
+export function describeList(list: StoreList, colours: boolean): string {
+  const { dir, backups, failures, unsealed } = list;
   const rows = backups.map((entry) => [
     entry.id,
     entry.node,
@@ -54,14 +59,21 @@ export function describeList({ dir, backups, failures, unsealed }: BackupList): 
     entry.state === "complete" ? levels[entry.level] : entry.state,
     entry.rows,
     size(entry.bytes),
+    copiesOf(entry),
     [entry.label, entry.pinned ? "pinned" : null, entry.state === "complete" ? null : entry.reason]
       .filter(Boolean)
       .join("; "),
   ]);
+  const [head = "", ...lines] = renderTable(
+    ["backup", "node", "job", "state", "rows", "size", "copies", "notes"],
+    rows,
+  ).split("\n");
+  const amber = (line: string, i: number) =>
+    paint("yellow", line, colours && backups[i]?.places.includes("store") === false);
   const parts =
     rows.length === 0
       ? [`There is no backup in ${printable(dir)}.`]
-      : [renderTable(["backup", "node", "job", "state", "rows", "size", "notes"], rows)];
+      : [[head, ...lines.map(amber)].join("\n"), ...storeLines(list, colours)];
   const last = failures.findLast(({ what }) => what === "backup");
   if (last && last.id > (backups.at(-1)?.id ?? "")) {
     parts.push(`The last try failed (${moment(last.failedAt)}): ${printable(last.message)}`);
@@ -71,6 +83,34 @@ export function describeList({ dir, backups, failures, unsealed }: BackupList): 
   }
   if (unsealed.length > 0) parts.push(`Being made, or left behind: ${unsealed.join(", ")}`);
   return parts.join("\n\n");
+}
+
+/** Where copies of a backup are. */
+export function copiesOf({ places }: Pick<BackupEntry, "places">): string {
+  if (!places.includes("store")) return "only here";
+  return places.includes("folder") ? "here, store" : "store";
+}
+
+/** What there is to say about the store. */
+function storeLines({ store, backups }: StoreList, colours: boolean): string[] {
+  const alone = "the disk of this machine is all there is of them";
+  if (store === null)
+    return backups.length === 0 ? [] : [paint("yellow", `There is no store (\`backup.store\`): ${alone}.`, colours)];
+  const lines: string[] = [];
+  if (store.unasked !== null) lines.push(paint("yellow", `As known before: ${printable(store.unasked)}`, colours));
+  if (store.behind.length > 0) {
+    const many = `${count(store.behind.length, "backup")} ${store.behind.length === 1 ? "is" : "are"} not in ${printable(store.name)} yet`;
+    lines.push(paint("yellow", `${many}: \`tandem run\` brings them there, \`tandem backup upload\` now.`, colours));
+  }
+  if (store.failure)
+    lines.push(`The last upload failed (${moment(store.failure.at)}): ${printable(store.failure.message)}`);
+  return lines;
+}
+
+/** What was brought to the store, for a person. */
+export function describeUpload({ store, uploaded }: UploadReport): string {
+  if (uploaded.length === 0) return `All backups are in ${printable(store)}.`;
+  return `${count(uploaded.length, "backup")} brought to ${printable(store)}: ${uploaded.join(", ")}.`;
 }
 
 /** Failures of proofs, of backups that are there and were not proven since. */

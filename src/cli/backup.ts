@@ -1,19 +1,21 @@
 import { errorLine, TandemError } from "../base/errors.ts";
+import type { Config } from "../config/config.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
-import { printable } from "./text.ts";
+import { hasColours, printable } from "./text.ts";
 
 /** Options of `tandem backup`, and the actions that know them. */
 const known: Readonly<Record<string, readonly string[]>> = {
   create: ["job", "node", "label", "require", "wait", "pg-bin"],
   list: [],
-  verify: ["level", "pg-bin", "scratch"],
+  verify: ["level", "pg-bin", "scratch", "from-store", "identity"],
+  upload: [],
   prune: ["job", "dry-run"],
 };
 
-/** Backups: made, listed, proven, pruned. */
+/** Backups: made, listed, proven, brought to the store, pruned. */
 export const backup = defineCommand({
   usage: "backup <action> [id]",
-  summary: "create a backup, list what there is, verify one, prune",
+  summary: "create a backup, list what there is, verify one, upload to the store, prune",
   positionals: {
     action: { type: "string", choices: Object.keys(known), describe: "what is to be done" },
     id: { type: "string", describe: "verify: the backup, or `latest`" },
@@ -32,6 +34,8 @@ export const backup = defineCommand({
       describe: "verify: 0 sealed, 1 readable, 2 restored for a try, 3 equal in content (3)",
     },
     scratch: { type: "string", requiresArg: true, describe: "verify: URL of a server to restore on, for a try" },
+    "from-store": { type: "boolean", describe: "verify: the copy in the store, though there may be one here" },
+    identity: { type: "string", requiresArg: true, describe: "verify: the file of the private key of age" },
   },
   async run(args, session) {
     const action = args.action ?? "";
@@ -44,6 +48,7 @@ export const backup = defineCommand({
       throw new TandemError("usage", `\`tandem backup ${action}\` takes no backup`);
     }
     if (action === "create") return await create(args, session);
+    if (action === "upload") return await upload(session);
     if (action === "prune") return await prune(args.job, args["dry-run"] === true, session);
     return await (action === "verify" ? prove(args, session) : list(session));
   },
@@ -58,7 +63,8 @@ interface CreateArgs {
   readonly "pg-bin"?: string | undefined;
 }
 
-async function create(args: CreateArgs, { loadConfig, signal, stderr, answer }: Session): Promise<ExitCode> {
+async function create(args: CreateArgs, session: Session): Promise<ExitCode> {
+  const { loadConfig, signal, stderr, answer } = session;
   const config = await loadConfig();
   const { createBackup } = await import("../backup/create.ts");
   const { describeMade } = await import("./backup-text.ts");
@@ -76,11 +82,51 @@ async function create(args: CreateArgs, { loadConfig, signal, stderr, answer }: 
       onProgress: progress.show,
     });
     progress.stop();
-    answer(entry, describeMade(entry));
-    return entry.state === "complete" ? 0 : 1;
+    const failed = await bringToStore(config, session);
+    const made =
+      failed === null && config.backup.store ? { ...entry, places: [...entry.places, "store" as const] } : entry;
+    answer(made, describeMade(made));
+    return made.state === "complete" && failed === null ? 0 : 1;
   } finally {
     progress.stop();
   }
+}
+
+/** A backup that could not be brought to the store is one all the same; that it was not is told. */
+async function bringToStore(config: Config, { signal, stderr }: Session): Promise<unknown> {
+  if (config.backup.store === null) return null;
+  const { uploadBackups } = await import("../backup/upload.ts");
+  try {
+    await uploadBackups(config, { signal, onProgress: progressOn(stderr) });
+    return null;
+  } catch (error) {
+    stderr.write(`${errorLine(error)}\n`);
+    return error;
+  } finally {
+    clearProgress(stderr);
+  }
+}
+
+async function upload({ loadConfig, signal, stderr, answer }: Session): Promise<ExitCode> {
+  const config = await loadConfig();
+  const { uploadBackups } = await import("../backup/upload.ts");
+  const { describeUpload } = await import("./backup-text.ts");
+  try {
+    const report = await uploadBackups(config, { signal, onProgress: progressOn(stderr) });
+    clearProgress(stderr);
+    answer(report, describeUpload(report));
+    return 0;
+  } finally {
+    clearProgress(stderr);
+  }
+}
+
+function progressOn(stderr: NodeJS.WriteStream): ((step: string) => void) | undefined {
+  return stderr.isTTY ? (step) => void stderr.write(`\u001b[2K\r${printable(step)}`) : undefined;
+}
+
+function clearProgress(stderr: NodeJS.WriteStream): void {
+  if (stderr.isTTY) stderr.write("\u001b[2K\r");
 }
 
 interface VerifyArgs {
@@ -88,6 +134,8 @@ interface VerifyArgs {
   readonly level?: number | undefined;
   readonly "pg-bin"?: string | undefined;
   readonly scratch?: string | undefined;
+  readonly "from-store"?: boolean | undefined;
+  readonly identity?: string | undefined;
 }
 
 async function prove(args: VerifyArgs, { loadConfig, signal, stderr, answer }: Session): Promise<ExitCode> {
@@ -102,10 +150,12 @@ async function prove(args: VerifyArgs, { loadConfig, signal, stderr, answer }: S
     level,
     pgBin: args["pg-bin"],
     scratch,
+    fromStore: args["from-store"],
+    identity: args.identity,
     signal,
-    onProgress: stderr.isTTY ? (step) => void stderr.write(`\u001b[2K\r${printable(step)}`) : undefined,
+    onProgress: progressOn(stderr),
   });
-  if (stderr.isTTY) stderr.write("\u001b[2K\r");
+  clearProgress(stderr);
   if (proof.error) stderr.write(`${errorLine(proof.error)}\n`);
   answer(proof, describeProof(proof));
   return proof.error === null ? 0 : 1;
@@ -124,11 +174,11 @@ async function prune(job: string | undefined, dryRun: boolean, session: Session)
   return report.stuck.length === 0 ? 0 : 1;
 }
 
-async function list({ loadConfig, answer }: Session): Promise<ExitCode> {
+async function list({ loadConfig, signal, stdout, env, answer }: Session): Promise<ExitCode> {
   const config = await loadConfig();
-  const { listBackups } = await import("../backup/list.ts");
+  const { listWithStore } = await import("../backup/store-state.ts");
   const { describeList } = await import("./backup-text.ts");
-  const found = await listBackups(config.backup.dir);
-  answer(found, describeList(found));
-  return found.backups.some(({ state }) => state === "damaged") ? 1 : 0;
+  const found = await listWithStore(config, { signal });
+  answer(found, describeList(found, hasColours(stdout, env)));
+  return found.backups.some(({ state }) => state === "damaged") || found.store?.unasked ? 1 : 0;
 }

@@ -4,7 +4,7 @@ import type { BackupRestoreReport } from "../backup/restore.ts";
 import { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
-import { printable } from "./text.ts";
+import { hasColours, printable } from "./text.ts";
 
 interface Args {
   readonly id: string;
@@ -14,6 +14,8 @@ interface Args {
   readonly localOnly: boolean;
   readonly from?: "json" | "dump" | undefined;
   readonly pgBin?: string | undefined;
+  readonly fromStore?: boolean | undefined;
+  readonly identity?: string | undefined;
 }
 
 /** Puts rows back, or makes a new database of a backup; without a name it lists what there is. */
@@ -44,10 +46,13 @@ export const restore = defineCommand({
       requiresArg: true,
       describe: "make this database, with definitions and rows of the dump",
     },
+    "from-store": { type: "boolean", describe: "the copy in the store, though there may be one here" },
+    identity: { type: "string", requiresArg: true, describe: "the file of the private key of age" },
     "pg-bin": { type: "string", requiresArg: true, describe: "the folder of pg_dump and pg_restore" },
   },
   async run(args, session) {
     const { id, node, mode, "new-database": database, "pg-bin": pgBin } = args;
+    const copy = { fromStore: args["from-store"], identity: args.identity };
     const config = await session.loadConfig();
     if (id === undefined) return await list(config, session);
     if (args.to !== undefined && !args.files) throw new TandemError("usage", "--to goes with --files only");
@@ -57,7 +62,7 @@ export const restore = defineCommand({
       if (other) throw new TandemError("usage", `--${other} does not go with --files`);
       return await files(
         config,
-        { id, to: args.to, dryRun: args["dry-run"] === true, yes: args.yes === true },
+        { id, to: args.to, dryRun: args["dry-run"] === true, yes: args.yes === true, ...copy },
         session,
       );
     }
@@ -69,9 +74,12 @@ export const restore = defineCommand({
         args["local-only"] ||
         args.from !== undefined
       ) {
-        throw new TandemError("usage", "--new-database goes with --node, --yes and --pg-bin only");
+        throw new TandemError(
+          "usage",
+          "--new-database goes with --node, --yes, --pg-bin, --from-store and --identity only",
+        );
       }
-      return await makeDatabase(config, { id, database, node, pgBin }, session);
+      return await makeDatabase(config, { id, database, node, pgBin, ...copy }, session);
     }
     if (mode === undefined) {
       throw new TandemError("usage", "say --mode merge or --mode exact", {
@@ -86,6 +94,7 @@ export const restore = defineCommand({
       localOnly: args["local-only"] === true,
       from: args.from as Args["from"],
       pgBin,
+      ...copy,
     };
     if (args["dry-run"]) return answer(await work(config, given, true, session), session);
     if (!args.yes) await ask(config, given, session);
@@ -93,11 +102,11 @@ export const restore = defineCommand({
   },
 });
 
-async function list(config: Config, { answer }: Session): Promise<ExitCode> {
-  const { listBackups } = await import("../backup/list.ts");
+async function list(config: Config, { signal, stdout, env, answer }: Session): Promise<ExitCode> {
+  const { listWithStore } = await import("../backup/store-state.ts");
   const { describeList } = await import("./backup-text.ts");
-  const found = await listBackups(config.backup.dir);
-  answer(found, describeList(found));
+  const found = await listWithStore(config, { signal });
+  answer(found, describeList(found, hasColours(stdout, env)));
   return 0;
 }
 
@@ -105,21 +114,21 @@ function progressOf({ stderr }: Session): ((step: string) => void) | undefined {
   return stderr.isTTY ? (step) => void stderr.write(`\u001b[2K\r${printable(step)}`) : undefined;
 }
 
-interface FilesArgs {
-  readonly id: string;
+interface FilesArgs extends Pick<Args, "id" | "fromStore" | "identity"> {
   readonly to: string | undefined;
   readonly dryRun: boolean;
   readonly yes: boolean;
 }
 
 /** Into a folder that is named nobody needs to be asked. */
-async function files(config: Config, { id, to, dryRun, yes }: FilesArgs, session: Session): Promise<ExitCode> {
+async function files(config: Config, { id, to, dryRun, yes, ...copy }: FilesArgs, session: Session): Promise<ExitCode> {
   const { restoreFiles } = await import("../backup/restore-files.ts");
   const { describeRestoredFiles } = await import("./backup-text.ts");
   const put = (dry: boolean) =>
     restoreFiles(config, id, {
       to: to === undefined ? undefined : resolve(session.cwd, to),
       dryRun: dry,
+      ...copy,
       signal: session.signal,
       onProgress: progressOf(session),
     });
@@ -130,16 +139,19 @@ async function files(config: Config, { id, to, dryRun, yes }: FilesArgs, session
   return 0;
 }
 
+interface NewDatabaseArgs extends Pick<Args, "id" | "node" | "pgBin" | "fromStore" | "identity"> {
+  readonly database: string;
+}
+
 async function makeDatabase(
   config: Config,
-  { id, database, node, pgBin }: { id: string; database: string; node: string | undefined; pgBin: string | undefined },
+  { id, database, ...options }: NewDatabaseArgs,
   session: Session,
 ): Promise<ExitCode> {
   const { restoreNewDatabase } = await import("../backup/restore-new.ts");
   const { describeNewDatabase } = await import("./backup-text.ts");
   const made = await restoreNewDatabase(config, id, database, {
-    node,
-    pgBin,
+    ...options,
     signal: session.signal,
     onProgress: progressOf(session),
   });

@@ -1,5 +1,6 @@
 import type { StatusReport } from "../sidecar/status.ts";
-import { duration, listing } from "../sidecar/words.ts";
+import { count, duration, listing } from "../sidecar/words.ts";
+import { copiesOf } from "./backup-text.ts";
 import { defineCommand } from "./command.ts";
 import { renderTable } from "./table.ts";
 import { hasColours, moment, paint, printable } from "./text.ts";
@@ -19,7 +20,7 @@ export const status = defineCommand({
 
 function describe(report: StatusReport, colours: boolean): string {
   const { sentence, well, problems, leftOut } = report;
-  const waits = report.links.some(({ pending }) => pending);
+  const waits = report.links.some(({ pending }) => pending) || report.backups.some(isOnlyHere);
   const parts = [
     paint(well ? (waits ? "yellow" : "green") : "red", printable(sentence), colours),
     "",
@@ -40,7 +41,7 @@ function describe(report: StatusReport, colours: boolean): string {
       ),
     );
   }
-  if (report.backups.length > 0) parts.push("", backups(report));
+  if (report.backups.length > 0) parts.push("", backups(report, colours));
   const quiet = leftOut.filter(({ problem }) => !problem);
   if (quiet.length > 0) {
     parts.push(
@@ -66,9 +67,24 @@ function sidecars({ nodes }: StatusReport): string[] {
   return lines.length > 0 ? lines : ["No sidecar is running."];
 }
 
-function backups({ backups: all }: StatusReport): string {
-  const rows = all.map(({ job, node, last, level, proven }) => [job, node, last, level, proven]);
-  return renderTable(["backup job", "node", "last", "level", "last proven"], rows);
+/** Backups of which the only copy is on this machine are shown amber: its disk may not last. */
+function backups({ backups: all, store }: StatusReport, colours: boolean): string {
+  const rows = all.map(({ job, node, last, level, proven, places }) => [
+    ...[job, node, last, level, last === null ? null : copiesOf({ places }), proven],
+  ]);
+  const head = ["backup job", "node", "last", "level", "copies", "last proven"];
+  const [first = "", ...lines] = renderTable(head, rows).split("\n");
+  const parts = [first, ...lines.map((line, i) => paint("yellow", line, colours && isOnlyHere(all[i])))];
+  if (store === null) parts.push(paint("yellow", "There is no store: the only copies are on this machine.", colours));
+  else if (store.behind.length > 0)
+    parts.push(
+      paint("yellow", `Not in ${printable(store.name)} yet: ${count(store.behind.length, "backup")}.`, colours),
+    );
+  return parts.join("\n");
+}
+
+function isOnlyHere(job: StatusReport["backups"][number] | undefined): boolean {
+  return job !== undefined && job.last !== null && !job.places.includes("store");
 }
 
 function links({ links: all }: StatusReport): string {

@@ -108,8 +108,17 @@ export const statusReport = z.strictObject({
       proofFailure: z.string().nullable(),
       failure: z.string().nullable(),
       stale: z.boolean(),
+      places: z.array(z.enum(["folder", "store"])),
     }),
   ),
+  store: z
+    .strictObject({
+      name: z.string(),
+      behind: z.array(z.string()),
+      failure: z.strictObject({ at: instant, code: z.string(), message: z.string() }).nullable(),
+      unasked: z.string().nullable(),
+    })
+    .nullable(),
 }) satisfies z.ZodType<StatusReport>;
 
 /** The links, as the nodes know them and as this sidecar works on them. */
@@ -150,6 +159,7 @@ export const backupEntry = z.strictObject({
   level: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3)]),
   provenAt: instant.nullable(),
   pinned: z.boolean(),
+  places: z.array(z.enum(["folder", "store"])),
   leftOut: z.array(z.strictObject({ name: z.string(), reason: z.string() })),
   warnings: z.array(z.string()),
 }) satisfies z.ZodType<BackupEntry>;

@@ -1,5 +1,7 @@
 import type { JobState } from "../backup/job-state.ts";
+import type { StoreState } from "../backup/store-state.ts";
 import type { Problem } from "./problems.ts";
+import { count } from "./words.ts";
 
 /**
  * What of the backups a person must look at: a last try that failed, a backup that is overdue, none at all; a proof that failed, or was
@@ -46,4 +48,14 @@ function ofProofs({ job, provenAt, proofFailure, unproven }: JobState): Finding 
       ? `No backup of job ${job} is proven yet`
       : `The newest proof of job ${job} is too old: ${provenAt}`;
   return ["backup_unproven", what, "Is `tandem run` running? `tandem backup verify latest` proves it now."];
+}
+
+/** A store that backups could not be brought to. */
+export function storeProblems(store: StoreState | null, node: string): Problem[] {
+  if (!store?.failure) return [];
+  const { behind, failure } = store;
+  const many = `${count(behind.length, "backup")} ${behind.length === 1 ? "is" : "are"} not in the store`;
+  const message = `${behind.length > 0 ? many : "The store cannot be used"}: ${ended(failure.message)}`;
+  const remedy = "`tandem run` tries it again by itself, `tandem backup upload` now.";
+  return [{ kind: "backup_not_stored", node, table: null, message, remedy }];
 }

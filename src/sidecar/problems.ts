@@ -29,6 +29,7 @@ export const problemKinds = [
   "backup_failed",
   "backup_stale",
   "backup_unproven",
+  "backup_not_stored",
 ] as const;
 
 /** Something a person must look at. */

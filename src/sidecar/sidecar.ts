@@ -12,6 +12,7 @@ import { runBackupJob } from "./backup-job.ts";
 import { disconnectFromMs, Lease } from "./lease.ts";
 import { type LinkActivity, LinkLoop } from "./link-loop.ts";
 import { proofLoop } from "./proof-loop.ts";
+import { uploadLoop } from "./upload-loop.ts";
 import { verifyLoop } from "./verify-loop.ts";
 
 /** How the sidecar works. */
@@ -58,6 +59,7 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
     ...config.nodes
       .slice(0, 1)
       .map(({ name }) => verifyLoop(config, { clock, logger, signal, lease: of(leases, name) })),
+    uploadLoop(config, { clock, logger, signal }),
     proofLoop(config, { clock, logger, signal, may: (node) => of(leases, node).tenure !== null }),
     ...config.backup.jobs.map((job) => {
       const lease = of(leases, job.node);

@@ -1,10 +1,12 @@
 import { jobStates } from "../backup/job-state.ts";
+import type { BackupEntry } from "../backup/list.ts";
+import { knownStore, type StoreState } from "../backup/store-state.ts";
 import { systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";
 import type { Config } from "../config/config.ts";
 import type { SelectionRow } from "../install/selection.ts";
 import { askNodes } from "./ask-nodes.ts";
-import { backupProblems } from "./backup-problems.ts";
+import { backupProblems, storeProblems } from "./backup-problems.ts";
 import { type LinkStatus, linkStatus } from "./link-status.ts";
 import { type FiringTrigger, labelOf, readNode, type SidecarAnswer } from "./node-status.ts";
 import { findProblems, isUntracked, type Problem } from "./problems.ts";
@@ -44,6 +46,8 @@ export interface StatusReport {
   readonly verified: Verification | null;
   /** One for each backup job; of the folder on this machine. */
   readonly backups: readonly BackupStatus[];
+  /** The store of the backups, as far as the folder on this machine knows; null: there is none. */
+  readonly store: StoreState | null;
 }
 
 /** How a backup job is doing. */
@@ -62,6 +66,8 @@ export interface BackupStatus {
   /** Why the last try failed, if it did. */
   readonly failure: string | null;
   readonly stale: boolean;
+  /** Where copies of its newest good backup are. Only in the folder: well, but lost with the disk of this machine. */
+  readonly places: BackupEntry["places"];
 }
 
 /** Asks all nodes how they are. What cannot be asked is said, never guessed: status does not say well when it is not. */
@@ -75,7 +81,12 @@ export async function status(
   const links = config.links.map(({ source, target }) => linkStatus(source, target, answers));
   const verified = newestVerification([...answers.values()].map((answer) => answer.verified));
   const jobs = await jobStates(config, systemClock.now());
-  const problems = [...findProblems(config, answers, result.unanswered, links), ...backupProblems(jobs)];
+  const store = await knownStore(config);
+  const problems = [
+    ...findProblems(config, answers, result.unanswered, links),
+    ...backupProblems(jobs),
+    ...storeProblems(store, config.nodes[0]?.name ?? ""),
+  ];
   return {
     sentence: sentenceOf(config, problems, links, verified),
     well: problems.length === 0,
@@ -99,7 +110,9 @@ export async function status(
     backups: jobs.map(({ job, node, last, proven, provenAt, proofFailure, failure, stale }) => ({
       ...{ job, node, last: last?.id ?? null, level: last?.level ?? null, proven: proven?.id ?? null },
       ...{ provenAt, proofFailure: proofFailure?.message ?? null, failure: failure?.message ?? null, stale },
+      places: last?.places ?? [],
     })),
+    store,
   };
 }
 

@@ -63,7 +63,7 @@ describe.each(Object.entries(stores))("a store: %s", (_, make) => {
     expect(await store.get("1/a")).toBeNull();
   });
 
-  test("an upload whose source breaks off, or that is stopped, leaves the key as it was", async () => {
+  test("B1 an upload whose source breaks off, or that is stopped, leaves the key as it was", async () => {
     const store = await openFor(await make());
     await put(store, "1/a", Buffer.from("old"));
     const broken = () =>

@@ -15,6 +15,7 @@ export type Component =
   | "docker"
   | "faketime"
   | "openssl"
+  | "age"
   | "strace"
   | "datasets";
 
@@ -30,6 +31,7 @@ const finders: Record<Component, () => string | undefined> = {
     spawnSync("docker", ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0 ? "docker" : undefined,
   faketime: () => faketimeLibrary(),
   openssl: () => onPath("openssl"),
+  age: () => onPath("age"),
   strace: () => onPath("strace"),
   datasets: () => existing(datasetsFolder()),
 };
