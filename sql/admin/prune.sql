@@ -43,15 +43,17 @@ end $$;
 comment on function tandem.prune(bigint) is 'Deletes log entries that every peer has passed.';
 
 -- tandem.passed_by_all() -> text
--- Condition on an entry l that every peer has it for good; null: none may go, since a peer has never acknowledged anything.
+-- Condition on an entry l that every peer has it for good; null: none may go, since a peer has never acknowledged anything. What was received from
+-- a peer that did not make it itself (the closure had asked for it) may be on its way from any other.
 create or replace function tandem.passed_by_all() returns text
 language sql stable as $$
   select case when not coalesce(a.missing, false) then concat_ws(' and ', 'true', a.passed, b.settled) end
   from (select bool_or(o.prunable is null) as missing, string_agg(format('pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', o.prunable), ' and ') as passed
     from tandem.outbound o) a
-  cross join (select string_agg(format('(l.received_from is distinct from %s or %s)', i.peer_id,
+  cross join (select string_agg(format('(l.received_from is null or (l.received_from <> %s and (l.received_from, l.origin) in (%s)) or %s)', i.peer_id, n.names,
       coalesce(format('pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', i.settled::text), 'false')), ' and ') as settled
-    from tandem.inbound i where tandem.left_to_its_link(i.peer_id)) b
+    from tandem.inbound i cross join (select string_agg(format('(%s, %L)', p.peer_id, p.name), ', ') as names from tandem.peer p) n
+    where tandem.left_to_its_link(i.peer_id)) b
 $$;
 comment on function tandem.passed_by_all() is 'Condition that every peer has an entry for good.';
 

@@ -60,7 +60,8 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
-    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, misfit_state text, misfit text',
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
+    'misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
         else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)
@@ -85,7 +86,7 @@ begin
     execute format('delete from tandem_log.%I', v_name);
   end if;
   select concat_ws(', ', array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '),
-    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced',
+    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked',
     nullif(array_to_string(array(select 'c' || i from generate_series(1, cardinality(p_columns)) i), ', '), ''))
   into v_fields;
   return format('copy tandem_log.%I (%s) from stdin', v_name, v_fields);

@@ -65,7 +65,7 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   return (select format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin))),
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin)), false),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
     t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
     tandem.newest_and_row(t, 'k'))

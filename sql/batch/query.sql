@@ -1,15 +1,17 @@
 -- The COPY queries that a source's rows leave by. All of them yield the columns of a staging table, in its order (see
--- apply/stage.sql): the key, op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, then the
--- given columns.
+-- apply/stage.sql): the key, op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked,
+-- then the given columns.
 
--- tandem.batch_query(p_table_id, p_from, p_to, p_peer_id, p_columns, p_unplaced, p_keys) -> text
+-- tandem.batch_query(p_table_id, p_from, p_to, p_peer_id, p_columns, p_unplaced, p_keys, p_vector, p_asked) -> text
 -- Per key with an entry in the batch, or named in p_keys ([["1"],["2"]], the key's columns as text): the newest version over the
 -- whole snapshot, and the row itself or nothing when it is gone. Left out: what was received from the target, and what was
 -- received from a node that the target has a link of its own from; but never where entry and row disagree (a deletion came in while
 -- the row's insert was not committed yet): that is unsettled, whoever sent the entry. p_unplaced: columns that the target lacks.
 -- p_vector: which versions of the row that this node knew are sent: null none, 'newest' one per node, 'all' those the log still names; 'newest' at least where a node is preferred.
+-- p_asked: the keys are those of the closure, to be looked at only.
 create or replace function tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer,
-  p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector text default null) returns text
+  p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector text default null,
+  p_asked boolean default false) returns text
 language plpgsql stable as $$
 declare
   t tandem.tracked_table;
@@ -24,7 +26,7 @@ begin
   return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is distinct from null)',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when t.%I is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
-      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1])),
+      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1]), p_asked),
     v_keys,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s and (l.received_from is null or l.received_from <> all (%s))',
@@ -36,7 +38,7 @@ begin
     tandem.newest_and_row(t, 'k'),
     v_skip, t.key_columns[1]);
 end $$;
-comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text) is 'The COPY query of one table in a batch.';
+comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text, boolean) is 'The COPY query of one table in a batch.';
 
 -- tandem.not_forwarded(p_peer_id) -> integer[]
 -- Peers whose changes this node does not send to p_peer_id: itself, and those it hears directly.
@@ -64,7 +66,7 @@ comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins 
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
-  p_vector text, p_stamp text, p_origin text) returns text
+  p_vector text, p_stamp text, p_origin text, p_asked boolean) returns text
 language sql stable as $$
   select concat_ws(', ',
     array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
@@ -84,6 +86,7 @@ language sql stable as $$
     case when cardinality(p_unplaced) = 0 then 'null'
       else format('nullif(concat_ws('', '', %s), '''')',
         (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+    p_asked::text,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
     p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
@@ -94,4 +97,4 @@ language sql stable as $$
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
   ) x
 $$;
-comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text) is 'The select list of a COPY query.';
+comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean) is 'The select list of a COPY query.';

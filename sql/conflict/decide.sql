@@ -9,6 +9,8 @@
 -- local version is known there if its entry lies within p_known and was not filtered out on the way, if the source's own log
 -- names it, or if it came from the source. Where this node is preferred, having been told is not enough for its own versions: the
 -- source may have rejected one as the older, and its row is then written without regard to it; its log says. p_horizon: entries older than this may have been pruned at the source.
+-- A row that the closure has asked for, equal and without an entry here, is left as it is: its entry was pruned, and would come back from whoever
+-- still has one for ever, or comes by its own link.
 -- p_copy: rows without an entry have the version of a first meeting.
 -- A table that is compared because a node came back ("rejoin" in the plan): a version is known only where its very entry is named; a row of
 -- the returning node that is older than this node's log, and not here, may have been deleted here: missing (its key is deleted
@@ -35,7 +37,7 @@ begin
       select c.*,
         case
           when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
-          when c.same then case when c.newer and not c.both_unlogged then 'adopt' else 'drop' end
+          when c.same then case when c.newer and not c.both_unlogged and not c.forgotten then 'adopt' else 'drop' end
           when c.missing then case %24$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
@@ -56,6 +58,7 @@ begin
           s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
           (%7$s is distinct from null) = s.present and (not s.present or %8$s) as same,
           %25$L and s.op is null and s.present and l.op is null as both_unlogged,
+          s.asked and l.op is null as forgotten,
           %26$L and s.present and l.op is null and %7$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %9$s

@@ -110,7 +110,8 @@ export interface ReadRequest {
   readonly unplaced: readonly string[];
   readonly what:
     | { readonly kind: "changes"; readonly from: Position; readonly keys: readonly (readonly string[])[] }
-    | { readonly kind: "keys"; readonly keys: readonly (readonly string[])[] }
+    /** `asked`: only to be looked at before a decision, not because they changed or wait. */
+    | { readonly kind: "keys" | "asked"; readonly keys: readonly (readonly string[])[] }
     | { readonly kind: "range"; readonly after: readonly string[] | null; readonly upto: readonly string[] | null };
 }
 

@@ -65,7 +65,7 @@ export async function carryBatch(
     for (let round = 0; round < 100; round++) {
       const asked = await stage.notAskedYet(await staging.closure(stage.tables));
       if (asked.length === 0) break;
-      for (const { table, keys } of asked) await stage.add(table, { kind: "keys", keys }, stage.has(table));
+      for (const { table, keys } of asked) await stage.add(table, { kind: "asked", keys }, stage.has(table));
     }
     return { id: staging.id, tables: stage.tables, rows: stage.rows };
   });

@@ -230,8 +230,8 @@ export class PostgresSource implements Source {
     const query =
       what.kind === "range"
         ? `tandem.copy_query(${table.id}, ${this.#peer}, ${textArray(what.after)}, ${textArray(what.upto)}, ${lists}, ${vector})`
-        : `tandem.batch_query(${table.id}, ${what.kind === "keys" ? "null" : quoteLiteral(what.from)}, ${quoteLiteral(to)}, ${this.#peer},
-            ${lists}, ${jsonLiteral(what.keys)}, ${vector})`;
+        : `tandem.batch_query(${table.id}, ${what.kind === "changes" ? quoteLiteral(what.from) : "null"}, ${quoteLiteral(to)}, ${this.#peer},
+            ${lists}, ${jsonLiteral(what.keys)}, ${vector}, ${what.kind === "asked"})`;
     const [row] = await this.#connection.query(step("read-rows", `select ${query} as query`));
     return this.#connection.copyOut(step("read-rows", `copy (${row?.query}) to stdout`));
   }

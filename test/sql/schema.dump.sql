@@ -1050,10 +1050,10 @@ COMMENT ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) I
 
 
 --
--- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector text DEFAULT NULL::text) RETURNS text
+CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector text DEFAULT NULL::text, p_asked boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
@@ -1069,7 +1069,7 @@ begin
   return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is distinct from null)',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when t.%I is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
-      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1])),
+      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1]), p_asked),
     v_keys,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s and (l.received_from is null or l.received_from <> all (%s))',
@@ -1084,10 +1084,10 @@ end $$;
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text, p_asked boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) IS 'The COPY query of one table in a batch.';
+COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text, p_asked boolean) IS 'The COPY query of one table in a batch.';
 
 
 --
@@ -2066,7 +2066,7 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   return (select format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin))),
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin)), false),
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
     t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
     tandem.newest_and_row(t, 'k'))
@@ -2150,7 +2150,7 @@ begin
       select c.*,
         case
           when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
-          when c.same then case when c.newer and not c.both_unlogged then 'adopt' else 'drop' end
+          when c.same then case when c.newer and not c.both_unlogged and not c.forgotten then 'adopt' else 'drop' end
           when c.missing then case %24$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
@@ -2171,6 +2171,7 @@ begin
           s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
           (%7$s is distinct from null) = s.present and (not s.present or %8$s) as same,
           %25$L and s.op is null and s.present and l.op is null as both_unlogged,
+          s.asked and l.op is null as forgotten,
           %26$L and s.present and l.op is null and %7$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %9$s
@@ -4481,9 +4482,10 @@ CREATE FUNCTION tandem.passed_by_all() RETURNS text
   select case when not coalesce(a.missing, false) then concat_ws(' and ', 'true', a.passed, b.settled) end
   from (select bool_or(o.prunable is null) as missing, string_agg(format('pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', o.prunable), ' and ') as passed
     from tandem.outbound o) a
-  cross join (select string_agg(format('(l.received_from is distinct from %s or %s)', i.peer_id,
+  cross join (select string_agg(format('(l.received_from is null or (l.received_from <> %s and (l.received_from, l.origin) in (%s)) or %s)', i.peer_id, n.names,
       coalesce(format('pg_visible_in_snapshot(l.xid, %L::pg_snapshot)', i.settled::text), 'false')), ' and ') as settled
-    from tandem.inbound i where tandem.left_to_its_link(i.peer_id)) b
+    from tandem.inbound i cross join (select string_agg(format('(%s, %L)', p.peer_id, p.name), ', ') as names from tandem.peer p) n
+    where tandem.left_to_its_link(i.peer_id)) b
 $$;
 
 
@@ -4671,7 +4673,8 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
-    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, misfit_state text, misfit text',
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
+    'misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
         else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)
@@ -4696,7 +4699,7 @@ begin
     execute format('delete from tandem_log.%I', v_name);
   end if;
   select concat_ws(', ', array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '),
-    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced',
+    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked',
     nullif(array_to_string(array(select 'c' || i from generate_series(1, cardinality(p_columns)) i), ', '), ''))
   into v_fields;
   return format('copy tandem_log.%I (%s) from stdin', v_name, v_fields);
@@ -5969,10 +5972,10 @@ COMMENT ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias
 
 
 --
--- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) RETURNS text
+CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select concat_ws(', ',
@@ -5993,6 +5996,7 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
     case when cardinality(p_unplaced) = 0 then 'null'
       else format('nullif(concat_ws('', '', %s), '''')',
         (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+    p_asked::text,
     nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
   from (select
     p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
@@ -6006,10 +6010,10 @@ $_$;
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) IS 'The select list of a COPY query.';
+COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean) IS 'The select list of a COPY query.';
 
 
 --
@@ -9289,10 +9293,10 @@ REVOKE ALL ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]
 
 
 --
--- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text, p_asked boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb, p_vector text, p_asked boolean) FROM PUBLIC;
 
 
 --
@@ -10339,10 +10343,10 @@ REVOKE ALL ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_al
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean) FROM PUBLIC;
 
 
 --

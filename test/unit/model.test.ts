@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
 import type { HistoryOptions } from "../support/model/history.ts";
+import { type PruneRule, wholeRule } from "../support/model/prune.ts";
 import { faults, type Outcome, play } from "../support/model/rest.ts";
 import type { Topology } from "../support/model/rules.ts";
 import { seeds } from "../support/seed.ts";
@@ -49,6 +50,16 @@ describe("the rules of conflicts, as a model", () => {
       expect(ended.get("for a person")?.length ?? 0).toBeLessThan(seeds(histories).length / 10);
     });
 
+    // a ring, whose links go one way only, keeps what waits for ever
+    if (topology !== "ring") {
+      test("C3 C7: pruned at its most eager, all come to rest just so", () => {
+        for (const how of [{}, { cut: true, busy: true }]) {
+          const ended = outcomes({ nodes, topology, prune: wholeRule, ...how });
+          expect(faults.filter((fault) => ended.has(fault))).toEqual([]);
+        }
+      });
+    }
+
     test("C3: what a single writer wrote is never changed or called a conflict", () => {
       const ended = outcomes({ nodes, topology, cut: true, busy: true, single: true });
       expect([...ended.keys()]).toEqual(["equal"]);
@@ -58,6 +69,24 @@ describe("the rules of conflicts, as a model", () => {
   test.each([2, 3])("C3 C7: with a preferred node all come to rest, %i nodes", (nodes) => {
     const ended = outcomes({ nodes, prefer: true, cut: true, busy: true });
     expect(faults.filter((fault) => ended.has(fault))).toEqual([]);
+  });
+
+  test.each<[number[], Partial<HistoryOptions>]>([
+    [[365, 1659], {}],
+    [[1141], { busy: true }],
+    [[1393, 3286], { cut: true, busy: true }],
+  ])("C3: pruned histories that failed once: %j %j", (failed, how) => {
+    for (const seed of failed) {
+      expect(faults).not.toContain(play(seed, { nodes: 3, prune: wholeRule, ...how }).outcome);
+    }
+  });
+
+  test.each<[keyof PruneRule, number, number[]]>([
+    ["notParked", 2, [37, 101, 184]],
+    ["heardElsewhere", 3, [641, 714, 809]],
+  ])("pruned without the rule %s they do not", (part, nodes, failing) => {
+    const prune = { ...wholeRule, [part]: false };
+    expect(failing.map((seed) => play(seed, { nodes, prune }).outcome)).not.toContain("equal");
   });
 
   test("without the closure a cut batch undoes changes of a single writer", () => {

@@ -2,8 +2,15 @@ import type { ModelNode } from "./node.ts";
 import { childTables, isParent, type Key, tableOf } from "./rows.ts";
 import { notForwarded, type Rules } from "./rules.ts";
 
-/** What a source sends: the keys changed in its transactions up to `end`, those parked, and what the closure asks for. */
-export function readBatch(source: ModelNode, target: ModelNode, end: number, rules: Rules): Set<Key> {
+/** What a source sends. */
+export interface Batch {
+  /** Of the keys changed in its transactions up to `end`, of those parked, and of what the closure asks for. */
+  readonly keys: ReadonlySet<Key>;
+  /** How many of them, the first ones, are not only asked for by the closure. */
+  readonly due: number;
+}
+
+export function readBatch(source: ModelNode, target: ModelNode, end: number, rules: Rules): Batch {
   const skip = notForwarded(rules, source.name, target.name);
   const sent = (from: string | null) => from === null || !skip(from);
   const keys = new Set<Key>();
@@ -11,8 +18,9 @@ export function readBatch(source: ModelNode, target: ModelNode, end: number, rul
     if (sent(receivedFrom) && sent(source.newest.get(key)?.receivedFrom ?? null)) keys.add(key);
   }
   for (const { key } of target.parkedFrom(source.name)) keys.add(key);
+  const due = keys.size;
   if (rules.closure) close(source, target, keys);
-  return keys;
+  return { keys, due };
 }
 
 /**

@@ -27,13 +27,16 @@ export function deliver(
 ): void {
   const from = target.positions.get(source.name) ?? 0;
   const end = given ?? (limit === undefined ? source.log.length : cutAt(source, from, limit));
-  const keys = readBatch(source, target, end, rules);
+  const { keys, due } = readBatch(source, target, end, rules);
+  const asked = new Set([...keys].slice(due));
   target.positions.set(source.name, end);
   const incoming = new Map<Key, Incoming>();
   const there = new Map([...source.rows].filter(([key]) => keys.has(key)));
   for (const key of keys) {
     const version = source.version(key);
-    if (isNewer(version, target.version(key))) incoming.set(key, { key, version, image: source.rows.get(key) });
+    const forgotten = asked.has(key) && !target.newest.has(key) && sameImage(source, target, key);
+    if (isNewer(version, target.version(key)) && !forgotten)
+      incoming.set(key, { key, version, image: source.rows.get(key) });
     else target.unpark(source.name, key);
   }
   const changed = [...incoming.keys()];
@@ -48,8 +51,11 @@ export function deliver(
 /** A newer change whose writer had not seen this node's own version, which is another image. */
 function isPreferred(source: ModelNode, target: ModelNode, key: Key): boolean {
   const version = target.version(key);
-  const same = source.rows.has(key) === target.rows.has(key) && source.rows.get(key) === target.rows.get(key);
-  return version.origin === target.name && !same && !source.knows(key, version);
+  return version.origin === target.name && !sameImage(source, target, key) && !source.knows(key, version);
+}
+
+function sameImage({ rows }: ModelNode, other: ModelNode, key: Key): boolean {
+  return rows.has(key) === other.rows.has(key) && rows.get(key) === other.rows.get(key);
 }
 
 function carryOut(source: ModelNode, target: ModelNode, decision: Decision, clock: number): void {

@@ -8,7 +8,7 @@ export interface PruneRule {
   readonly nothingOlder: boolean;
   /** An entry stays while its key is parked at a peer. */
   readonly notParked: boolean;
-  /** An entry stays until the peers that hear of it from where this node has it, and not from this node, have applied it. */
+  /** An entry stays until the peers that hear of it from where this node has it, and not from this node, have applied it; parked is not. */
   readonly heardElsewhere: boolean;
 }
 
@@ -34,18 +34,17 @@ function acknowledged(node: ModelNode, peer: ModelNode, { nothingOlder }: PruneR
   return Math.max(0, ...usable.map(({ end }) => end));
 }
 
-/** What this node received from `from` it does not send on to a peer that hears `from` itself. */
-function hasNotHeard(
-  peer: ModelNode,
-  peers: readonly ModelNode[],
-  { key, version, receivedFrom }: Entry,
-  { links }: Rules,
-) {
-  const from = peers.find(({ name }) => name === receivedFrom);
-  if (!from || from === peer || !links.has(`${from.name} ${peer.name}`)) return false;
-  const same = (entry: Entry) => entry.key === key && !isNewer(version, entry.version);
+/**
+ * What this node received from `from` it does not send on to a peer that hears `from` itself; nor did `from`, if it has it from a
+ * third one that the peer hears too (the closure had asked for it).
+ */
+function hasNotHeard(peer: ModelNode, nodes: readonly ModelNode[], entry: Entry, rules: Rules): boolean {
+  const from = nodes.find(({ name }) => name === entry.receivedFrom);
+  if (!from || from === peer || !rules.links.has(`${from.name} ${peer.name}`)) return false;
+  const same = ({ key, version }: Entry) => key === entry.key && !isNewer(entry.version, version);
   const at = from.log.findIndex((entries) => entries.some(same));
-  return at >= (peer.positions.get(from.name) ?? 0);
+  if (at >= (peer.positions.get(from.name) ?? 0) || waitsAt(peer, from, entry)) return true;
+  return hasNotHeard(peer, nodes, from.log[at]!.find(same)!, rules);
 }
 
 function waitsAt(peer: ModelNode, node: ModelNode, { key }: Entry): boolean {
