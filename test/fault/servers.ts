@@ -1,4 +1,4 @@
-import { type EmbeddedServer, startServer } from "../../src/embedded/server.ts";
+import { type EmbeddedServer, type ServerOptions, startServer } from "../../src/embedded/server.ts";
 import { type TandemOptions, tandem } from "../support/child.ts";
 import { sql } from "../support/client.ts";
 import { testMajor } from "../support/pg.ts";
@@ -24,9 +24,9 @@ export interface Servers extends AsyncDisposable {
 }
 
 /** Starts them, with `schema` in the database of each. */
-export async function twoServers(schema: string): Promise<Servers> {
+export async function twoServers(schema: string, options: ServerOptions = {}): Promise<Servers> {
   const opened = new Opened();
-  const start = async () => opened.add(await startServer({ major: testMajor(), settings }));
+  const start = async () => opened.add(await startServer({ major: testMajor(), settings, ...options }));
   const servers = [await start(), await start()] as const;
   const node = (name: string, server: EmbeddedServer): FaultNode => ({
     name,

@@ -51,10 +51,11 @@ export function findComponent(component: Component): string | undefined {
 export function skipUnless(component: Component): string {
   const path = findComponent(component);
   if (path !== undefined) return path;
-  return skip(`${component} is not on this machine`);
+  return skipBecause(`${component} is not on this machine`);
 }
 
-function skip(reason: string): never {
+/** For what is no program: skips the test with the reason; with CI=true it fails. */
+export function skipBecause(reason: string): never {
   const test = TestRunner.getCurrentTest();
   if (process.env.CI === "true" || !test) throw new Error(reason);
   test.context.skip(reason);
@@ -73,7 +74,7 @@ export function pgDump(): string {
   const path = skipUnless("pg_dump");
   const version = spawnSync(path, ["--version"], { encoding: "utf8", timeout: 20_000 }).stdout;
   const major = Number(/(\d+)/.exec(version)?.[1]);
-  return major >= testMajor() ? path : skip(`pg_dump ${major} cannot read PostgreSQL ${testMajor()}`);
+  return major >= testMajor() ? path : skipBecause(`pg_dump ${major} cannot read PostgreSQL ${testMajor()}`);
 }
 
 function datasetsFolder(): string {
