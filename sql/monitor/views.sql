@@ -102,6 +102,13 @@ left join tandem.outbound o using (peer_id)
 where p.configured;
 comment on view tandem.status is 'One row per peer: what waits in either direction, and since when all was well.';
 
+create or replace view tandem.kept as
+select p.name as peer, p.configured, u.changes, u.oldest, o.acknowledged_at
+from tandem.outbound o
+join tandem.peer p using (peer_id)
+cross join lateral (select count(*) as changes, min(x.stamp) as oldest from tandem.unsynced(p.peer_id) x) u;
+comment on view tandem.kept is 'What is kept here for each peer until it has it, also for one that the configuration names no longer.';
+
 create or replace view tandem.sidecar as
 select l.label, l.taken_at as since, l.renewed_at as seen_at, tandem.lease_stands(l) as working
 from tandem.lease l;

@@ -33,7 +33,7 @@ export async function parseCommandLine(argv: readonly string[], version: string)
       "Exit code: 0 well, 1 something a person must look at or work that failed, 2 wrong usage or configuration.",
     )
     .fail((message, error) => {
-      throw error instanceof TandemError ? error : new TandemError("usage", sentence(message ?? error?.message));
+      throw error instanceof TandemError ? error : new TandemError("usage", sentence(argv, message ?? error?.message));
     });
   for (const command of commands) {
     parser.command(
@@ -72,9 +72,13 @@ function checkValues(args: Readonly<Record<string, unknown>>, command: Command):
   return true;
 }
 
-/** The last line of what yargs says; what it does not know comes with what was probably meant. */
-function sentence(message = "the command line cannot be read"): string {
+/** The last line of what yargs says; what it does not know comes with what was probably meant, what it lacks with how the command is used. */
+function sentence(argv: readonly string[], message = "the command line cannot be read"): string {
   const last = message.split("\n").at(-1) ?? "";
+  if (last.startsWith("Not enough non-option arguments")) {
+    const command = commands.find(({ usage }) => argv.includes(usage.split(" ")[0] ?? ""));
+    return `an argument is missing: tandem ${command?.usage}`;
+  }
   const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)$/.exec(last) ?? [];
   if (unknown === undefined) return last.charAt(0).toLowerCase() + last.slice(1);
   const names = commands.map(({ usage }) => usage.split(" ")[0] ?? "");

@@ -8,6 +8,7 @@ import { encryption } from "./encryption.ts";
 import { exclusion } from "./exclusion.ts";
 import { installed } from "./installed.ts";
 import { interleave } from "./interleave.ts";
+import { kept } from "./kept.ts";
 import { key } from "./key.ts";
 import { leftOut } from "./left-out.ts";
 import { longTransactions } from "./long-transactions.ts";
@@ -58,4 +59,5 @@ export const checks: readonly Check[] = [
   interleave,
   installed,
   capture,
+  kept,
 ];

@@ -96,6 +96,15 @@ export const statusReport = z.strictObject({
   links: z.array(linkStatus),
   leftOut: z.array(z.strictObject({ node: z.string(), table: z.string(), reason: z.string(), problem: z.boolean() })),
   triggers: z.array(z.strictObject({ node: z.string(), table: z.string(), trigger: z.string() })),
+  kept: z.array(
+    z.strictObject({
+      node: z.string(),
+      peer: z.string(),
+      changes: count,
+      silentMs: z.number().nullable().describe("Since the peer acknowledged anything; null: it never did."),
+      why: z.enum(["silent", "unnamed", "unlinked"]),
+    }),
+  ),
   verified: verification.nullable(),
   backups: z.array(
     z.strictObject({

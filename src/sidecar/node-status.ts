@@ -8,6 +8,7 @@ import { inboundTable, nodesView, peerTable, sidecarView, statusView } from "../
 import { toTandemError } from "../db/sqlstate.ts";
 import { type SelectionRow, selectionQuery } from "../install/selection.ts";
 import { reading } from "./ask-nodes.ts";
+import { type Kept, readKept } from "./kept.ts";
 import { lastVerification, readVerification, type Verification } from "./verification.ts";
 
 /** A table that a link does not simply carry. */
@@ -35,6 +36,8 @@ export interface NodeAnswer {
   readonly waiting: readonly WaitingTable[];
   readonly selection: readonly SelectionRow[];
   readonly triggers: readonly FiringTrigger[];
+  /** What it keeps for peers that do not fetch it. */
+  readonly kept: readonly Kept[];
   /** The sidecar that works on the links into this node. */
   readonly sidecar: SidecarAnswer | null;
   /** What the newest comparison of all nodes has shown. */
@@ -97,6 +100,7 @@ export async function readNode(connection: Connection, config: Config): Promise<
       })),
       selection: await tx.query<SelectionRow>(selectionQuery(config)),
       triggers: await firingTriggers(tx, config),
+      kept: await readKept(tx, config, connection.node),
       verified: readVerification((await tx.query(lastVerification))[0]?.answer),
       sidecar: working ? { label: working.label, since: working.since, seenAt: working.seenAt } : null,
     };

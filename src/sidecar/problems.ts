@@ -2,6 +2,7 @@ import type { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import type { SelectionRow } from "../install/selection.ts";
 import type { Unanswered } from "./ask-nodes.ts";
+import { describeKept } from "./kept.ts";
 import type { LinkStatus } from "./link-status.ts";
 import { labelOf, type NodeAnswer } from "./node-status.ts";
 import { newestVerification, type Verification } from "./verification.ts";
@@ -24,6 +25,7 @@ export const problemKinds = [
   "not_met",
   "copying",
   "stale",
+  "kept",
   "untracked",
   "nothing_tracked",
   "backup_failed",
@@ -102,7 +104,11 @@ function ofNode(node: string, answer: NodeAnswer): Problem[] {
       remedy: "Correct the URLs: they may have been exchanged.",
     });
   }
-  return [...problems, ...answer.selection.filter(isUntracked).map((row) => untracked(node, row))];
+  const kept = answer.kept.map((each): Problem => {
+    const { message, remedy } = describeKept(each);
+    return { kind: "kept", node, table: null, message: `Node ${node} ${message}`, remedy };
+  });
+  return [...problems, ...answer.selection.filter(isUntracked).map((row) => untracked(node, row)), ...kept];
 }
 
 /** Whether a table that should travel does not, though nobody said so in the file. */

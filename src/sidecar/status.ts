@@ -7,6 +7,7 @@ import type { Config } from "../config/config.ts";
 import type { SelectionRow } from "../install/selection.ts";
 import { askNodes } from "./ask-nodes.ts";
 import { backupProblems, storeProblems } from "./backup-problems.ts";
+import type { Kept } from "./kept.ts";
 import { type LinkStatus, linkStatus } from "./link-status.ts";
 import { type FiringTrigger, labelOf, readNode, type SidecarAnswer } from "./node-status.ts";
 import { findProblems, isUntracked, type Problem } from "./problems.ts";
@@ -42,6 +43,8 @@ export interface StatusReport {
   readonly leftOut: readonly LeftOut[];
   /** Triggers that fire for what is applied, though nobody chose so: what they write comes twice. Well, but worth knowing. */
   readonly triggers: readonly (FiringTrigger & { readonly node: string })[];
+  /** What a node keeps for a peer that is silent, or that the configuration names no longer. */
+  readonly kept: readonly (Kept & { readonly node: string })[];
   /** What the newest comparison of all nodes has shown; null before the first. */
   readonly verified: Verification | null;
   /** One for each backup job; of the folder on this machine. */
@@ -98,6 +101,7 @@ export async function status(
     }),
     links,
     triggers: [...answers].flatMap(([node, answer]) => answer.triggers.map((trigger) => ({ node, ...trigger }))),
+    kept: [...answers].flatMap(([node, answer]) => answer.kept.map((each) => ({ node, ...each }))),
     leftOut: [...answers].flatMap(([node, { selection }]) =>
       selection.filter(isLeftOut).map((row) => ({
         node,

@@ -3,6 +3,7 @@ import type { Config } from "../../src/config/config.ts";
 import { dropNode } from "../../src/install/drop-node.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { sync } from "../../src/sidecar/sync.ts";
+import { withoutNode } from "../support/config.ts";
 import { app, codeOf, type LinkedOptions, type Links, linkedCluster } from "../support/link.ts";
 import { type Cluster, expectEqual } from "../support/pg.ts";
 
@@ -10,12 +11,6 @@ import { type Cluster, expectEqual } from "../support/pg.ts";
 vi.setConfig({ testTimeout: 240_000 });
 
 const schema = "create table public.t (id int primary key, v text);";
-
-const without = (config: Config, ...names: string[]): Config => ({
-  ...config,
-  nodes: config.nodes.filter(({ name }) => !names.includes(name)),
-  links: config.links.filter(({ source, target }) => !names.includes(source) && !names.includes(target)),
-});
 
 /** Entries go as soon as the rule lets them. */
 async function pruneAll(nodes: Cluster): Promise<void> {
@@ -97,7 +92,7 @@ describe("C1 C3: a node lost for good, the others at different places", () => {
       ["local", true],
       ["external", true],
     ]);
-    await expectSurvivors(nodes, without(links.config, "n3"));
+    await expectSurvivors(nodes, withoutNode(links.config, "n3"));
     expect(await heard(nodes, "local")).toEqual(everything);
     // versions are kept
     const versions = "select count(*) from tandem_log.\"public.t\" where origin = 'n3' and k1 = 4";
@@ -116,7 +111,7 @@ describe("C1 C3: a node lost for good, the others at different places", () => {
     await lastWords(nodes, links, "n4", { local: 2, external: 1, n3: 3 });
     await links.reopen();
     await dropNode(links.config, "n4");
-    await expectSurvivors(nodes, without(links.config, "n4"));
+    await expectSurvivors(nodes, withoutNode(links.config, "n4"));
     expect(await heard(nodes, "external")).toEqual(everything);
   });
 
@@ -130,7 +125,7 @@ describe("C1 C3: a node lost for good, the others at different places", () => {
     await lastWords(nodes, links, "n3", { local: 3 });
     await links.reopen();
     await dropNode(links.config, "n3");
-    await expectSurvivors(nodes, without(links.config, "n3"));
+    await expectSurvivors(nodes, withoutNode(links.config, "n3"));
     expect(await heard(nodes, "external")).toEqual(everything);
   });
 
@@ -151,7 +146,7 @@ describe("C1 C3: a node lost for good, the others at different places", () => {
     await migrate(mended);
     expect((await sync(mended)).well).toBe(true);
     await dropNode(mended, "local");
-    await expectSurvivors(nodes, without(mended, "local"));
+    await expectSurvivors(nodes, withoutNode(mended, "local"));
   });
 
   test("a link that is taken out of the configuration leaves its changes to the others", async () => {

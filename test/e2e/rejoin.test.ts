@@ -1,87 +1,27 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { TandemError } from "../../src/base/errors.ts";
 import type { Config } from "../../src/config/config.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { rejoin } from "../../src/sidecar/rejoin.ts";
-import { type SyncReport, sync } from "../../src/sidecar/sync.ts";
-import { contentOf } from "../support/content.ts";
 import { copyData, dumpAndRestore, movedNode, ownServer, startCopy, withDatabase } from "../support/copies.ts";
 import { linkedCluster, ways } from "../support/link.ts";
-import { expectEqual, sql } from "../support/pg.ts";
+import { sql } from "../support/pg.ts";
+import {
+  begin,
+  expectFlow,
+  expectRefused,
+  expectSynced,
+  healed,
+  losers,
+  notes,
+  schema,
+  urlOf,
+  write,
+} from "./rejoin-support.ts";
 
 // Several databases, servers and syncs: patience for slow machines, not a measure.
 vi.setConfig({ testTimeout: 240_000 });
-
-const schema = `
-  create table public.parent (id int primary key, name text not null unique, note text);
-  create table public.child (id int primary key, parent_id int not null references public.parent on delete cascade, v text);`;
-
-const urlOf = (config: Config, node: string) => config.nodes.find(({ name }) => name === node)?.url ?? "";
-
-/** Writes as the application does. */
-async function write(config: Config, node: string, text: string): Promise<void> {
-  await sql(urlOf(config, node), text);
-}
-
-const comparable = (config: Config) => config.nodes.map(({ name, url }) => ({ name, superUrl: url }));
-
-async function contents(config: Config): Promise<string[][]> {
-  const tables = ["public.parent", "public.child"];
-  return Promise.all(config.nodes.flatMap(({ url }) => tables.map((table) => contentOf(url, table))));
-}
-
-/** The code of each link's error; `well` without one. */
-const codes = ({ links }: SyncReport) =>
-  links.map(({ error }) => (error === null ? "well" : error instanceof TandemError ? error.code : String(error)));
-
-/** Nothing moves: each link says that a node is a stranger, and no row is touched. */
-async function expectRefused(config: Config): Promise<void> {
-  const before = await contents(config);
-  const report = await sync(config);
-  expect(new Set(codes(report))).toEqual(new Set(["identity_mismatch"]));
-  for (const { error } of report.links) expect((error as TandemError).hint).toContain("tandem rejoin");
-  expect(await contents(config)).toEqual(before);
-}
-
-async function expectSynced(config: Config): Promise<void> {
-  const report = await sync(config);
-  expect(codes(report)).toEqual(config.links.map(() => "well"));
-  expect(report.well).toBe(true);
-  await expectEqual(comparable(config));
-}
-
-/** `id note` of the parents in one node; all nodes are equal. */
-async function notes(config: Config): Promise<Record<string, string | null>> {
-  await expectEqual(comparable(config));
-  const rows = await sql(urlOf(config, "local"), "select id, note from public.parent");
-  return Object.fromEntries(rows.map(({ id, note }) => [id, note ?? null]));
-}
-
-/** Every image of a conflict that lost, anywhere. */
-async function losers(config: Config): Promise<string[]> {
-  const rows = await Promise.all(
-    config.nodes.map(({ url }) =>
-      sql(
-        url,
-        "select case winner when 'local' then incoming_image else local_image end as image from tandem.conflicts",
-      ),
-    ),
-  );
-  return [...new Set(rows.flat().map(({ image }) => image ?? "gone"))];
-}
-
-/** What all of these stories begin with: twelve parents with a child each, equal on both sides. */
-async function begin(config: Config): Promise<void> {
-  await write(
-    config,
-    "local",
-    `insert into public.parent select i, 'name ' || i, 'first' from generate_series(1, 12) i;
-     insert into public.child select i, i, 'first' from generate_series(1, 12) i`,
-  );
-  await expectSynced(config);
-}
 
 /** After the copy was taken: both sides go on, and hear of each other; then each writes what the other never gets. */
 async function goOn(config: Config): Promise<void> {
@@ -123,33 +63,6 @@ async function expectBoth(config: Config): Promise<void> {
   const lost = (await losers(config)).join("\n");
   expect(lost).toMatch(/id = '1', name = 'name 1', note = 'local later'/);
   expect(lost).toMatch(/id = '3', name = 'name 3', note = 'external later'/);
-}
-
-/** Afterwards all goes on as ever, in both directions, and rest is rest. */
-async function expectFlow(config: Config): Promise<void> {
-  for (const { name } of config.nodes) {
-    await write(
-      config,
-      name,
-      `insert into public.parent values (${500 + name.length}, 'of ${name}', 'flow'); update public.child set v = 'flow ${name}' where id = ${name.length}`,
-    );
-  }
-  await expectSynced(config);
-  const again = await sync(config);
-  expect(
-    again.links.map(({ report }) => [...(report?.tables.values() ?? [])].filter(({ staged }) => staged > 0)),
-  ).toEqual(config.links.map(() => []));
-  for (const { url } of config.nodes) expect(await sql(url, "select * from tandem.pending")).toEqual([]);
-}
-
-async function healed(config: Config): Promise<void> {
-  const report = await rejoin(config, "external");
-  expect(codes(report.sync)).toEqual(config.links.map(() => "well"));
-  expect({ renewed: report.renewed, well: report.well, undecided: report.undecided }).toEqual({
-    renewed: true,
-    well: true,
-    undecided: 0,
-  });
 }
 
 describe("C10: an older copy in another database", () => {

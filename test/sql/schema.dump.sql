@@ -8109,6 +8109,54 @@ COMMENT ON TABLE tandem.interleaved_sequence IS 'Sequences whose increment Tande
 
 
 --
+-- Name: outbound; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.outbound (
+    peer_id integer NOT NULL,
+    token uuid,
+    pending_tokens uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    acknowledged pg_snapshot,
+    acknowledged_at timestamp with time zone,
+    candidate pg_snapshot,
+    candidate_seen pg_snapshot,
+    prunable pg_snapshot,
+    CONSTRAINT outbound_check CHECK (((candidate IS NULL) = (candidate_seen IS NULL)))
+);
+
+
+--
+-- Name: TABLE outbound; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.outbound IS 'One row per link out of this node: what its target has acknowledged, and from when on entries may be pruned.';
+
+
+--
+-- Name: kept; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.kept AS
+ SELECT p.name AS peer,
+    p.configured,
+    u.changes,
+    u.oldest,
+    o.acknowledged_at
+   FROM ((tandem.outbound o
+     JOIN tandem.peer p USING (peer_id))
+     CROSS JOIN LATERAL ( SELECT count(*) AS changes,
+            min(x.stamp) AS oldest
+           FROM tandem.unsynced(p.peer_id) x(schema_name, table_name, op, key, stamp, origin)) u);
+
+
+--
+-- Name: VIEW kept; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.kept IS 'What is kept here for each peer until it has it, also for one that the configuration names no longer.';
+
+
+--
 -- Name: local_node; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -8181,30 +8229,6 @@ CREATE SEQUENCE tandem.migrations_id_seq
 --
 
 ALTER SEQUENCE tandem.migrations_id_seq OWNED BY tandem.migrations.id;
-
-
---
--- Name: outbound; Type: TABLE; Schema: tandem; Owner: -
---
-
-CREATE TABLE tandem.outbound (
-    peer_id integer NOT NULL,
-    token uuid,
-    pending_tokens uuid[] DEFAULT '{}'::uuid[] NOT NULL,
-    acknowledged pg_snapshot,
-    acknowledged_at timestamp with time zone,
-    candidate pg_snapshot,
-    candidate_seen pg_snapshot,
-    prunable pg_snapshot,
-    CONSTRAINT outbound_check CHECK (((candidate IS NULL) = (candidate_seen IS NULL)))
-);
-
-
---
--- Name: TABLE outbound; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON TABLE tandem.outbound IS 'One row per link out of this node: what its target has acknowledged, and from when on entries may be pruned.';
 
 
 --

@@ -8,6 +8,15 @@ export type ConfigChanges = Partial<Omit<Config, "sync" | "nodes" | "tables">> &
   pairs?: readonly (readonly [string, string])[] | undefined;
 };
 
+/** The same configuration, with neither the node nor its links. */
+export function withoutNode(config: Config, name: string): Config {
+  return {
+    ...config,
+    nodes: config.nodes.filter((node) => node.name !== name),
+    links: config.links.filter(({ source, target }) => source !== name && target !== name),
+  };
+}
+
 /** A configuration of these nodes, with all else as a file that does not name it would give. */
 export function configOf(
   nodes: Iterable<{ name: string; url: string }>,

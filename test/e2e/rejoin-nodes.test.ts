@@ -1,0 +1,212 @@
+import { describe, expect, test, vi } from "vitest";
+import type { Config } from "../../src/config/config.ts";
+import { migrate } from "../../src/install/migrate.ts";
+import { rejoin } from "../../src/sidecar/rejoin.ts";
+import { sync } from "../../src/sidecar/sync.ts";
+import { configOf } from "../support/config.ts";
+import { dumpAndRestore, movedNode, withDatabase } from "../support/copies.ts";
+import { linkedCluster, ways } from "../support/link.ts";
+import { afterTest, sql, type TestNode } from "../support/pg.ts";
+import {
+  begin,
+  codes,
+  expectFlow,
+  expectRefused,
+  expectSynced,
+  healed,
+  losers,
+  notes,
+  schema,
+  urlOf,
+  write,
+} from "./rejoin-support.ts";
+
+// Several databases and syncs: patience for slow machines, not a measure.
+vi.setConfig({ testTimeout: 300_000 });
+
+/** A copy of a node's database beside it, as `CREATE DATABASE … TEMPLATE` makes it; its URL, with the node's role. */
+async function cloned(node: TestNode, suffix: string): Promise<string> {
+  const { database, server, owner } = node;
+  const copy = `${database}_${suffix}`;
+  await node.admin.close();
+  await sql(server.url, `create database "${copy}" template "${database}"${owner ? ` owner "${owner}"` : ""}`);
+  afterTest(() => dropDatabase(server.url, copy));
+  return withDatabase(node.url, copy);
+}
+
+async function dropDatabase(url: string, database: string): Promise<void> {
+  await sql(url, `drop database if exists "${database}" with (force)`);
+}
+
+const ids = async (config: Config, node: string) =>
+  (await sql(urlOf(config, node), "select id from public.parent order by id")).map(({ id }) => Number(id));
+
+describe("C10: a clone is used as a third node under another name", () => {
+  for (const { way, options } of ways) {
+    test(`it takes part with all that it holds, and the one that it was copied from goes on, ${way}`, async () => {
+      await using linked = await linkedCluster(2, { ...options, schema });
+      const { nodes, links } = linked;
+      await begin(links.config);
+      const url = await cloned(nodes.external, "n3");
+      await write(links.config, "external", "update public.parent set note = 'external later' where id in (1, 2)");
+      await write(links.config, "local", "delete from public.parent where id = 3");
+      const config = configOf([...links.config.nodes, { name: "n3", url }]);
+      await write(
+        config,
+        "n3",
+        "update public.parent set note = 'clone' where id in (2, 4); insert into public.parent values (30, 'name 30', 'clone')",
+      );
+      // until it is told who it is, it is the node that it was copied from
+      await expect(migrate(config)).rejects.toMatchObject({ code: "identity_mismatch" });
+      await healed(config, "n3");
+      await migrate(config);
+      await expectSynced(config);
+      expect(await notes(config)).toMatchObject({
+        1: "external later",
+        2: "clone",
+        4: "clone",
+        30: "clone",
+        5: "first",
+      });
+      expect(await ids(config, "n3")).toEqual([1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 30]);
+      await expectFlow(config);
+    });
+  }
+});
+
+describe("C10: a database is made anew under the old name", () => {
+  for (const { way, migrated } of [
+    { way: "and migrated first", migrated: true },
+    { way: "and not migrated", migrated: false },
+  ]) {
+    test(`empty, with rows of its own since, ${way}: it gets all, and nothing is deleted elsewhere`, async () => {
+      await using linked = await linkedCluster(2, { schema });
+      const { nodes, links } = linked;
+      await begin(links.config);
+      const { external } = nodes;
+      await links.reopen();
+      await external.admin.close();
+      await dropDatabase(external.server.url, external.database);
+      await sql(external.server.url, `create database "${external.database}"`);
+      await sql(external.url, schema);
+      await write(
+        links.config,
+        "external",
+        "insert into public.parent values (30, 'name 30', 'anew'), (1, 'name 1', 'anew')",
+      );
+      await write(
+        links.config,
+        "local",
+        "update public.parent set note = 'local later' where id = 2; delete from public.parent where id = 3",
+      );
+      expect(new Set(codes(await sync(links.config)))).toEqual(new Set(["not_installed"]));
+      if (migrated) {
+        await migrate(links.config);
+        await expectRefused(links.config);
+      }
+      // nobody can know whether row 30 is new or was deleted long ago
+      const asked = await rejoin(links.config, "external");
+      expect({ renewed: asked.renewed, undecided: asked.undecided }).toEqual({ renewed: true, undecided: 1 });
+      const said = await rejoin(links.config, "external", { missing: "keep" });
+      expect({ undecided: said.undecided, well: said.well }).toEqual({ undecided: 0, well: true });
+      // of a row that is there twice the image that local knows stays, and the other one is kept
+      expect(await notes(links.config)).toMatchObject({ 1: "first", 2: "local later", 5: "first", 30: "anew" });
+      expect(await losers(links.config)).toEqual(["id = '1', name = 'name 1', note = 'anew'"]);
+      expect(await ids(links.config, "external")).toEqual([1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 30]);
+      await expectFlow(links.config);
+    });
+  }
+});
+
+test("C10: a renamed database is the same node", async () => {
+  await using linked = await linkedCluster(2, { schema });
+  const { nodes, links } = linked;
+  await begin(links.config);
+  const { external } = nodes;
+  await links.reopen();
+  await external.admin.close();
+  const renamed = `${external.database}_renamed`;
+  await sql(external.server.url, `alter database "${external.database}" rename to "${renamed}"`);
+  afterTest(() => dropDatabase(external.server.url, renamed));
+  const config = movedNode(links.config, "external", withDatabase(external.url, renamed));
+  await write(config, "external", "update public.parent set note = 'renamed' where id = 1");
+  await expectSynced(config);
+  const report = await rejoin(config, "external");
+  expect({ renewed: report.renewed, well: report.well }).toEqual({ renewed: false, well: true });
+  await expectFlow(config);
+});
+
+test("C10: both nodes are restored at once, from copies of different times", async () => {
+  await using linked = await linkedCluster(2, { schema });
+  const { nodes, links } = linked;
+  await begin(links.config);
+  const { local, external } = nodes;
+  const restore = async (from: TestNode, onto: TestNode) => {
+    const database = `${from.database}_r`;
+    afterTest(() => dropDatabase(onto.server.url, database));
+    return await dumpAndRestore(from.url, database, onto.server.url);
+  };
+  const restoredLocal = await restore(local, external);
+  await write(
+    links.config,
+    "local",
+    "update public.parent set note = 'local later' where id = 1; delete from public.parent where id = 2",
+  );
+  await write(links.config, "external", "insert into public.parent values (20, 'name 20', 'external later')");
+  await expectSynced(links.config);
+  const restoredExternal = await restore(external, local);
+  await write(links.config, "local", "update public.parent set note = 'lost with both' where id = 3");
+  await links.reopen();
+  const config = movedNode(movedNode(links.config, "external", restoredExternal), "local", restoredLocal);
+  await write(
+    config,
+    "local",
+    "update public.parent set note = 'local copy' where id = 4; insert into public.parent values (30, 'name 30', 'local copy')",
+  );
+  await write(
+    config,
+    "external",
+    "update public.parent set note = 'external copy' where id = 5; insert into public.parent values (31, 'name 31', 'external copy')",
+  );
+  await expectRefused(config);
+  // one after the other: the first one comes back to a node that is a stranger itself
+  const first = await rejoin(config, "external");
+  expect({ renewed: first.renewed, well: first.well }).toEqual({ renewed: true, well: false });
+  expect(new Set(codes(first.sync))).toEqual(new Set(["identity_mismatch"]));
+  await healed(config, "local");
+  expect(await notes(config)).toMatchObject({
+    1: "local later",
+    3: "first",
+    4: "local copy",
+    5: "external copy",
+    20: "external later",
+    30: "local copy",
+    31: "external copy",
+  });
+  expect(await ids(config, "local")).not.toContain(2);
+  await expectFlow(config);
+});
+
+test("C10: one of three is restored: all stand still, and what only one neighbour had from it reaches the other", async () => {
+  await using linked = await linkedCluster(3, { schema });
+  const { nodes, links } = linked;
+  await begin(links.config);
+  const url = await cloned(nodes.node("n3"), "r");
+  await write(
+    links.config,
+    "n3",
+    "update public.parent set note = 'n3 later' where id = 1; delete from public.parent where id = 2",
+  );
+  await links.catchUp("n3", "local");
+  await write(links.config, "external", "update public.parent set note = 'external later' where id = 3");
+  await links.catchUp("external", "local");
+  await links.reopen();
+  const config = movedNode(links.config, "n3", url);
+  await write(config, "n3", "update public.parent set note = 'copy' where id in (3, 4)");
+  await write(config, "local", "update public.parent set note = 'local later' where id = 5");
+  await expectRefused(config);
+  await healed(config, "n3");
+  expect(await notes(config)).toMatchObject({ 1: "n3 later", 3: "copy", 4: "copy", 5: "local later" });
+  expect(await ids(config, "external")).not.toContain(2);
+  await expectFlow(config);
+});
