@@ -51,6 +51,7 @@ export class S3Server implements AsyncDisposable {
   /** Added to the time at which things are said to have been stored. */
   ageMs = 0;
   readonly #server: Server;
+  #inFlight = 0;
   #faults: { readonly meant: (request: S3Request) => boolean; readonly fault: S3Fault; left: number }[] = [];
 
   private constructor(server: Server) {
@@ -61,10 +62,16 @@ export class S3Server implements AsyncDisposable {
     const server = createServer();
     const own = new S3Server(server);
     server.on("request", (request, response) => {
-      own.#serve(request, response).catch((error: unknown) => {
-        // A client that was killed cuts its own requests.
-        if (!request.destroyed && !response.headersSent) response.writeHead(500).end(String(error));
-      });
+      own.#inFlight += 1;
+      own
+        .#serve(request, response)
+        .catch((error: unknown) => {
+          // A client that was killed cuts its own requests.
+          if (!request.destroyed && !response.headersSent) response.writeHead(500).end(String(error));
+        })
+        .finally(() => {
+          own.#inFlight -= 1;
+        });
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -73,6 +80,12 @@ export class S3Server implements AsyncDisposable {
 
   get endpoint(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Whether all connections are closed and all that was asked for is done: what a killed client has sent still is. */
+  async isQuiet(): Promise<boolean> {
+    const open = await new Promise((resolve) => this.#server.getConnections((_, count) => resolve(count)));
+    return open === 0 && this.#inFlight === 0;
   }
 
   /** The next requests that are meant fail; all of them where no number is said. */

@@ -1,0 +1,191 @@
+import { utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
+import { BackupFolder } from "../../src/backup/folder.ts";
+import { pruneBackups } from "../../src/backup/prune.ts";
+import { listWithStore } from "../../src/backup/store-state.ts";
+import { unsealStored } from "../../src/backup/stored.ts";
+import { uploadBackups } from "../../src/backup/upload.ts";
+import { verifyBackup } from "../../src/backup/verify.ts";
+import { silentLogger } from "../../src/base/logger.ts";
+import { type Clock, systemClock } from "../../src/base/time.ts";
+import type { BackupJob } from "../../src/config/config.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { status } from "../../src/sidecar/status.ts";
+import { uploadLoop } from "../../src/sidecar/upload-loop.ts";
+import { spawnTandem, tandem, tempFolder } from "../support/child.ts";
+import { type Cluster, cluster } from "../support/pg.ts";
+import type { S3Server } from "../support/s3-server.ts";
+import { seeded } from "../support/seed.ts";
+import { s3Config, s3Server } from "../support/stores.ts";
+import { waitFor } from "../support/wait.ts";
+import { backUp, backupConfig } from "./backup-support.ts";
+import { prepare, sync } from "./verify-support.ts";
+
+vi.setConfig({ testTimeout: 300_000 });
+
+const secret = "very/Secret+Key0123456789";
+const job: BackupJob = {
+  ...{ name: "hourly", node: "local", schedule: "0 * * * *", afterChange: null, include: null, proveEveryMs: null },
+  ...{ keepLast: 2, keepDays: null, keepDaily: null, keepWeekly: null, keepMonthly: null },
+};
+
+/** A folder with a tandem.yaml of one node, one job and a bucket. */
+async function folderOf(nodes: Cluster, server: S3Server) {
+  await nodes.local.admin.query(
+    "create table item as select g as id, md5(g::text) as name from generate_series(1, 500) g",
+  );
+  const cwd = await tempFolder();
+  const env = { DATABASE_URL: nodes.local.url, S3_KEY: secret };
+  await writeFile(
+    join(cwd, "tandem.yaml"),
+    `nodes: { local: { url: "\${DATABASE_URL}" } }
+backup:
+  store: { bucket: bucket, prefix: shop, endpoint: "${server.endpoint}", access_key_id: id, secret_access_key: "\${S3_KEY}" }
+  jobs: [ { name: hourly, node: local, schedule: "0 * * * *", keep_last: 1 } ]
+`,
+  );
+  return { cwd, env, config: await loadConfig({ cwd, env }), folder: new BackupFolder(join(cwd, "backups")) };
+}
+
+/** Backups that the store calls whole; throws where one of them is not. */
+function wholeIn(server: S3Server): string[] {
+  const seals = [...server.objects.keys()].filter((key) => key.endsWith("/stored.json"));
+  return seals.map((key) => {
+    const stored = unsealStored(server.objects.get(key)?.body.toString() ?? "", key);
+    for (const { path, bytes } of stored.objects)
+      expect(server.objects.get(`shop/${stored.id}/${path}`)?.body.length, path).toBe(bytes);
+    return stored.id;
+  });
+}
+
+/** What a killed process holds is let go when it is silent for a minute: that minute is over. */
+async function aMinuteLater(folder: BackupFolder): Promise<void> {
+  const then = Date.now() / 1000 - 120;
+  await utimes(join(folder.making, "upload.work.owner"), then, then).catch(() => {});
+}
+
+test("B1 the command brings a backup to the store; when that fails it says so and the backup is there; no key is printed", async () => {
+  const server = await s3Server();
+  await using nodes = await cluster(1);
+  const at = await folderOf(nodes, server);
+  server.fail("forbidden", ({ op }) => op === "PutObject");
+  const failed = await tandem(["backup", "create", "--json"], at);
+  expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining("store_refused") });
+  expect(JSON.parse(failed.stdout)).toMatchObject({ state: "complete", places: ["folder"] });
+  const listed = await tandem(["backup", "list"], at);
+  expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining("only here") });
+  expect(listed.stdout).toContain("1 backup is not in s3://bucket/shop/ yet");
+  expect(await tandem(["backup", "upload"], at)).toMatchObject({ code: 1, stdout: "" });
+  server.mend();
+  expect(await tandem(["backup", "upload"], at)).toMatchObject({ code: 0, stderr: "" });
+  const made = await tandem(["backup", "create", "--json"], at);
+  expect(made).toMatchObject({ code: 0 });
+  expect(JSON.parse(made.stdout)).toMatchObject({ places: ["folder", "store"] });
+  expect((await tandem(["backup", "list"], at)).stdout).not.toMatch(/only here|not in/);
+  expect(wholeIn(server)).toHaveLength(2);
+  server.fail("busy", () => true);
+  expect(await tandem(["backup", "list"], at)).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining("As known before"),
+  });
+  for (const said of [failed, listed, made]) expect(said.stdout + said.stderr).not.toContain(secret);
+  expect(server.requests.every(({ headers }) => !JSON.stringify(headers).includes(secret))).toBe(true);
+});
+
+test("B2 kill -9 while it uploads: what the store calls a backup is whole, and the next upload ends it (thing 25)", async () => {
+  const random = seeded(Number(process.env.SEED ?? Date.now() % 1_000_000));
+  const server = await s3Server();
+  await using nodes = await cluster(1);
+  const at = await folderOf(nodes, server);
+  const made: string[] = [];
+  for (let n = 0; n < 2; n++) made.push((await backUp(at.config)).id);
+  server.delayMs = 20;
+  const kills = Number(process.env.KILLS ?? 6);
+  for (let turn = 0; turn < kills; turn++) {
+    const until = server.requests.length + random.int(1, 14);
+    const child = spawnTandem(["backup", "upload"], at);
+    await waitFor(() => child.result ?? server.requests.length >= until, { every: 2 });
+    await child.kill("SIGKILL");
+    await waitFor(() => server.isQuiet());
+    const whole = wholeIn(server);
+    const known = await listWithStore(at.config);
+    expect(known.backups.filter(({ places }) => places.includes("store")).map(({ id }) => id)).toEqual(whole);
+    expect(known.backups.map(({ state }) => state)).toEqual(["complete", "complete"]);
+    await aMinuteLater(at.folder);
+  }
+  await uploadBackups(at.config);
+  expect(wholeIn(server)).toEqual(made);
+  for (const id of made)
+    expect(await verifyBackup(at.config, id, { level: 1, fromStore: true }), `seed ${random.seed}`).toMatchObject({
+      reached: 1,
+    });
+});
+
+test("B4 kill -9 while it prunes: what is listed is whole, and what is left over goes in the end", async () => {
+  const random = seeded(Number(process.env.SEED ?? Date.now() % 1_000_000));
+  const server = await s3Server();
+  await using nodes = await cluster(1);
+  const at = await folderOf(nodes, server);
+  const made: string[] = [];
+  for (let n = 0; n < 4; n++) made.push((await backUp(at.config, { node: undefined, job: "hourly" })).id);
+  await uploadBackups(at.config);
+  server.delayMs = 20;
+  for (let turn = 0; turn < 4; turn++) {
+    const until = server.requests.length + random.int(1, 9);
+    const child = spawnTandem(["backup", "prune"], at);
+    await waitFor(() => child.result ?? server.requests.length >= until, { every: 2 });
+    await child.kill("SIGKILL");
+    await waitFor(() => server.isQuiet());
+    const whole = wholeIn(server);
+    expect(whole).toContain(made[3]);
+    const { backups } = await listWithStore(at.config);
+    expect(backups.map(({ state }) => state)).toEqual(backups.map(() => "complete"));
+    expect(backups.filter(({ places }) => places.includes("store")).map(({ id }) => id)).toEqual(whole);
+  }
+  const late: Clock = { ...systemClock, now: () => Date.now() + 90_000_000 };
+  await pruneBackups(at.config);
+  await pruneBackups(at.config, { clock: late });
+  expect(wholeIn(server), `seed ${random.seed}`).toEqual([made[3]]);
+  expect([...server.objects.keys()].filter((key) => !key.startsWith(`shop/${made[3]}/`))).toEqual([]);
+});
+
+test("C11 B1 the sidecar tries again after growing pauses; status says what is not in the store, and what is only here", async () => {
+  const server = await s3Server();
+  await using nodes = await cluster(2);
+  const backup = (await backupConfig(nodes, { jobs: [job] })).backup;
+  const alone = await prepare(nodes, "create table item (id int primary key)", { backup });
+  await sync(alone);
+  const { id } = await backUp(alone, { node: undefined, job: "hourly" });
+  expect(await status(alone)).toMatchObject({ well: true, store: null, backups: [{ last: id, places: ["folder"] }] });
+
+  const config = { ...alone, backup: { ...backup, store: s3Config(server.endpoint) } };
+  expect(await status(config)).toMatchObject({ well: true, store: { behind: [id], failure: null } });
+  server.fail("forbidden", ({ op }) => op === "PutObject");
+  const pauses: number[] = [];
+  const stop = new AbortController();
+  const clock: Clock = {
+    now: () => Date.now(),
+    sleep: async (ms) => {
+      pauses.push(ms);
+      if (pauses.length === 6) server.mend();
+      if (pauses.length === 8) stop.abort();
+      if (pauses.length !== 5) return;
+      const bad = await status(config);
+      expect(bad).toMatchObject({ well: false, problems: [{ kind: "backup_not_stored" }], store: { behind: [id] } });
+      expect(bad.sentence).toMatch(
+        /^1 backup is not in the store: store s3:\/\/bucket\/shop\/: access is denied|AccessDenied/,
+      );
+    },
+  };
+  await uploadLoop(config, { clock, logger: silentLogger, signal: stop.signal });
+  const failed = pauses.slice(0, 6);
+  expect(failed.every((pause, i) => pause >= 8_000 * 2 ** i && pause <= 10_000 * 2 ** i)).toBe(true);
+  expect(pauses.slice(6)).toEqual([2_000, 2_000]);
+  expect(wholeIn(server)).toEqual([id]);
+  expect(await status(config)).toMatchObject({
+    well: true,
+    store: { behind: [], failure: null },
+    backups: [{ last: id, places: ["folder", "store"] }],
+  });
+});
