@@ -227,3 +227,21 @@ for (const { way, options } of ways) {
     });
   });
 }
+
+test("C1: a batch whose staged rows went with a crash, unnoticed by its connection, is refused and read anew", async () => {
+  await using linked = await linkedCluster(2, { schema: table });
+  const { nodes, links } = linked;
+  await links.sync();
+  await app(nodes.local, "insert into public.t select g, 'x' from generate_series(1, 50) g");
+  // What a crash leaves of unlogged tables: nothing.
+  const refused = links.roundAround("local", "external", async () => {
+    const unlogged = await nodes.external.admin.query(
+      "select string_agg(oid::regclass::text, ', ') as tables from pg_class where relpersistence = 'u' and relkind = 'r' and relnamespace in ('tandem'::regnamespace, 'tandem_log'::regnamespace)",
+    );
+    expect(unlogged[0]?.tables).toContain("tandem.staged");
+    await nodes.external.admin.query(`truncate ${unlogged[0]?.tables}`);
+  });
+  expect(await codeOf(refused)).toBe("position_mismatch");
+  await links.sync();
+  await expectOnce(nodes, links, 50);
+});

