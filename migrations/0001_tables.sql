@@ -288,6 +288,35 @@ create table tandem.verification (
 );
 comment on table tandem.verification is 'What comparing all nodes by content has shown, the newest 100 times; the same on every node that was reached.';
 
+create table tandem.paused_link (
+  peer_id integer primary key references tandem.peer,
+  paused_at timestamptz not null default clock_timestamp(),
+  paused_by text not null
+);
+comment on table tandem.paused_link is 'Links into this node that a person lets rest.';
+
+create table tandem.activity_entry (
+  activity_id bigint generated always as identity primary key,
+  at timestamptz not null,
+  kind text collate "C" not null check (kind ~ '^[a-z_]+$'),
+  source text collate "C",
+  target text collate "C" not null,
+  message text not null,
+  actor text not null
+);
+create index activity_entry_at on tandem.activity_entry (at);
+comment on table tandem.activity_entry is 'What happened, for people: the newest 10,000.';
+
+create table tandem.throughput (
+  peer_id integer not null references tandem.peer,
+  minute timestamptz not null,
+  rows bigint not null,
+  behind interval not null,
+  primary key (peer_id, minute)
+);
+create index throughput_minute on tandem.throughput (minute);
+comment on table tandem.throughput is 'Rows that came from each peer, by the minute, of seven days.';
+
 create table tandem.sql_file (
   path text primary key,
   sha256 text not null,
@@ -298,6 +327,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
+drop table tandem.sql_file, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

@@ -16,6 +16,7 @@ set check_function_bodies = off;
 \ir admin/forget.sql
 \ir admin/rejoin.sql
 \ir admin/lease.sql
+\ir admin/pause.sql
 \ir batch/bounds.sql
 \ir batch/value_class.sql
 \ir batch/describe.sql
@@ -46,6 +47,7 @@ set check_function_bodies = off;
 \ir conflict/restore.sql
 \ir monitor/changelog.sql
 \ir monitor/views.sql
+\ir monitor/history.sql
 \ir verify/hash.sql
 \ir verify/scan.sql
 \ir verify/look.sql

@@ -36,6 +36,7 @@ begin
   delete from tandem.outbound_parked where peer_id = p_peer_id;
   delete from tandem.outbound_held where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
+  delete from tandem.paused_link where peer_id = p_peer_id;
   delete from tandem.inbound where peer_id = p_peer_id;
   delete from tandem.outbound where peer_id = p_peer_id;
   update tandem.peer set configured = false, gone_at = clock_timestamp() where peer_id = p_peer_id and gone_at is null;

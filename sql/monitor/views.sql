@@ -94,11 +94,13 @@ select p.name as peer,
   i.position is not null as met, i.applied_at, i.caught_up_at, o.acknowledged_at, i.rows_applied, i.batches_cut, i.clock_skew,
   i.last_error, i.last_error_at,
   (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id and k.key <> '{}') as parked_there,
-  (select count(*) from tandem.dropped_change d where d.peer_id = p.peer_id and d.dropped_id in (select o from tandem.dropped_open() o)) as dropped
+  (select count(*) from tandem.dropped_change d where d.peer_id = p.peer_id and d.dropped_id in (select o from tandem.dropped_open() o)) as dropped,
+  l.paused_at, l.paused_by
 from tandem.peer p
 cross join lateral (select count(*) as pending, min(x.stamp) as oldest_pending from tandem.unsynced(p.peer_id) x) u
 left join tandem.inbound i using (peer_id)
 left join tandem.outbound o using (peer_id)
+left join tandem.paused_link l using (peer_id)
 where p.configured;
 comment on view tandem.status is 'One row per peer: what waits in either direction, and since when all was well.';
 

@@ -85,6 +85,8 @@ export interface LinkState {
   readonly known: number;
   readonly tables: readonly TableState[];
   readonly parked: readonly ParkedKeys[];
+  /** Who lets the link rest; null: nobody. */
+  readonly pausedBy: string | null;
   readonly clock: number;
 }
 

@@ -300,7 +300,7 @@ export const errorCodes = {
   },
   link_paused: {
     summary: "A person has paused the link: it carries nothing until it is resumed.",
-    hint: "Resume it: POST /api/links/SOURCE:TARGET/resume, or in the target `select tandem.resume_link('SOURCE', 'NAME')`.",
+    hint: "Resume it: POST /api/links/SOURCE:TARGET/resume, or in the target `select tandem.resume_link('SOURCE')`.",
     retry: "operator",
     exit: 1,
   },

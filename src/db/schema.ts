@@ -44,6 +44,8 @@ export const statusView = tandemSchema
     clockSkew: text("clock_skew"),
     lastError: text("last_error"),
     lastErrorAt: instant("last_error_at"),
+    pausedAt: instant("paused_at"),
+    pausedBy: text("paused_by"),
   })
   .existing();
 
@@ -147,5 +149,28 @@ export const sidecarView = tandemSchema
     since: instant("since").notNull(),
     seenAt: instant("seen_at").notNull(),
     working: flag("working").notNull(),
+  })
+  .existing();
+
+/** What happened, as a node keeps it. */
+export const activityView = tandemSchema
+  .view("activity", {
+    id: number("id").notNull(),
+    at: instant("at").notNull(),
+    kind: text("kind").notNull(),
+    source: text("source"),
+    target: text("target").notNull(),
+    message: text("message").notNull(),
+    actor: text("actor").notNull(),
+  })
+  .existing();
+
+/** Rows that came from each peer, by the minute. */
+export const movedView = tandemSchema
+  .view("moved", {
+    peer: text("peer").notNull(),
+    minute: instant("minute").notNull(),
+    rows: number("rows").notNull(),
+    behindMs: number("behind_ms").notNull(),
   })
   .existing();

@@ -59,13 +59,15 @@ const linkStatus = z.strictObject({
   clockSkewMs: z.number().nullable(),
   lastError: z.string().nullable(),
   lastErrorAt: instant.nullable(),
+  pausedAt: instant.nullable(),
+  pausedBy: z.string().nullable(),
 }) satisfies z.ZodType<LinkStatus>;
 
 /** What one link of this sidecar does at this moment. */
 export const activity = z.strictObject({
   source: z.string(),
   target: z.string(),
-  state: z.enum(["connecting", "standby", "working", "idle", "failing", "stopped"]),
+  state: z.enum(["connecting", "standby", "working", "idle", "paused", "failing", "stopped"]),
   caughtUpAt: z.number().nullable().describe("Milliseconds since 1970."),
   error: z.string().nullable(),
   skewMs: z.number(),
@@ -288,5 +290,35 @@ export const parkedList = z.strictObject({
     }),
   ),
   more,
+  unanswered,
+});
+
+/** What happened, as the nodes keep it. */
+export const activityList = z.strictObject({
+  rows: z.array(
+    z.strictObject({
+      node: z.string().describe("The node that keeps it."),
+      id: z.int(),
+      at: instant,
+      kind: z.string(),
+      source: z.string().nullable(),
+      target: z.string(),
+      message: z.string(),
+      actor: z.string(),
+    }),
+  ),
+  more,
+  unanswered,
+});
+
+/** What the links carried, minute by minute. */
+export const throughputList = z.strictObject({
+  links: z.array(
+    z.strictObject({
+      source: z.string(),
+      target: z.string(),
+      minutes: z.array(z.strictObject({ minute: instant, rows: count, behindMs: count })),
+    }),
+  ),
   unanswered,
 });

@@ -3,7 +3,9 @@ import type { Clock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
 import type { Live } from "../sidecar/live.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
+import type { Runs } from "./runs.ts";
 import type { Shared } from "./shared.ts";
+import type { Streams } from "./streams.ts";
 
 /** What every handler may use. */
 export interface HttpContext {
@@ -12,6 +14,8 @@ export interface HttpContext {
   readonly live: Live;
   readonly shared: Shared;
   readonly metrics: ProcessMetrics;
+  readonly runs: Runs;
+  readonly streams: Streams;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Aborted when the sidecar ends. */

@@ -1,5 +1,8 @@
+import { actionEndpoints } from "./actions.ts";
+import { backupActions } from "./backup-actions.ts";
 import { backupEndpoints } from "./backups.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { eventsEndpoint } from "./events.ts";
 import { healthEndpoints } from "./health.ts";
 import { listEndpoints } from "./lists.ts";
 import { metricsEndpoint } from "./metrics.ts";
@@ -11,5 +14,8 @@ export const endpoints: readonly Endpoint[] = [
   ...statusEndpoints,
   ...listEndpoints,
   ...backupEndpoints,
+  ...actionEndpoints,
+  ...backupActions,
+  eventsEndpoint,
   metricsEndpoint,
 ];

@@ -13,8 +13,8 @@ const index = z.strictObject({
   paths: z.array(z.string()),
 });
 
-/** A link that works, rests, or stands by for another sidecar needs nobody. */
-const wellStates: readonly LinkActivity["state"][] = ["working", "idle", "standby"];
+/** A link that works, has nothing to do, is let rest, or stands by for another sidecar needs nobody. */
+const wellStates: readonly LinkActivity["state"][] = ["working", "idle", "paused", "standby"];
 
 /** For those who look whether the process lives, and the way in. */
 export const healthEndpoints: readonly Endpoint[] = [

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { type Conflict, conflicts, showConflict, type Version } from "../sidecar/conflicts.ts";
 import { pending } from "../sidecar/lists.ts";
 import { parked } from "../sidecar/parked.ts";
-import { conflictDetails, conflictList, parkedList, pendingList } from "./answers.ts";
+import { activity, throughput } from "../sidecar/past.ts";
+import { activityList, conflictDetails, conflictList, parkedList, pendingList, throughputList } from "./answers.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 
 /** `?limit=`, which keeps an answer from growing without end. */
@@ -55,6 +56,26 @@ export const listEndpoints: readonly Endpoint[] = [
       const { rows, unanswered } = await shared.get("parked", () => parked(config, { signal }));
       return { rows: rows.slice(0, limit), more: rows.length > limit, unanswered };
     },
+  }),
+  endpoint({
+    method: "GET",
+    path: "/api/activity",
+    access: "read",
+    summary: "What happened, the newest first: links, backups, what people asked for. It outlives the sidecar.",
+    query: listQuery,
+    answer: activityList,
+    handle: ({ query: { limit } }, { shared, config, signal }) =>
+      shared.get(`activity ${limit}`, () => activity(config, { limit, signal })),
+  }),
+  endpoint({
+    method: "GET",
+    path: "/api/throughput",
+    access: "read",
+    summary: "What each link carried, minute by minute, and how far behind it was; minutes without rows are not there.",
+    query: z.strictObject({ minutes: z.coerce.number<string>().int().min(1).max(10_080).default(1_440) }),
+    answer: throughputList,
+    handle: ({ query: { minutes } }, { shared, config, signal }) =>
+      shared.get(`throughput ${minutes}`, () => throughput(config, { minutes, signal })),
   }),
 ];
 

@@ -42,6 +42,11 @@ const linkGauges: readonly (readonly [name: string, help: string, read: (link: L
     ({ clockSkewMs }) => (clockSkewMs === null ? null : clockSkewMs / 1_000),
   ],
   [
+    "paused",
+    "1 while a person lets the link rest.",
+    ({ met, pausedAt }) => (met === null ? null : pausedAt === null ? 0 : 1),
+  ],
+  [
     "failing",
     "1 while the link's last round failed.",
     ({ lastError, met }) => (met === null ? null : lastError === null ? 0 : 1),

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Live } from "../sidecar/live.ts";
 
-const states = ["connecting", "standby", "working", "idle", "failing", "stopped"] as const;
+const states = ["connecting", "standby", "working", "idle", "paused", "failing", "stopped"] as const;
 
 /**
  * What Prometheus reads. Times are absolute, units are seconds, bytes and rows; labels are names of the configuration and

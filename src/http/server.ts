@@ -10,7 +10,10 @@ import { readPackage } from "../install/package-files.ts";
 import type { Live } from "../sidecar/live.ts";
 import { buildApp } from "./app.ts";
 import { ProcessMetrics } from "./process-metrics.ts";
+import { Runs } from "./runs.ts";
 import { Shared } from "./shared.ts";
+import { sharedStatus } from "./status.ts";
+import { Streams } from "./streams.ts";
 
 /** What the interface needs. */
 export interface HttpOptions {
@@ -31,7 +34,10 @@ export async function serveHttp(config: Config, { live, clock, logger, signal }:
   registerSecret(config.http.token);
   const { version } = await readPackage();
   const metrics = new ProcessMetrics(version, live);
-  const context = { config, version, live, shared: new Shared(clock), metrics, clock, logger, signal };
+  const shared = new Shared(clock);
+  const status = () => sharedStatus({ shared, config, signal });
+  const streams = new Streams({ live, status, clock, logger, signal });
+  const context = { config, version, live, shared, metrics, runs: new Runs(), streams, clock, logger, signal };
   const pauses = new Backoff({ min: 2_000, max: 30_000 });
   for (let told = false; !signal.aborted; told = true) {
     const app = await buildApp(context);

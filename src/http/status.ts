@@ -7,7 +7,11 @@ import type { HttpContext } from "./context.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 
 /** What `tandem status` shows; those who ask at the same time are told the same. */
-export function sharedStatus({ shared, config, signal }: HttpContext): Promise<StatusReport> {
+export function sharedStatus({
+  shared,
+  config,
+  signal,
+}: Pick<HttpContext, "shared" | "config" | "signal">): Promise<StatusReport> {
   return shared.get("status", () => status(config, { signal }));
 }
 

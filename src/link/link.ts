@@ -14,6 +14,8 @@ export interface RoundResult {
   readonly worked: boolean;
   /** Whether the link has reached the state its source was in when the round began. */
   readonly reached: boolean;
+  /** Who lets the link rest: then nothing was looked for. */
+  readonly pausedBy?: string | null;
 }
 
 // Catalogs change seldom, and comparing hundreds of tables costs: between batches it is done this often.
@@ -55,6 +57,7 @@ export class Link {
   /** One round: whatever waits is carried, at most one batch. */
   async round(): Promise<RoundResult> {
     const { here, state } = await this.meet();
+    if (state.pausedBy !== null) return { worked: false, reached: false, pausedBy: state.pausedBy };
     if (here.waits) return { worked: false, reached: false };
     if (await this.#reconcile(state)) return { worked: true, reached: false };
     const { signal } = this.#options;

@@ -18,6 +18,8 @@ export interface BackupJobOptions {
   readonly signal: AbortSignal;
   /** Whether this sidecar is the one that works on the node. */
   readonly may: () => boolean;
+  /** Told of each try, for the history. */
+  readonly note?: ((kind: "backup_made" | "backup_failed", message: string) => void) | undefined;
 }
 
 const askAgainMs = 1_000;
@@ -100,17 +102,25 @@ async function waitForChange(
   return signal.aborted ? look : 0;
 }
 
-async function attempt(config: Config, job: BackupJob, { clock, logger, signal }: BackupJobOptions): Promise<boolean> {
+async function attempt(
+  config: Config,
+  job: BackupJob,
+  { clock, logger, signal, note }: BackupJobOptions,
+): Promise<boolean> {
   const fields = { job: job.name, node: job.node };
   try {
     const made = await createBackup(config, { job: job.name, wait: true, clock, logger, signal });
     const { id: backup, state, rows, bytes } = made;
     if (state === "degraded") logger.warn({ ...fields, backup }, `the backup is degraded: ${made.reason}`);
     else logger.info({ ...fields, backup, rows, bytes }, "backup made");
+    note?.("backup_made", `job ${job.name}: ${backup}, ${state}`);
     await pruneBackups(config, { job: job.name, clock, logger });
     return true;
   } catch (error) {
-    if (!signal.aborted) logger.error(fields, `the backup failed: ${errorLine(error)}`);
+    if (!signal.aborted) {
+      logger.error(fields, `the backup failed: ${errorLine(error)}`);
+      note?.("backup_failed", `job ${job.name}: ${errorLine(error)}`);
+    }
     return false;
   }
 }

@@ -16,6 +16,8 @@ export interface LeaseOptions {
   readonly label: string;
   /** Between two renewals, in milliseconds; the lease lasts for three of them and a bit. */
   readonly renewMs: number;
+  /** Told when a tenure begins, with the node's name. */
+  readonly onTenure?: ((node: string) => void) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Aborted when nobody works under the lease any more. */
@@ -136,9 +138,12 @@ export class Lease {
   }
 
   #keep(until: number): void {
-    const { clock, logger } = this.#options;
+    const { clock, logger, onTenure } = this.#options;
     const tenure = this.#tenure ?? new AbortController();
-    if (!this.#tenure) logger.info({ node: this.#node.name }, "works on the links into this node");
+    if (!this.#tenure) {
+      logger.info({ node: this.#node.name }, "works on the links into this node");
+      onTenure?.(this.#node.name);
+    }
     this.#tenure = tenure;
     this.#heldUntil = until;
     this.#holder = null;

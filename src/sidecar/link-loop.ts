@@ -12,7 +12,7 @@ import { type OpenLink, openLink } from "./open-link.ts";
 export interface LinkActivity {
   readonly source: string;
   readonly target: string;
-  state: "connecting" | "standby" | "working" | "idle" | "failing" | "stopped";
+  state: "connecting" | "standby" | "working" | "idle" | "paused" | "failing" | "stopped";
   /** Milliseconds since 1970: when the target last had all its source had. */
   caughtUpAt: number | null;
   error: string | null;
@@ -72,7 +72,7 @@ export class LinkLoop {
       await this.#leased();
       const link = (await this.#connected()).link;
       this.#set({ state: "working" });
-      const { worked, reached } = await link.round();
+      const { worked, reached, pausedBy = null } = await link.round();
       this.#failing.reset();
       this.#options.lease.noteReach(this.#pair.source, true);
       this.#worked = true;
@@ -83,7 +83,7 @@ export class LinkLoop {
         this.#idle.reset();
         return 0;
       }
-      this.#set({ state: "idle" });
+      this.#set({ state: pausedBy === null ? "idle" : "paused" });
       const pause = this.#idle.next();
       if (pause >= disconnectFromMs) await this.#close();
       return pause;

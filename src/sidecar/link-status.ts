@@ -26,6 +26,9 @@ export interface LinkStatus {
   readonly clockSkewMs: number | null;
   readonly lastError: string | null;
   readonly lastErrorAt: string | null;
+  /** Since when a person lets it rest, and who; null: nobody does, or it is not known. */
+  readonly pausedAt: string | null;
+  readonly pausedBy: string | null;
 }
 
 /** Puts together what two nodes say of the link between them. */
@@ -55,5 +58,7 @@ export function linkStatus(source: string, target: string, answers: ReadonlyMap<
     clockSkewMs: to?.clockSkewMs ?? null,
     lastError: to?.lastError ?? null,
     lastErrorAt: to?.lastErrorAt ?? null,
+    pausedAt: to?.pausedAt ?? null,
+    pausedBy: to?.pausedBy ?? null,
   };
 }

@@ -22,6 +22,7 @@ export const problemKinds = [
   "diverged",
   "held",
   "failing",
+  "paused",
   "not_met",
   "copying",
   "stale",
@@ -177,6 +178,13 @@ function ofLink(link: LinkStatus, answers: ReadonlyMap<string, NodeAnswer>, conf
   }
   if (link.lastError)
     add("failing", `${source} → ${target} failed: ${link.lastError}`, "`tandem sync` tries it again.");
+  if (link.pausedAt) {
+    add(
+      "paused",
+      `${source} → ${target} is paused since ${instant(link.pausedAt)}, by ${link.pausedBy}`,
+      `\`select tandem.resume_link('${source}')\` in ${target}, or POST /api/links/${source}:${target}/resume, lets it work again.`,
+    );
+  }
   for (const { peer, table, state, reason } of here?.waiting ?? []) {
     if (peer !== source) continue;
     if (state === "held") {

@@ -9,6 +9,7 @@ import { connect } from "../db/connect.ts";
 import type { LinkEvent } from "../link/report.ts";
 import { call } from "../postgres/session.ts";
 import { runBackupJob } from "./backup-job.ts";
+import { History } from "./history.ts";
 import { disconnectFromMs, Lease } from "./lease.ts";
 import { type LinkActivity, LinkLoop } from "./link-loop.ts";
 import { proofLoop } from "./proof-loop.ts";
@@ -35,13 +36,24 @@ const renewLeaseMs = 3_000;
  */
 export async function runSidecar(config: Config, options: SidecarOptions): Promise<void> {
   if (config.backup.jobs.length === 0) assertSeveral(config);
-  const { onEvent, onActivity } = options;
   const failed = new AbortController();
   const released = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
-  const leases = new Map(leasesOf(config, { clock, logger, signal: released.signal }));
+  const label = `${hostname()}, process ${process.pid}`;
+  const history = new History(config, { actor: label, clock, logger, signal: released.signal });
+  const onTenure = (target: string) =>
+    history.note({ kind: "sidecar_took_over", source: null, target, message: "works on the links into this node" });
+  const leases = new Map(leasesOf(config, { label, onTenure, clock, logger, signal: released.signal }));
+  const onEvent = (event: LinkEvent) => {
+    if (event.total === null) history.moved(event);
+    options.onEvent?.(event);
+  };
+  const onActivity = (activity: LinkActivity) => {
+    history.watch(activity);
+    options.onActivity?.(activity);
+  };
   const loops = config.links.map(
     (pair) =>
       new LinkLoop(config, pair, { clock, logger, signal, lease: of(leases, pair.target), onEvent, onActivity }),
@@ -53,6 +65,7 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
       throw error;
     });
   const keeping = [...leases.values()].map((lease) => endAllWhenFailed(lease.run()));
+  keeping.push(history.run());
   const works = [
     ...loops.map((loop) => loop.run()),
     ...config.nodes.map((node) => pruneLoop(node, { clock, logger, signal, lease: of(leases, node.name) })),
@@ -63,7 +76,9 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
     proofLoop(config, { clock, logger, signal, may: (node) => of(leases, node).tenure !== null }),
     ...config.backup.jobs.map((job) => {
       const lease = of(leases, job.node);
-      return runBackupJob(config, job, { clock, logger, signal, may: () => lease.tenure !== null });
+      const note = (kind: "backup_made" | "backup_failed", message: string) =>
+        history.note({ kind, source: null, target: job.node, message });
+      return runBackupJob(config, job, { clock, logger, signal, may: () => lease.tenure !== null, note });
     }),
   ];
   const ended = await Promise.allSettled(works.map(endAllWhenFailed));
@@ -77,13 +92,12 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
 /** One lease for each node: for the links into it, and for what is done in it once in a while. */
 function leasesOf(
   config: Config,
-  options: { clock: Clock; logger: Logger; signal: AbortSignal },
+  options: { label: string; onTenure: (node: string) => void; clock: Clock; logger: Logger; signal: AbortSignal },
 ): [node: string, lease: Lease][] {
   const { intervalMs } = config.sync;
   const holder = randomUUID();
-  const label = `${hostname()}, process ${process.pid}`;
   const renewMs = intervalMs >= disconnectFromMs ? intervalMs : renewLeaseMs;
-  return config.nodes.map((node) => [node.name, new Lease(node, { ...options, holder, label, renewMs })]);
+  return config.nodes.map((node) => [node.name, new Lease(node, { ...options, holder, renewMs })]);
 }
 
 function of(leases: ReadonlyMap<string, Lease>, node: string): Lease {

@@ -128,6 +128,7 @@ class WorkingLink {
       for (;;) {
         try {
           const result = await this.#link.round();
+          if (result.pausedBy) throw pausedError(this.pair, result.pausedBy);
           if (!result.worked) return;
           moved = true;
           losses = 0;
@@ -173,6 +174,11 @@ class WorkingLink {
       this.error = error;
     }
   }
+}
+
+function pausedError({ source, target }: LinkConfig, by: string): TandemError {
+  const link = `${source} → ${target}`;
+  return new TandemError("link_paused", `link ${link} is paused, by ${by}`, { link });
 }
 
 function mayRepeat({ code }: TandemError): boolean {

@@ -2675,6 +2675,7 @@ begin
   delete from tandem.outbound_parked where peer_id = p_peer_id;
   delete from tandem.outbound_held where peer_id = p_peer_id;
   delete from tandem.inbound_table where peer_id = p_peer_id;
+  delete from tandem.paused_link where peer_id = p_peer_id;
   delete from tandem.inbound where peer_id = p_peer_id;
   delete from tandem.outbound where peer_id = p_peer_id;
   update tandem.peer set configured = false, gone_at = clock_timestamp() where peer_id = p_peer_id and gone_at is null;
@@ -2953,6 +2954,31 @@ COMMENT ON FUNCTION tandem.image_query(p_plan jsonb) IS 'The row being written a
 
 
 --
+-- Name: inbound_peer(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.inbound_peer(p_source text) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_peer integer;
+begin
+  select p.peer_id into v_peer from tandem.inbound i join tandem.peer p using (peer_id) where p.name = p_source and p.configured;
+  if not found then
+    raise exception 'this node has no link from node "%": run "tandem migrate"', p_source using errcode = 'TD001';
+  end if;
+  return v_peer;
+end $$;
+
+
+--
+-- Name: FUNCTION inbound_peer(p_source text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.inbound_peer(p_source text) IS 'The peer of a link into this node.';
+
+
+--
 -- Name: inbound_state(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2968,7 +2994,8 @@ begin
         'position', b.position::text, 'copiedTo', to_jsonb(b.copied_to), 'rowsCopied', b.rows_copied, 'reason', b.reason, 'rejoin', b.rejoin)
         order by b.schema_name, b.table_name), '[]')
       from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
-    'parked', tandem.parked_keys(p.peer_id, true), 'clock', clock_timestamp())
+    'parked', tandem.parked_keys(p.peer_id, true), 'pausedBy', (select l.paused_by from tandem.paused_link l where l.peer_id = p.peer_id),
+    'clock', clock_timestamp())
   into v_state
   from tandem.inbound i join tandem.peer p using (peer_id)
   where p.name = p_source and p.configured;
@@ -4130,6 +4157,36 @@ COMMENT ON FUNCTION tandem.note_held(p_peer_id integer, p_tables jsonb) IS 'Note
 
 
 --
+-- Name: note_history(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_history(p_history jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  lock table tandem.activity_entry in share row exclusive mode;
+  insert into tandem.activity_entry (at, kind, source, target, message, actor)
+  select e.at, e.kind, e.source, e.target, e.message, e.actor
+  from jsonb_to_recordset(coalesce(p_history -> 'activity', '[]')) e (at timestamptz, kind text, source text, target text, message text, actor text);
+  delete from tandem.activity_entry where activity_id <= (select max(activity_id) - 10000 from tandem.activity_entry);
+  insert into tandem.throughput as t (peer_id, minute, rows, behind)
+  select p.peer_id, date_trunc('minute', m.minute), sum(m.rows), max(m.behind) * interval '1 millisecond'
+  from jsonb_to_recordset(coalesce(p_history -> 'moved', '[]')) m (source text, minute timestamptz, rows bigint, behind bigint)
+  join tandem.peer p on p.name = m.source and p.gone_at is null
+  group by 1, 2
+  on conflict (peer_id, minute) do update set rows = t.rows + excluded.rows, behind = greatest(t.behind, excluded.behind);
+  delete from tandem.throughput where minute < clock_timestamp() - interval '7 days';
+end $$;
+
+
+--
+-- Name: FUNCTION note_history(p_history jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_history(p_history jsonb) IS 'Keeps what happened, and how much moved.';
+
+
+--
 -- Name: note_kept(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4494,6 +4551,26 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.passed_by_all() IS 'Condition that every peer has an entry for good.';
+
+
+--
+-- Name: pause_link(text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.pause_link(p_source text, p_by text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into tandem.paused_link (peer_id, paused_by) values (tandem.inbound_peer(p_source), p_by) on conflict do nothing;
+  return found;
+end $$;
+
+
+--
+-- Name: FUNCTION pause_link(p_source text, p_by text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.pause_link(p_source text, p_by text) IS 'Lets the link from a source rest.';
 
 
 --
@@ -5795,6 +5872,26 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.restore_sequences() IS 'Takes interleaving back.';
+
+
+--
+-- Name: resume_link(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.resume_link(p_source text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from tandem.paused_link where peer_id = tandem.inbound_peer(p_source);
+  return found;
+end $$;
+
+
+--
+-- Name: FUNCTION resume_link(p_source text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.resume_link(p_source text) IS 'Lets the link from a source work again.';
 
 
 --
@@ -7805,6 +7902,65 @@ CREATE TABLE public.perfis (
 
 
 --
+-- Name: activity_entry; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.activity_entry (
+    activity_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    source text COLLATE pg_catalog."C",
+    target text NOT NULL COLLATE pg_catalog."C",
+    message text NOT NULL,
+    actor text NOT NULL,
+    CONSTRAINT activity_entry_kind_check CHECK ((kind ~ '^[a-z_]+$'::text))
+);
+
+
+--
+-- Name: TABLE activity_entry; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.activity_entry IS 'What happened, for people: the newest 10,000.';
+
+
+--
+-- Name: activity; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.activity AS
+ SELECT a.activity_id AS id,
+    a.at,
+    a.kind,
+    a.source,
+    a.target,
+    a.message,
+    a.actor
+   FROM tandem.activity_entry a;
+
+
+--
+-- Name: VIEW activity; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.activity IS 'What happened: links that failed and were well again, were paused and resumed, backups, what people asked for.';
+
+
+--
+-- Name: activity_entry_activity_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+ALTER TABLE tandem.activity_entry ALTER COLUMN activity_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tandem.activity_entry_activity_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
 -- Name: conflict_conflict_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
 --
 
@@ -8232,6 +8388,46 @@ ALTER SEQUENCE tandem.migrations_id_seq OWNED BY tandem.migrations.id;
 
 
 --
+-- Name: throughput; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.throughput (
+    peer_id integer NOT NULL,
+    minute timestamp with time zone NOT NULL,
+    rows bigint NOT NULL,
+    behind interval NOT NULL
+);
+
+
+--
+-- Name: TABLE throughput; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.throughput IS 'Rows that came from each peer, by the minute, of seven days.';
+
+
+--
+-- Name: moved; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.moved AS
+ SELECT p.name AS peer,
+    t.minute,
+    t.rows,
+    t.behind,
+    ((EXTRACT(epoch FROM t.behind) * (1000)::numeric))::bigint AS behind_ms
+   FROM (tandem.throughput t
+     JOIN tandem.peer p USING (peer_id));
+
+
+--
+-- Name: VIEW moved; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.moved IS 'Rows that came from each peer, by the minute, and how far behind it this node was at most; a minute without rows is not there.';
+
+
+--
 -- Name: nodes; Type: VIEW; Schema: tandem; Owner: -
 --
 
@@ -8372,6 +8568,24 @@ ALTER TABLE tandem.parked_change ALTER COLUMN parked_id ADD GENERATED ALWAYS AS 
     NO MAXVALUE
     CACHE 1
 );
+
+
+--
+-- Name: paused_link; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.paused_link (
+    peer_id integer NOT NULL,
+    paused_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    paused_by text NOT NULL
+);
+
+
+--
+-- Name: TABLE paused_link; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.paused_link IS 'Links into this node that a person lets rest.';
 
 
 --
@@ -8579,13 +8793,16 @@ CREATE VIEW tandem.status AS
     ( SELECT count(*) AS count
            FROM tandem.dropped_change d
           WHERE ((d.peer_id = p.peer_id) AND (d.dropped_id IN ( SELECT o_1.o
-                   FROM tandem.dropped_open() o_1(o))))) AS dropped
-   FROM (((tandem.peer p
+                   FROM tandem.dropped_open() o_1(o))))) AS dropped,
+    l.paused_at,
+    l.paused_by
+   FROM ((((tandem.peer p
      CROSS JOIN LATERAL ( SELECT count(*) AS pending,
             min(x.stamp) AS oldest_pending
            FROM tandem.unsynced(p.peer_id) x(schema_name, table_name, op, key, stamp, origin)) u)
      LEFT JOIN tandem.inbound i USING (peer_id))
      LEFT JOIN tandem.outbound o USING (peer_id))
+     LEFT JOIN tandem.paused_link l USING (peer_id))
   WHERE p.configured;
 
 
@@ -8761,6 +8978,14 @@ ALTER TABLE ONLY public.perfis
 
 
 --
+-- Name: activity_entry activity_entry_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.activity_entry
+    ADD CONSTRAINT activity_entry_pkey PRIMARY KEY (activity_id);
+
+
+--
 -- Name: conflict conflict_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -8873,6 +9098,14 @@ ALTER TABLE ONLY tandem.parked_change
 
 
 --
+-- Name: paused_link paused_link_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.paused_link
+    ADD CONSTRAINT paused_link_pkey PRIMARY KEY (peer_id);
+
+
+--
 -- Name: peer peer_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -8902,6 +9135,14 @@ ALTER TABLE ONLY tandem.sql_file
 
 ALTER TABLE ONLY tandem.staged
     ADD CONSTRAINT staged_pkey PRIMARY KEY (peer_id);
+
+
+--
+-- Name: throughput throughput_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.throughput
+    ADD CONSTRAINT throughput_pkey PRIMARY KEY (peer_id, minute);
 
 
 --
@@ -8953,6 +9194,13 @@ ALTER TABLE ONLY tandem.verification
 
 
 --
+-- Name: activity_entry_at; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX activity_entry_at ON tandem.activity_entry USING btree (at);
+
+
+--
 -- Name: conflict_detected; Type: INDEX; Schema: tandem; Owner: -
 --
 
@@ -8992,6 +9240,13 @@ CREATE UNIQUE INDEX peer_name ON tandem.peer USING btree (name) WHERE (gone_at I
 --
 
 CREATE INDEX plan_table ON tandem.plan USING btree (table_id);
+
+
+--
+-- Name: throughput_minute; Type: INDEX; Schema: tandem; Owner: -
+--
+
+CREATE INDEX throughput_minute ON tandem.throughput USING btree (minute);
 
 
 --
@@ -9123,6 +9378,14 @@ ALTER TABLE ONLY tandem.parked_change
 
 
 --
+-- Name: paused_link paused_link_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.paused_link
+    ADD CONSTRAINT paused_link_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
+
+
+--
 -- Name: plan plan_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -9144,6 +9407,14 @@ ALTER TABLE ONLY tandem.plan
 
 ALTER TABLE ONLY tandem.staged
     ADD CONSTRAINT staged_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id) ON DELETE CASCADE;
+
+
+--
+-- Name: throughput throughput_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.throughput
+    ADD CONSTRAINT throughput_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
 
 
 --
@@ -9695,6 +9966,13 @@ REVOKE ALL ON FUNCTION tandem.image_query(p_plan jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION inbound_peer(p_source text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.inbound_peer(p_source text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION inbound_state(p_source text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -9947,6 +10225,13 @@ REVOKE ALL ON FUNCTION tandem.note_held(p_peer_id integer, p_tables jsonb) FROM 
 
 
 --
+-- Name: FUNCTION note_history(p_history jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_history(p_history jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION note_kept(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10042,6 +10327,13 @@ REVOKE ALL ON FUNCTION tandem.parked_row(p_parked_id bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.passed_by_all() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION pause_link(p_source text, p_by text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.pause_link(p_source text, p_by text) FROM PUBLIC;
 
 
 --
@@ -10322,6 +10614,13 @@ REVOKE ALL ON FUNCTION tandem.restore_conflict(p_id text) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.restore_sequences() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION resume_link(p_source text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.resume_link(p_source text) FROM PUBLIC;
 
 
 --

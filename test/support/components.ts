@@ -16,6 +16,7 @@ export type Component =
   | "faketime"
   | "openssl"
   | "age"
+  | "curl"
   | "strace"
   | "datasets";
 
@@ -32,6 +33,7 @@ const finders: Record<Component, () => string | undefined> = {
   faketime: () => faketimeLibrary(),
   openssl: () => onPath("openssl"),
   age: () => onPath("age"),
+  curl: () => onPath("curl"),
   strace: () => onPath("strace"),
   datasets: () => existing(datasetsFolder()),
 };
