@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { linkedCluster } from "../support/link.ts";
+import { codeOf, linkedCluster } from "../support/link.ts";
 import { openClient } from "../support/pg.ts";
 
 vi.setConfig({ testTimeout: 240_000 });
@@ -30,3 +30,21 @@ test.each(["repeatable read", "serializable"])(
     await links.expectRest();
   },
 );
+
+test("C6 C9: a table that is locked as a whole is waited for, not for ever; then it flows, with the change of its shape that came between", async () => {
+  await using all = await linkedCluster(2, { schema: `${schema}; create table other (id int primary key)` });
+  const { nodes, links } = all;
+  await links.sync();
+  const holder = await openClient(nodes.external.url);
+  await holder.query("begin; lock table account in access exclusive mode");
+  await nodes.local.admin.query("update account set balance = 1; insert into other values (1)");
+  expect(await codeOf(links.catchUp("local", "external"))).toBe("lock_timeout");
+  const reader = await openClient(nodes.external.url);
+  await reader.query("set lock_timeout = '60s'");
+  const read = reader.query("alter table account add column note text");
+  await holder.query("commit");
+  await read;
+  await nodes.local.admin.query("alter table account add column note text");
+  await links.sync();
+  await links.expectRest();
+});
