@@ -317,6 +317,24 @@ create table tandem.throughput (
 create index throughput_minute on tandem.throughput (minute);
 comment on table tandem.throughput is 'Rows that came from each peer, by the minute, of seven days.';
 
+create table tandem.backup (
+  place text not null,
+  backup_id text not null,
+  state text not null check (state in ('complete', 'degraded', 'damaged', 'failed')),
+  reason text,
+  job text,
+  label text,
+  started_at timestamptz not null,
+  finished_at timestamptz,
+  rows bigint not null check (rows >= 0),
+  bytes bigint not null check (bytes >= 0),
+  level integer not null check (level between 0 and 3),
+  proven_at timestamptz,
+  pinned boolean not null,
+  primary key (place, backup_id)
+);
+comment on table tandem.backup is 'The backups of this node, and those that failed, by the machine and folder where they lie: a copy of what the folder says, made anew when it is lost.';
+
 create table tandem.sql_file (
   path text primary key,
   sha256 text not null,
@@ -327,6 +345,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
+drop table tandem.sql_file, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import { toTandemError } from "../db/sqlstate.ts";
+import { noteCatalogue } from "./catalogue.ts";
 import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
 import { checkDump, makeDump } from "./dump.ts";
 import { digestFile, makeFolder, storageError } from "./files.ts";
@@ -100,6 +101,7 @@ export async function createBackup(config: Config, options: CreateOptions = {}):
   const { backups } = await listBackups(folder.path);
   const made = backups.find((entry) => entry.id === id);
   if (!made) throw new TandemError("internal", `backup ${id} was sealed and is not there`);
+  await noteCatalogue(config, [order.node.name], { logger, signal });
   return made;
 }
 

@@ -4,6 +4,7 @@ import { errorLine } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
+import { noteCatalogue } from "./catalogue.ts";
 import { makeFolder, storageError, syncFolder } from "./files.ts";
 import { BackupFolder, namesIn, timeOf } from "./folder.ts";
 import { listBackups } from "./list.ts";
@@ -50,6 +51,7 @@ export async function pruneBackups(config: Config, options: PruneOptions = {}): 
     logger.error({}, `the store cannot be asked: ${errorLine(store.unasked)}`);
   }
   const decisions = await decisionsOf(config, folder, clock, options.job);
+  const before = await listBackups(folder.path);
   if (dryRun) return { dryRun, decisions, removed, stuck };
   const attempt = async (id: string, work: () => Promise<void>) => {
     try {
@@ -86,6 +88,9 @@ export async function pruneBackups(config: Config, options: PruneOptions = {}): 
   }
   if (store && !store.unasked) await attempt(store.name, () => store.tidy());
   if (options.job === undefined) await tidy(folder, clock, logger);
+  const gone = before.backups.filter(({ id }) => removed.includes(id));
+  const nodes = new Set(gone.flatMap(({ node }) => (node === null ? [] : [node])));
+  await noteCatalogue(config, [...nodes], { logger });
   return { dryRun, decisions, removed, stuck };
 }
 

@@ -3,14 +3,17 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TandemError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import type { BackupConfig, Config } from "../config/config.ts";
 import { readArchive } from "./archive.ts";
+import { noteCatalogue } from "./catalogue.ts";
 import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
 import { checkDump } from "./dump.ts";
 import { digestFile } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
+import { listBackups } from "./list.ts";
 import { readLines } from "./load-rows.ts";
 import { dumpName, type Manifest, manifestName, readManifest } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
@@ -37,6 +40,7 @@ export interface VerifyBackupOptions {
   /** The file of the private key of an encrypted copy; stronger than the configuration. */
   readonly identity?: string | undefined;
   readonly clock?: Clock | undefined;
+  readonly logger?: Logger | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told what is looked at. */
   readonly onProgress?: ((step: string) => void) | undefined;
@@ -95,6 +99,9 @@ export async function verifyBackup(
   // What was proven once stays proven, unless the backup was found to be another now.
   const kept = damaged === null && before && before.damage === null && before.level > (reached ?? 0) ? before : null;
   await writeProof(folder, id, kept ?? { level: reached ?? 0, at, damage: damaged });
+  const { backups } = await listBackups(folder.path);
+  const node = backups.find((one) => one.id === id)?.node;
+  await noteCatalogue(config, node ? [node] : [], { logger: options.logger, signal });
   return { id, asked, reached, at, error };
 }
 

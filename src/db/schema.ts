@@ -1,4 +1,4 @@
-import { bigint, customType, integer, pgSchema, text } from "drizzle-orm/pg-core";
+import { bigint, customType, integer, pgSchema, primaryKey, text } from "drizzle-orm/pg-core";
 
 // The driver hands out every value as the server's own text; these types read it.
 
@@ -23,6 +23,27 @@ const number = (name: string) => bigint(name, { mode: "number" });
 
 /** Tandem's own schema, as far as the program reads it by typed queries; `migrations/` and `sql/` make it. */
 export const tandemSchema = pgSchema("tandem");
+
+/** The backups of a node by place (machine and folder), as that folder says. */
+export const backupTable = tandemSchema.table(
+  "backup",
+  {
+    place: text("place").notNull(),
+    id: text("backup_id").notNull(),
+    state: text("state", { enum: ["complete", "degraded", "damaged", "failed"] }).notNull(),
+    reason: text("reason"),
+    job: text("job"),
+    label: text("label"),
+    startedAt: instant("started_at").notNull(),
+    finishedAt: instant("finished_at"),
+    rows: number("rows").notNull(),
+    bytes: number("bytes").notNull(),
+    level: integer("level").notNull(),
+    provenAt: instant("proven_at"),
+    pinned: flag("pinned").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.place, table.id] })],
+);
 
 /** One row per peer: what waits in either direction. */
 export const statusView = tandemSchema

@@ -1,3 +1,4 @@
+import { noteCatalogue } from "../backup/catalogue.ts";
 import { changedSince, snapshotOf } from "../backup/changed.ts";
 import { createBackup } from "../backup/create.ts";
 import { type JobState, jobStates, pastOf } from "../backup/job-state.ts";
@@ -42,7 +43,13 @@ export async function runBackupJob(config: Config, job: BackupJob, options: Back
     logger.error({ job: job.name }, `the folder of the backups cannot be read: ${errorLine(error)}`);
     return longestWaitMs;
   };
+  let noted = false;
   while (!signal.aborted) {
+    // What was made, or lost, while no sidecar ran.
+    if (!noted && may()) {
+      await noteCatalogue(config, [job.node], { logger, signal });
+      noted = true;
+    }
     const wait = may() ? await nextWait(config, job, options, retryAt).catch(unknownState) : askAgainMs;
     if (wait > 0) await clock.sleep(Math.min(wait, longestWaitMs), signal).catch(() => {});
     else if (await attempt(config, job, options)) {

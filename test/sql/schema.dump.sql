@@ -7961,6 +7961,38 @@ ALTER TABLE tandem.activity_entry ALTER COLUMN activity_id ADD GENERATED ALWAYS 
 
 
 --
+-- Name: backup; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.backup (
+    place text NOT NULL,
+    backup_id text NOT NULL,
+    state text NOT NULL,
+    reason text,
+    job text,
+    label text,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    rows bigint NOT NULL,
+    bytes bigint NOT NULL,
+    level integer NOT NULL,
+    proven_at timestamp with time zone,
+    pinned boolean NOT NULL,
+    CONSTRAINT backup_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT backup_level_check CHECK (((level >= 0) AND (level <= 3))),
+    CONSTRAINT backup_rows_check CHECK ((rows >= 0)),
+    CONSTRAINT backup_state_check CHECK ((state = ANY (ARRAY['complete'::text, 'degraded'::text, 'damaged'::text, 'failed'::text])))
+);
+
+
+--
+-- Name: TABLE backup; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.backup IS 'The backups of this node, and those that failed, by the machine and folder where they lie: a copy of what the folder says, made anew when it is lost.';
+
+
+--
 -- Name: conflict_conflict_id_seq; Type: SEQUENCE; Schema: tandem; Owner: -
 --
 
@@ -8983,6 +9015,14 @@ ALTER TABLE ONLY public.perfis
 
 ALTER TABLE ONLY tandem.activity_entry
     ADD CONSTRAINT activity_entry_pkey PRIMARY KEY (activity_id);
+
+
+--
+-- Name: backup backup_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.backup
+    ADD CONSTRAINT backup_pkey PRIMARY KEY (place, backup_id);
 
 
 --
