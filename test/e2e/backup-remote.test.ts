@@ -283,7 +283,7 @@ test("two folders that share a place in the store are told so, and neither is wr
   await backUp(config, { clock });
   await uploadBackups(config);
   // Else both would be the same, byte for byte.
-  await nodes.local.admin.query("insert into item values (1000, 'later')");
+  await nodes.local.admin.query("insert into item values (10000, 'later')");
   const { id } = await backUp(other, { clock });
   await expect(uploadBackups(other)).rejects.toMatchObject({
     code: "store_refused",
