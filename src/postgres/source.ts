@@ -120,10 +120,15 @@ export class PostgresSource implements Source {
 
   async settle(keys: readonly TableKeys[]): Promise<void> {
     for (const table of keys) {
-      const sql = `select tandem.settle(table_id, ${jsonLiteral(table.keys)}) from tandem.tracked_table
-        where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`;
-      await call(this.#connection, "settle", sql);
+      // What even one that waits does not get is left as it is: the batch meets it again.
+      for (const key of await this.#settle(table, table.keys, false)) await this.#settle(table, [key], true);
     }
+  }
+
+  async #settle(table: TableName, keys: TableKeys["keys"], wait: boolean): Promise<TableKeys["keys"]> {
+    const sql = `(select tandem.settle(table_id, ${jsonLiteral(keys)}, ${wait}) from tandem.tracked_table
+      where (schema_name, table_name) = ${nameLiteral(table)})`;
+    return (await callJson<TableKeys["keys"] | null>(this.#connection, "settle", sql)) ?? [];
   }
 
   async known(table: TableName): Promise<Position | null> {

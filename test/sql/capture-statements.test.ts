@@ -296,6 +296,28 @@ test("C1 where the last entry and the row disagree, tandem.settle makes them agr
   await expectAgreement();
 });
 
+test("C9 tandem.settle leaves rows that the application has locked, so that neither ends the other by a deadlock", async () => {
+  const { node, run, track, value, expectAgreement } = await capturedNode();
+  await run("create table t (id int primary key, v text); insert into t values (3, 'a'), (9, 'b')");
+  await track("t");
+  const table = await value("select table_id from tandem.tracked_table");
+  const application = await openClient(node.superUrl);
+  await application.query("begin; update t set v = 'x' where id = 3");
+  await run("begin");
+  // it holds 9 from here on, which the application wants next
+  expect(await value(`select tandem.settle(${table}, '[["9"], ["3"]]')::text`)).toBe('[["3"]]');
+  const wanted = application.query("update t set v = 'y' where id = 9; commit");
+  await run("commit");
+  await wanted;
+  await application.query("begin; update t set v = 'z' where id = 3");
+  expect(await value(`select tandem.settle(${table}, '[["3"]]', true)::text`)).toBe('[["3"]]');
+  await expect(run(`select tandem.settle(${table}, '[["3"], ["9"]]', true)`)).rejects.toThrow(/one row only/);
+  await application.query("commit");
+  await application.end();
+  expect(await value(`select tandem.settle(${table}, '[["3"]]', true)::text`)).toBe("[]");
+  await expectAgreement();
+});
+
 test("C1 C9 a key column that is renamed: the capture follows at the next watch", async () => {
   const { run, track, value, logged, expectAgreement } = await capturedNode();
   await run(
