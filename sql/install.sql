@@ -47,7 +47,7 @@ set check_function_bodies = off;
 \ir conflict/restore.sql
 \ir monitor/changelog.sql
 \ir monitor/views.sql
-\ir monitor/history.sql
+\ir monitor/activity.sql
 \ir verify/hash.sql
 \ir verify/scan.sql
 \ir verify/look.sql
