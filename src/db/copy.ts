@@ -1,14 +1,8 @@
 import { type CopyStreamQuery, type CopyToStreamQuery, from, to } from "pg-copy-streams";
 
-/** The driver reports a failed statement to this method, which the types of pg-copy-streams do not show. */
+/** How the driver reports a failed statement, which the types of pg-copy-streams do not show. */
 interface Failing {
   handleError(error: Error): void;
-}
-
-function onFailure(stream: object, change: (error: Error) => Error): void {
-  const failing = stream as Failing;
-  const original = failing.handleError;
-  failing.handleError = (error) => original.call(stream, change(error));
 }
 
 // A connection may be lost before anybody reads: without a listener that ends the process. The stream keeps its error for its reader.
@@ -29,10 +23,11 @@ export function copyOutStream(sql: string, { wrap, abandoned }: CopyOutHooks): C
   stream.once("end", () => {
     over = true;
   });
-  onFailure(stream, (error) => {
+  // The library's own way throws its buffer away and goes on to fill it with what the socket has still got.
+  (stream as unknown as Failing).handleError = (error) => {
     over = true;
-    return wrap(error);
-  });
+    stream.destroy(wrap(error));
+  };
   stream.once("close", () => {
     if (!over) abandoned();
   });
@@ -49,7 +44,16 @@ export interface CopyInHooks {
 /** A writable COPY. */
 export function copyInStream(sql: string, { wrap, ended }: CopyInHooks): CopyStreamQuery {
   const stream = from(sql);
-  onFailure(stream, wrap);
+  stream.on("error", ignore);
+  const failing = stream as unknown as Failing;
+  const finishDestroying = failing.handleError.bind(stream);
+  const destroy = stream.destroy.bind(stream);
+  failing.handleError = (error) => {
+    if (stream.destroyed) return finishDestroying(wrap(error));
+    // The library's own way would tell the server that the COPY has failed, on a connection that it has let go of.
+    stream._destroy = (cause, done) => done(cause);
+    destroy(wrap(error));
+  };
   let told = false;
   for (const method of ["end", "destroy"] as const) {
     const original = stream[method].bind(stream) as (...given: unknown[]) => CopyStreamQuery;
