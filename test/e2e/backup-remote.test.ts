@@ -151,7 +151,7 @@ test.each([false, true])(
     await using _nodes = nodes;
     const one = await backUp(config);
     // Within one second both dumps would be the same, byte for byte.
-    await nodes.local.admin.query("insert into item values (1000, 'later')");
+    await nodes.local.admin.query("insert into item values (100000, 'later')");
     const two = await backUp(config);
     await uploadBackups(config);
     const ending = locked ? ".age" : "";
