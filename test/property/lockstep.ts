@@ -51,7 +51,7 @@ export class Lockstep {
     if (step.kind === "prune") throw new Error("the real system is not pruned step by step");
     const clock = this.#epoch + step.clock * tick;
     const node = step.kind === "write" ? step.node : step.target;
-    const { conflicts } = node;
+    const { conflicts, preferred } = node;
     this.trace.push(describe(step));
     await this.#system.setClock(node.name, clock);
     if (step.kind === "write") {
@@ -69,6 +69,7 @@ export class Lockstep {
     }
     for (const { why } of node.parked) this.#coverage.count("met", `parked: ${why}`);
     this.#coverage.count("met", "conflict", node.conflicts - conflicts);
+    this.#coverage.count("met", "preferred", node.preferred - preferred);
     this.#compare(node, await this.#system.state(node.name));
   }
 

@@ -45,11 +45,17 @@ export class ModelSystem implements AsyncDisposable {
     this.#options = options;
   }
 
-  static async open(topology: Topology, count: number, way: ClusterOptions): Promise<ModelSystem> {
+  /** `prefer`: the first node is preferred. */
+  static async open(topology: Topology, count: number, prefer: boolean, way: ClusterOptions): Promise<ModelSystem> {
+    const conflict = prefer ? (`prefer: ${systemNames[0]!}` as const) : ("newest" as const);
     const pairs = linkedPairs(topology, count)
       .filter(([i, j]) => i < j)
       .map(([i, j]) => [systemNames[i]!, systemNames[j]!] as const);
-    const system = new ModelSystem(await cluster(count, way), { pairs, maxSkewMs: farAhead });
+    const system = new ModelSystem(await cluster(count, way), {
+      pairs,
+      maxSkewMs: farAhead,
+      tables: [{ name: "public.*", conflict, updatedAt: null }],
+    });
     try {
       for (const { url } of system.#nodes) await sql(url, schema);
       system.#links = await linked(system.#nodes, system.#options);

@@ -8,27 +8,38 @@ import { Coverage } from "./coverage.ts";
 import { Lockstep } from "./lockstep.ts";
 import { ModelSystem, systemNames } from "./model-system.ts";
 
-/**
- * Each shape with the way in which its rows are applied (0 replica role, 1 ordinary owner) and its seeds; those of the first
- * were chosen from 4,000, for their short histories meet every kind.
- */
-const shapes: [Topology, number, 0 | 1, number[]][] = [
-  ["mesh", 2, 0, [2404, 1978, 2027, 3305]],
-  ["mesh", 2, 1, [1001, 1002, 1003, 1004]],
-  ["mesh", 3, 1, [2001, 2002, 2003, 2004]],
-  ["chain", 3, 0, [3001, 3002, 3003, 3004]],
-  ["star", 4, 0, [4001, 4002, 4003, 4004]],
+/** Histories of one kind, and the way in which their rows are applied (0 replica role, 1 ordinary owner). */
+interface Shape {
+  readonly topology: Topology;
+  readonly nodes: number;
+  readonly way: 0 | 1;
+  readonly how?: Pick<HistoryOptions, "prefer">;
+  /** Chosen, for so short histories seldom meet much. */
+  readonly chosen: readonly number[];
+}
+
+const shapes: readonly Shape[] = [
+  { topology: "mesh", nodes: 2, way: 0, chosen: [2404, 1978, 2027, 3305] },
+  { topology: "mesh", nodes: 2, way: 1, chosen: [1001, 1002, 1003] },
+  { topology: "mesh", nodes: 2, way: 1, how: { prefer: true }, chosen: [3455, 3760, 3211] },
+  { topology: "mesh", nodes: 3, way: 1, chosen: [2001, 2002, 2003] },
+  { topology: "mesh", nodes: 3, way: 0, how: { prefer: true }, chosen: [4629, 3627, 3174] },
+  { topology: "chain", nodes: 3, way: 0, chosen: [3001, 3002, 3003] },
+  { topology: "star", nodes: 4, way: 0, chosen: [4001, 4002, 4003] },
 ];
+const kindOf = ({ topology, nodes, how = {} }: Shape) =>
+  [`${topology} of ${nodes} nodes`, ...Object.keys(how)].join(", ");
 
 const coverage = new Coverage();
-coverage.expect("met", ["conflict", "parked: parent", "parked: loser", "parked: unique", "parked: waits"]);
+coverage.expect("met", ["conflict", "preferred", "parked: parent", "parked: loser", "parked: unique", "parked: waits"]);
 // The model's clocks begin a day from now, and each history after the last.
 let epoch = Date.now() * 1_000 + 86_400_000_000;
 
-describe.each(shapes)("C3 C7: %s of %i nodes", (topology, nodes, way, chosen) => {
+describe.each(shapes.map((shape) => [kindOf(shape), shape] as const))("C3 C7: %s", (_, shape) => {
+  const { topology, nodes, way, how = {}, chosen } = shape;
   let system: ModelSystem;
   beforeAll(async () => {
-    system = await ModelSystem.open(topology, nodes, ways[way]!.options);
+    system = await ModelSystem.open(topology, nodes, how.prefer ?? false, ways[way]!.options);
   }, 120_000);
   afterAll(() => system[Symbol.asyncDispose]());
 
@@ -37,7 +48,7 @@ describe.each(shapes)("C3 C7: %s of %i nodes", (topology, nodes, way, chosen) =>
       timeout: 120_000,
     }, async () => {
       const cut = seed % 2 === 0;
-      const options: HistoryOptions = { nodes, topology, cut, names: systemNames, steps: [15, 32] };
+      const options: HistoryOptions = { nodes, topology, cut, ...how, names: systemNames, steps: [15, 32] };
       const history = new ModelHistory(seed, options);
       epoch += 10_000_000;
       const lockstep = new Lockstep(history, system, epoch, coverage);

@@ -72,13 +72,14 @@ export class Decision {
 
   /**
    * A deletion that a child here forbids: the row stays, as a fresh change. Where the source has changed the child too, and
-   * that waits, the deletion waits with it.
+   * that waits, the deletion waits with it. A child that stays because this node is preferred is a child as any other.
    */
   #deletion(key: Key): Verdict | null {
     if (!this.#here.rows.has(key)) return null;
     const children = this.#childrenAfter(key);
-    if (children.some((child) => actionOf(child) === "restrict" && !this.verdicts.has(child))) return keep;
-    return children.some((child) => this.verdicts.has(child)) ? park("waits") : null;
+    const waits = (child: Key) => this.verdicts.get(child)?.kind === "park";
+    if (children.some((child) => actionOf(child) === "restrict" && !waits(child))) return keep;
+    return children.some(waits) ? park("waits") : null;
   }
 
   #claim(key: Key): Verdict | null {

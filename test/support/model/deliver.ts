@@ -40,9 +40,11 @@ export function deliver(
     else target.unpark(source.name, key);
   }
   const changed = [...incoming.keys()];
+  const preferred = rules.prefer === target.name ? changed.filter((key) => isPreferred(source, target, key)) : [];
+  target.preferred += preferred.length;
   const decision = new Decision(target, there, incoming, {
     busy: changed.filter((key) => target.rows.has(key) && busy?.(key)),
-    preferred: rules.prefer === target.name ? changed.filter((key) => isPreferred(source, target, key)) : [],
+    preferred,
   });
   target.transaction(() => carryOut(source, target, decision, clock));
   source.acknowledge(target.name, { end, seen: target.log.length });

@@ -43,6 +43,8 @@ export class ModelNode {
   readonly #fellBack = new Map<string, Key>();
   floor = 0;
   conflicts = 0;
+  /** Rows that stayed as they were because this node is preferred. */
+  preferred = 0;
   /** Where stamps are not the model's own: the real ones of this transaction. */
   stamps: ReadonlyMap<Key, number> = new Map();
   #open: Entry[] | null = null;
