@@ -30,6 +30,7 @@ export type {
 } from "./config/config.ts";
 export { ConfigError, type ConfigFault } from "./config/config-error.ts";
 export { type LoadOptions, loadConfig } from "./config/load.ts";
+export type { Settings } from "./config/schema.ts";
 export type { Finding, Severity } from "./doctor/check.ts";
 export { type DoctorOptions, type DoctorReport, doctor } from "./doctor/doctor.ts";
 export { type DropNodeOutcome, type DropNodeReport, dropNode } from "./install/drop-node.ts";
@@ -38,6 +39,7 @@ export { type InstallOptions, migrate } from "./install/migrate.ts";
 export type { MigrateEvent, MigrateReport, NodeReport, SchemaCopy, TableOutcome } from "./install/report.ts";
 export { migrationScript, uninstallScript } from "./install/script.ts";
 export { type UninstallReport, uninstall } from "./install/uninstall.ts";
+export { type OpenOptions, openTandem, Tandem, type TandemEvents } from "./library/tandem.ts";
 export type { LinkEvent, LinkReport } from "./link/report.ts";
 export type { Unanswered } from "./sidecar/ask-nodes.ts";
 export {

@@ -6,7 +6,7 @@ import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { draftOf } from "./draft.ts";
 import { type Environment, mergeLayers, readLayers, standardVariables } from "./environment.ts";
 import { allPairs, checkRules } from "./rules.ts";
-import type { FileValue } from "./schema.ts";
+import type { FileValue, Settings } from "./schema.ts";
 import { checkShape, type Places } from "./shape.ts";
 import { SourceMap } from "./source-map.ts";
 import { encryptOf, storeOf } from "./store.ts";
@@ -16,6 +16,8 @@ import { redactUrl } from "./url.ts";
 export interface LoadOptions {
   /** `--config`: this file must be there. Without it `tandem.yaml` in `cwd`, if there is one. */
   readonly file?: string | undefined;
+  /** The content of a file: then none is read, the environment names no node, and `${NAME}` is no reference. */
+  readonly settings?: Settings | undefined;
   readonly cwd: string;
   readonly env: Environment;
   /** What the command line sets, by the dotted path of the file: `{ 'sync.batch_rows': 500 }`. Stronger than the file. */
@@ -32,9 +34,11 @@ export const configFileName = "tandem.yaml";
 export async function loadConfig(options: LoadOptions): Promise<Config> {
   const env = mergeLayers(await readLayers(options.cwd, options.env));
   const path = resolve(options.cwd, options.file ?? configFileName);
-  const text = await readConfigFile(path, options.file !== undefined);
-  const shown = options.file ?? basename(path);
-  const source = text === null ? environmentSource(env) : fileSource(shown, text, env);
+  const text = options.settings ? null : await readConfigFile(path, options.file !== undefined);
+  const source =
+    text === null
+      ? (settingsSource(options) ?? environmentSource(env))
+      : fileSource(options.file ?? basename(path), text, env);
   const { raw, places } = withFlags(source, options.flags ?? {});
 
   const shaped = checkShape(raw, places);
@@ -66,6 +70,14 @@ function fileSource(name: string, text: string, env: Environment): Source {
   const map = new SourceMap(name, text);
   const faults = map.expand(env);
   return { raw: map.value(), places: map, faults };
+}
+
+function settingsSource({ settings, file }: LoadOptions): Source | null {
+  if (!settings) return null;
+  if (file !== undefined)
+    throw new ConfigError([{ place: "", path: "", message: "give settings or a file, not both" }]);
+  const places: Places = { placeOf: () => "", placeOfKey: () => "" };
+  return { raw: settings, places, faults: [] };
 }
 
 function environmentSource(env: Environment): Source {

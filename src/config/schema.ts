@@ -20,15 +20,14 @@ const text = z.string().min(1, { error: "must not be empty" });
 
 const node = z.strictObject({ url: text });
 
-const table = z.preprocess(
-  (value) => (typeof value === "string" ? { name: value } : value),
-  z.strictObject({
-    name: tablePattern,
-    conflict: conflictRule.optional(),
-    updated_at: text.optional(),
-    triggers: z.enum(["leave", "guard"]).optional(),
-  }),
-);
+const tableRule = z.strictObject({
+  name: tablePattern,
+  conflict: conflictRule.optional(),
+  updated_at: text.optional(),
+  triggers: z.enum(["leave", "guard"]).optional(),
+});
+
+const table = z.preprocess((value) => (typeof value === "string" ? { name: value } : value), tableRule);
 
 // The defaults of Tandem stand in this file and nowhere else; a default in a command would overrule the file.
 const sync = z.strictObject({
@@ -149,6 +148,11 @@ export const fileSchema = z.strictObject({
 
 /** A file that has the right shape, with its defaults. */
 export type FileValue = z.infer<typeof fileSchema>;
+
+/** The content of a tandem.yaml, as an application writes it down. */
+export type Settings = Omit<z.input<typeof fileSchema>, "tables"> & {
+  tables?: (string | z.input<typeof tableRule>)[];
+};
 
 /** The keys that may stand at a path of the file, for `did you mean`. */
 export function knownKeys(path: readonly PropertyKey[]): readonly string[] {

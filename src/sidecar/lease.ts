@@ -24,6 +24,14 @@ export interface LeaseOptions {
   readonly signal: AbortSignal;
 }
 
+/** What happens to one who waits for the lease. */
+export interface Waiting {
+  /** Another sidecar has it. */
+  readonly standBy?: () => void;
+  /** The node cannot be asked; with the error in one line. */
+  readonly failing?: (line: string) => void;
+}
+
 interface Answer {
   readonly held: boolean;
   readonly label: string;
@@ -53,7 +61,7 @@ export class Lease {
   #patience = this.#yielding.next();
   #connection: Connection | null = null;
   #tenure: AbortController | null = null;
-  #waiting: { readonly begin: (tenure: AbortSignal) => void; readonly standBy: () => void }[] = [];
+  #waiting: (Waiting & { readonly begin: (tenure: AbortSignal) => void })[] = [];
   #expiry = new AbortController();
   #heldUntil = 0;
   #holder: string | null = null;
@@ -78,11 +86,11 @@ export class Lease {
     this.#patience = this.#yielding.next();
   }
 
-  /** Waits until the lease is held, and tells when another one has it; rejects with `stopped` when the signal is aborted before that. */
-  async held(signal: AbortSignal, standBy: () => void = () => {}): Promise<AbortSignal> {
+  /** Waits until the lease is held, and tells meanwhile why it is not; rejects with `stopped` when the signal is aborted before that. */
+  async held(signal: AbortSignal, waiting: Waiting = {}): Promise<AbortSignal> {
     const tenure = this.tenure;
     if (tenure) return tenure;
-    if (this.#holder !== null) standBy();
+    if (this.#holder !== null) waiting.standBy?.();
     return await new Promise((resolve, reject) => {
       const stop = () => reject(new TandemError("stopped", "stopped while standing by", { cause: signal.reason }));
       if (signal.aborted) return stop();
@@ -91,7 +99,7 @@ export class Lease {
         signal.removeEventListener("abort", stop);
         resolve(begun);
       };
-      this.#waiting.push({ begin, standBy });
+      this.#waiting.push({ ...waiting, begin });
     });
   }
 
@@ -132,7 +140,9 @@ export class Lease {
       if (this.#options.signal.aborted) return 0;
       if (!this.#asked && !mendsItself(error)) throw error;
       const retryInMs = this.#failing.next();
-      logger.warn({ node: this.#node.name, retryInMs }, errorLine(error));
+      const line = errorLine(error);
+      logger.warn({ node: this.#node.name, retryInMs }, line);
+      for (const { failing } of this.#waiting) failing?.(line);
       return retryInMs;
     }
   }
@@ -161,7 +171,7 @@ export class Lease {
     this.#lose();
     if (this.#holder !== label) this.#options.logger.info({ node: this.#node.name, holder: label }, "stands by");
     this.#holder = label;
-    for (const { standBy } of this.#waiting) standBy();
+    for (const { standBy } of this.#waiting) standBy?.();
   }
 
   /** Lets go of the lease for long enough that who stands by asks first. */

@@ -98,7 +98,10 @@ export class LinkLoop {
     const tenure = lease.tenure;
     if (tenure && tenure === this.#tenure) return;
     await this.#close();
-    this.#tenure = await lease.held(signal, () => this.#set({ state: "standby", error: null }));
+    this.#tenure = await lease.held(signal, {
+      standBy: () => this.#set({ state: "standby", error: null }),
+      failing: (error) => this.#set({ state: "failing", error }),
+    });
   }
 
   async #connected(): Promise<OpenLink> {

@@ -66,6 +66,8 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
     });
   const keeping = [...leases.values()].map((lease) => endAllWhenFailed(lease.run()));
   keeping.push(history.run());
+  // Taken hold of at once: one that fails before the works have ended is nobody's unhandled rejection.
+  const kept = Promise.allSettled(keeping);
   const works = [
     ...loops.map((loop) => loop.run()),
     ...config.nodes.map((node) => pruneLoop(node, { clock, logger, signal, lease: of(leases, node.name) })),
@@ -83,7 +85,7 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
   ];
   const ended = await Promise.allSettled(works.map(endAllWhenFailed));
   released.abort();
-  ended.push(...(await Promise.allSettled(keeping)));
+  ended.push(...(await kept));
   logger.info({}, "sidecar stopped");
   const failure = ended.find((result) => result.status === "rejected");
   if (failure) throw failure.reason;

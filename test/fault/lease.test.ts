@@ -230,9 +230,10 @@ test("a holder to whom a source stays out of reach gives the lease away, but onl
   await waitFor(() => tenure.aborted);
   expect(await ask()).toBe("true");
   let standsBy = false;
-  const next = lease.held(stop.signal, () => {
+  const standBy = () => {
     standsBy = true;
-  });
+  };
+  const next = lease.held(stop.signal, { standBy });
   await clock.pass(41_000);
   await waitFor(() => standsBy);
 
