@@ -5,7 +5,7 @@ import type { NodeConfig } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { type ConnectionTarget, parseNodeUrl } from "../config/url.ts";
 import { Connection, type ConnectionFacts, type Row } from "./connection.ts";
-import { processIdOf } from "./driver.ts";
+import { endClient, processIdOf } from "./driver.ts";
 import { logIn } from "./login.ts";
 import { quoteLiteral } from "./quote.ts";
 import { greeting, sessionSettings } from "./session.ts";
@@ -88,7 +88,7 @@ async function lookAt(
       purpose: "look",
       first: (client) => client.query(query),
     });
-    await session.client.end();
+    await endClient(session.client);
     return session.answer.rowCount === 0 ? "gone" : "works";
   } catch (error) {
     const { code } = classify(error);

@@ -2,7 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import type pg from "pg";
 import { TandemError } from "../base/errors.ts";
 import { copyInStream, copyOutStream } from "./copy.ts";
-import { processIdOf, socketOf } from "./driver.ts";
+import { endClient, processIdOf, socketOf } from "./driver.ts";
 import { type Looked, SilenceWatch } from "./silence.ts";
 import { toTandemError } from "./sqlstate.ts";
 
@@ -39,8 +39,6 @@ export interface ConnectionFacts {
   /** Looks by another connection whether the session with this process id (behind a pooler: any) works on the statement. */
   readonly look: (processId: number | null, sql: string) => Promise<Looked>;
 }
-
-const closeDeadlineMs = 2_000;
 
 /**
  * One session of one node. Its owner closes it; nobody shares it, for what runs on it runs in one transaction.
@@ -127,18 +125,12 @@ export class Connection implements AsyncDisposable {
     this.#client.on("notification", ({ channel, payload }) => listener(channel, payload ?? ""));
   }
 
-  /** Says goodbye to the server; a silent network is waited for no longer than two seconds. Never throws. */
+  /** Says goodbye to the server, as `endClient` does. Never throws. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#lost) return this.destroy();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, closeDeadlineMs);
-    });
-    await Promise.race([this.#client.end().catch(() => {}), late]);
-    clearTimeout(timer);
-    socketOf(this.#client).destroy();
+    await endClient(this.#client);
   }
 
   /** Cuts the connection at once; a running statement fails, its transaction is rolled back by the server. */

@@ -33,6 +33,19 @@ export function processIdOf(client: pg.Client): number {
   return internals(client).processID ?? 0;
 }
 
+const closeDeadlineMs = 2_000;
+
+/** Says goodbye to the server; a silent network is waited for no longer than two seconds. Never throws. */
+export async function endClient(client: pg.Client): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, closeDeadlineMs);
+  });
+  await Promise.race([client.end().catch(() => {}), late]);
+  clearTimeout(timer);
+  socketOf(client).destroy();
+}
+
 /** Sets the startup options, also to none: left alone, the driver takes PGOPTIONS from the environment. */
 export function setOptions(client: pg.Client, options: string | null): void {
   internals(client).connectionParameters.options = options ?? undefined;
