@@ -64,7 +64,7 @@ begin
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
-  perform set_config('lock_timeout', case when v_alone then '700ms' else '10ms' end, true);
+  perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
@@ -75,6 +75,7 @@ begin
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
+      perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.
       if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then
         raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
@@ -106,6 +107,7 @@ begin
     exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' is distinct from 'TD007' or v_try = 5;
   end loop;
   if not (v_result ->> 'ok')::boolean then
+    perform tandem.limit_waits(v_alone);
     -- As long as it took to come here, at least: locking and deciding go over all that is staged, and are done anew in each call.
     v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + greatest(interval '200 milliseconds', clock_timestamp() - now()), v_step);
     v_complete := (v_result ->> 'complete')::boolean;

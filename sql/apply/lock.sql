@@ -1,3 +1,14 @@
+-- tandem.limit_waits(p_alone) -> void
+-- Sets lock_timeout for the next waits of this transaction: 10 ms; where one row is applied alone, what is left of 700 ms since the
+-- transaction began. Never above 0.7 of deadlock_timeout: whoever has waited for that long in a circle is ended, and it can be the
+-- application, waiting for what this transaction holds. So this one gives up before, also where it waits a second time.
+create or replace function tandem.limit_waits(p_alone boolean) returns void
+language sql as $$
+  select set_config('lock_timeout', greatest(1, least(x.longest, greatest(10, case when p_alone then least(700, x.longest) - x.passed end)))::integer || 'ms', true)
+  from (select 700 * extract(epoch from current_setting('deadlock_timeout')::interval) as longest, 1000 * extract(epoch from clock_timestamp() - now()) as passed) x
+$$;
+comment on function tandem.limit_waits(boolean) is 'Bounds how long the applier waits for a lock.';
+
 -- tandem.lock_rows(p_plan, p_wait) -> bigint
 -- Locks the existing rows of a batch in one table, in key order; returns how many rows exist. FOR UPDATE only where a row is to be
 -- deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats until every existing row
