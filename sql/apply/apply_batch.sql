@@ -14,7 +14,8 @@ comment on function tandem.try_replica_role() is 'Sets replica role for this tra
 -- Everything from the first row lock to the moment before COMMIT, for what begin_stage and prepare_stage have staged. p_batch:
 --   peer (id), staging, from and to (positions; equal when only parked rows or a range of a copy are applied), token (null: keep),
 --   horizon (of the source), source (its name), mode ("batch", "copy", "alone"), copy ({"schema", "name", "upto", "done"} or null), released
---   ([{"schema", "name"}], tables that flow with the link from now on), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known",
+--   ([{"schema", "name"}], tables that flow with the link from now on), unsettled ("park": rows that the source was asked to settle, and could
+--   not, wait), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known",
 --   "mark" (the columns_mark that was staged by)}]).
 -- Returns {"complete", "step", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}] (an empty key: the table
@@ -60,7 +61,7 @@ begin
       v_unsettled := v_unsettled || jsonb_build_array(jsonb_build_object('schema', v_plan -> 'schema', 'name', v_plan -> 'table', 'keys', v_keys));
     end if;
   end loop;
-  if v_unsettled <> '[]' then
+  if v_unsettled <> '[]' and p_batch ->> 'unsettled' is distinct from 'park' then
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
@@ -74,6 +75,9 @@ begin
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      if v_unsettled <> '[]' then
+        perform tandem.park_unsettled(v_plan);
+      end if;
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
       perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.

@@ -26,6 +26,17 @@ begin
 end $$;
 comment on function tandem.park_verdicts(jsonb, text) is 'Enters what could not be applied, and forgets what waits no longer.';
 
+-- tandem.park_unsettled(p_plan) -> void
+-- The verdict "park", kind busy, for staged rows whose entries the source could not settle, for somebody holds the rows locked there.
+create or replace function tandem.park_unsettled(p_plan jsonb) returns void
+language plpgsql as $$
+begin
+  execute format('insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+      select %s, %s, s.n, ''park'', ''busy'', ''the row is locked at the source, where its entries must be settled first'' from %s s where s.unsettled
+      on conflict do nothing', p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage');
+end $$;
+comment on function tandem.park_unsettled(jsonb) is 'Lets rows wait that the source could not settle.';
+
 -- tandem.parked_keys(p_peer_id, p_due_only) -> jsonb
 -- What is parked from a peer: [{"schema", "name", "keys": [[...]], "busy": [[...]]}]; p_due_only: whose next try has come, or whose last one
 -- lies in the future, for the clock has stepped back.

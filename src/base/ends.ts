@@ -166,7 +166,11 @@ export interface Source {
   /** Whether anything was written since `from`; cheap. */
   hasEntries(from: Position): Promise<boolean>;
   read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T>;
-  settle(keys: readonly TableKeys[]): Promise<void>;
+  /**
+   * Writes fresh entries for rows whose entries and image disagree. Rows that somebody has locked are left, with `wait` after
+   * 700 ms each; returns how many.
+   */
+  settle(keys: readonly TableKeys[], wait: boolean): Promise<number>;
   /** How far it has applied the target for one table; null while it does not simply flow. */
   known(table: TableName): Promise<Position | null>;
   /** Enters deletions of those of these keys that have no row here. */
@@ -206,6 +210,8 @@ export interface ApplyRequest {
   readonly tables: readonly StagedTable[];
   /** The last call for this staging was not complete, and this is its `step`: what it could not write is parked without a further try. */
   readonly again?: number | null;
+  /** Rows whose entries the source was asked to settle, and could not, wait. */
+  readonly unsettled?: "park";
 }
 
 /** What became of the staged rows of a table: applied + adopted + superseded + parked + undecided = staged. */

@@ -105,7 +105,7 @@ export class RoundContext {
     const { source } = this.ends;
     const token = await this.#unlessMovedOn(this.#token, () => source.offerContact(this.#token));
     const { wanted: _, ...planned } = read.plan;
-    const result = await this.#apply({
+    const apply: ApplyRequest = {
       ...planned,
       staging: read.staged.id,
       from: this.#position,
@@ -113,10 +113,13 @@ export class RoundContext {
       horizon: read.horizon,
       skewMs: this.#skewMs,
       tables: read.staged.tables,
-    });
+    };
+    let result = await this.#apply(apply);
     if (result.unsettled.length > 0) {
-      await source.settle(result.unsettled);
-      return null;
+      // Rows that the application holds locked there hold up nothing else: they wait in the target.
+      const left = await source.settle(result.unsettled, planned.mode === "alone");
+      if (left === 0) return null;
+      result = await this.#apply({ ...apply, unsettled: "park" });
     }
     this.#token = token;
     this.#position = planned.to;

@@ -118,11 +118,14 @@ export class PostgresSource implements Source {
     });
   }
 
-  async settle(keys: readonly TableKeys[]): Promise<void> {
+  async settle(keys: readonly TableKeys[], wait: boolean): Promise<number> {
+    let left = 0;
     for (const table of keys) {
-      // What even one that waits does not get is left as it is: the batch meets it again.
-      for (const key of await this.#settle(table, table.keys, false)) await this.#settle(table, [key], true);
+      const locked = await this.#settle(table, table.keys, false);
+      if (!wait) left += locked.length;
+      else for (const key of locked) left += (await this.#settle(table, [key], true)).length;
     }
+    return left;
   }
 
   async #settle(table: TableName, keys: TableKeys["keys"], wait: boolean): Promise<TableKeys["keys"]> {

@@ -379,11 +379,11 @@ begin
       v_unsettled := v_unsettled || jsonb_build_array(jsonb_build_object('schema', v_plan -> 'schema', 'name', v_plan -> 'table', 'keys', v_keys));
     end if;
   end loop;
-  if v_unsettled <> '[]' then
+  if v_unsettled <> '[]' and p_batch ->> 'unsettled' is distinct from 'park' then
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
-  perform set_config('lock_timeout', case when v_alone then '700ms' else '10ms' end, true);
+  perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
@@ -393,7 +393,11 @@ begin
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      if v_unsettled <> '[]' then
+        perform tandem.park_unsettled(v_plan);
+      end if;
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
+      perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.
       if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then
         raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
@@ -425,6 +429,7 @@ begin
     exit when (v_result ->> 'ok')::boolean or v_result ->> 'sqlstate' is distinct from 'TD007' or v_try = 5;
   end loop;
   if not (v_result ->> 'ok')::boolean then
+    perform tandem.limit_waits(v_alone);
     -- As long as it took to come here, at least: locking and deciding go over all that is staged, and are done anew in each call.
     v_result := tandem.apply_split(v_plans, v_replica, clock_timestamp() + greatest(interval '200 milliseconds', clock_timestamp() - now()), v_step);
     v_complete := (v_result ->> 'complete')::boolean;
@@ -3312,6 +3317,25 @@ COMMENT ON FUNCTION tandem.left_to_its_link(p_peer_id integer) IS 'Whether anoth
 
 
 --
+-- Name: limit_waits(boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.limit_waits(p_alone boolean) RETURNS void
+    LANGUAGE sql
+    AS $$
+  select set_config('lock_timeout', greatest(1, least(x.longest, greatest(10, case when p_alone then least(700, x.longest) - x.passed end)))::integer || 'ms', true)
+  from (select 700 * extract(epoch from current_setting('deadlock_timeout')::interval) as longest, 1000 * extract(epoch from clock_timestamp() - now()) as passed) x
+$$;
+
+
+--
+-- Name: FUNCTION limit_waits(p_alone boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.limit_waits(p_alone boolean) IS 'Bounds how long the applier waits for a lock.';
+
+
+--
 -- Name: link_lock(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4450,6 +4474,27 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.parents_first(p_plans jsonb) IS 'Plans in foreign-key order.';
+
+
+--
+-- Name: park_unsettled(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.park_unsettled(p_plan jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  execute format('insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+      select %s, %s, s.n, ''park'', ''busy'', ''the row is locked at the source, where its entries must be settled first'' from %s s where s.unsettled
+      on conflict do nothing', p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage');
+end $$;
+
+
+--
+-- Name: FUNCTION park_unsettled(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.park_unsettled(p_plan jsonb) IS 'Lets rows wait that the source could not settle.';
 
 
 --
@@ -10098,6 +10143,13 @@ REVOKE ALL ON FUNCTION tandem.left_to_its_link(p_peer_id integer) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION limit_waits(p_alone boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.limit_waits(p_alone boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION link_lock(); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10354,6 +10406,13 @@ REVOKE ALL ON FUNCTION tandem.over(p_plan jsonb, p_left jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.parents_first(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION park_unsettled(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.park_unsettled(p_plan jsonb) FROM PUBLIC;
 
 
 --
