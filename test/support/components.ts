@@ -18,6 +18,7 @@ export type Component =
   | "age"
   | "curl"
   | "strace"
+  | "systemd-analyze"
   | "datasets";
 
 const projectRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -35,6 +36,7 @@ const finders: Record<Component, () => string | undefined> = {
   age: () => onPath("age"),
   curl: () => onPath("curl"),
   strace: () => onPath("strace"),
+  "systemd-analyze": () => onPath("systemd-analyze"),
   datasets: () => existing(datasetsFolder()),
 };
 
