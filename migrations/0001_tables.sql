@@ -335,6 +335,22 @@ create table tandem.backup (
 );
 comment on table tandem.backup is 'The backups of this node, and those that failed, by the machine and folder where they lie: a copy of what the folder says, made anew when it is lost.';
 
+create table tandem.alert (
+  alert_id text collate "C" primary key,
+  rule text collate "C" not null check (rule ~ '^[a-z_]+$'),
+  subject text collate "C" not null,
+  state text not null check (state in ('firing', 'cleared')),
+  since timestamptz not null,
+  event uuid not null,
+  event_at timestamptz not null,
+  what text not null check (what in ('fired', 'lasts', 'cleared')),
+  message text not null,
+  remedy text not null,
+  told jsonb not null,
+  changed_at timestamptz not null
+);
+comment on table tandem.alert is 'What people are told of, the same on every node that was reached: the newest thing to tell, and which targets have been told.';
+
 create table tandem.sql_file (
   path text primary key,
   sha256 text not null,
@@ -345,6 +361,6 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
+drop table tandem.sql_file, tandem.alert, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;

@@ -48,6 +48,7 @@ set check_function_bodies = off;
 \ir monitor/changelog.sql
 \ir monitor/views.sql
 \ir monitor/activity.sql
+\ir monitor/alerts.sql
 \ir verify/hash.sql
 \ir verify/scan.sql
 \ir verify/look.sql

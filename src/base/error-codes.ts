@@ -358,6 +358,12 @@ export const errorCodes = {
     retry: "operator",
     exit: 1,
   },
+  alert_not_sent: {
+    summary: "A target of the alerts did not take a message.",
+    hint: "It is tried again by itself; `tandem alerts test` shows what each target answers.",
+    retry: "backoff",
+    exit: 1,
+  },
   internal: {
     summary: "Something that must not happen happened: a fault of Tandem.",
     hint: "Please report it with the message, and the output of `tandem doctor --json`.",

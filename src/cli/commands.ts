@@ -1,3 +1,4 @@
+import { alerts } from "./alerts.ts";
 import { backup } from "./backup.ts";
 import type { Command } from "./command.ts";
 import { conflicts } from "./conflicts.ts";
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   verify,
   backup,
   restore,
+  alerts,
   doctor,
   rejoin,
   dropNode,

@@ -137,6 +137,47 @@ export interface BackupConfig {
   readonly jobs: readonly BackupJob[];
 }
 
+/** From when on something is told; null: it is not. */
+export interface AlertRules {
+  /** A link or a node that has not worked for so long. */
+  readonly linkDownMs: number | null;
+  /** A change that has waited for so long. */
+  readonly lagMs: number | null;
+  /** A row that has been parked for so long. */
+  readonly parkedMs: number | null;
+  readonly conflictsPerHour: number | null;
+  readonly clockSkewMs: number | null;
+  /** A peer that has acknowledged nothing for so long though changes are kept for it. */
+  readonly logGrowingMs: number | null;
+  /** The newest backup has less than so many percent of what is usual. */
+  readonly shrunkPercent: number | null;
+  /** The disk of the backups has less than so many percent free. */
+  readonly diskLowPercent: number | null;
+  readonly held: boolean;
+  readonly diverged: boolean;
+  readonly backupFailed: boolean;
+  readonly backupStale: boolean;
+  readonly backupUnproven: boolean;
+  readonly backupNotStored: boolean;
+}
+
+/** Who is told. The URL is a secret: targets made by `loadConfig` hide it from JSON and inspection. */
+export type AlertTarget = { readonly name: string; readonly url: string } & (
+  | { readonly kind: "slack" | "discord" | "ping" }
+  | { readonly kind: "webhook"; readonly secret: string }
+  | { readonly kind: "email"; readonly from: string; readonly to: readonly string[] }
+);
+
+/** Whom the sidecar tells of what a person must look at. */
+export interface AlertConfig {
+  /** How often it looks. */
+  readonly everyMs: number;
+  /** After how long it tells again of what lasts; null: once. */
+  readonly repeatMs: number | null;
+  readonly rules: AlertRules;
+  readonly targets: readonly AlertTarget[];
+}
+
 /** Everything that was configured, with defaults filled in; deeply frozen, made once per process. */
 export interface Config {
   /** The file it came from; null: the environment alone. */
@@ -150,4 +191,5 @@ export interface Config {
   readonly sync: SyncConfig;
   readonly http: HttpConfig;
   readonly backup: BackupConfig;
+  readonly alerts: AlertConfig;
 }

@@ -77,6 +77,30 @@ export const httpUrl = z.string().refine(isPlainHttpUrl, {
   error: "must be a URL that begins with https:// or http:// and holds no password",
 });
 
+/** A URL of the web that may be a secret as a whole. */
+export const secretHttpUrl = z.string().refine((text) => hasProtocol(text, ["http:", "https:"]), {
+  error: "must be a URL that begins with https:// or http://",
+});
+
+/** Where mail is handed in. */
+export const smtpUrl = z.string().refine((text) => hasProtocol(text, ["smtp:", "smtps:"]), {
+  error: "must be a URL that begins with smtp:// or smtps://, as smtp://user:password@mail.example.com:587",
+});
+
+/** `name@host`, or `Name <name@host>`. */
+export const mailAddress = z.string().regex(/^([^<>\r\n]*<[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/, {
+  error: "must be an address, as ops@example.com",
+});
+
+function hasProtocol(text: string, protocols: readonly string[]): boolean {
+  try {
+    const { protocol, hostname } = new URL(text);
+    return protocols.includes(protocol) && hostname !== "";
+  } catch {
+    return false;
+  }
+}
+
 function isPlainHttpUrl(text: string): boolean {
   try {
     const { protocol, username, password } = new URL(text);

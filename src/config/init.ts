@@ -85,5 +85,11 @@ sync:
 #   # encrypt: { recipients: [age1...] }              # public keys, as age-keygen prints them; for what lies in the store
 #   jobs:
 #     - { name: daily, node: local, schedule: "0 3 * * *", keep_days: 30, prove: daily }
+
+# alerts:                 # who is told of what a person must look at; docs/alerts.md has the rules
+#   targets:
+#     - { name: chat, slack: "\${SLACK_WEBHOOK_URL}" }
+#     - { name: mail, email: "\${SMTP_URL}", from: tandem@example.com, to: [ops@example.com] }
+#     - { name: dead-man, ping: "\${PING_URL}" }   # as healthchecks.io has it: no ping, and they tell you
 `;
 }

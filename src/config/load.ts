@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { inspect } from "node:util";
+import { alertsOf } from "./alerts.ts";
 import type { Config, NodeConfig } from "./config.ts";
 import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { draftOf } from "./draft.ts";
@@ -125,7 +126,7 @@ function tidy(faults: readonly ConfigFault[]): ConfigFault[] {
 const proofPeriods = { daily: 86_400_000, weekly: 7 * 86_400_000, off: null };
 
 function build(value: FileValue, file: string | null, folder: string): Config {
-  const { sync, verify, http, backup } = value;
+  const { sync, verify, http, backup, alerts } = value;
   return freeze({
     file,
     nodes: Object.entries(value.nodes).map(([name, { url }]) => protect({ name, url })),
@@ -177,6 +178,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
         proveEveryMs: proofPeriods[job.prove],
       })),
     },
+    alerts: alertsOf(alerts),
   });
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { alertKeys, alertsSchema } from "./alerts.ts";
 import {
   ageRecipient,
   conflictRule,
@@ -144,6 +145,7 @@ export const fileSchema = z.strictObject({
   verify: verify.prefault({}),
   http: http.prefault({}),
   backup: backup.prefault({}),
+  alerts: alertsSchema.prefault({}),
 });
 
 /** A file that has the right shape, with its defaults. */
@@ -164,6 +166,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   if (section === "verify") return Object.keys(verify.shape);
   if (section === "http") return Object.keys(http.shape);
   if (section === "backup") return backupKeys(path);
+  if (section === "alerts") return alertKeys(path[1]);
   return [];
 }
 

@@ -53,7 +53,7 @@ function faultsOf(issue: z.core.$ZodIssue, places: Places): ConfigFault[] {
 function withoutEmpty(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value ?? {};
   const entries = Object.entries(value).filter(([, inner]) => inner !== null);
-  const sections = ["sync", "http", "backup"];
+  const sections = ["sync", "http", "backup", "alerts"];
   return Object.fromEntries(entries.map(([key, inner]) => [key, sections.includes(key) ? withoutEmpty(inner) : inner]));
 }
 

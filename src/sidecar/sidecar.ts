@@ -8,6 +8,7 @@ import type { Config, NodeConfig } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import type { LinkEvent } from "../link/report.ts";
 import { call } from "../postgres/session.ts";
+import { AlertLoop } from "./alert-loop.ts";
 import { runBackupJob } from "./backup-job.ts";
 import { History } from "./history.ts";
 import { disconnectFromMs, Lease } from "./lease.ts";
@@ -46,12 +47,15 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
   const onTenure = (target: string) =>
     history.note({ kind: "sidecar_took_over", source: null, target, message: "works on the links into this node" });
   const leases = new Map(leasesOf(config, { label, onTenure, clock, logger, signal: released.signal }));
+  const holds = (node: string) => of(leases, node).tenure !== null;
+  const alerts = new AlertLoop(config, { sender: label, clock, logger, signal, holds });
   const onEvent = (event: LinkEvent) => {
     if (event.total === null) history.moved(event);
     options.onEvent?.(event);
   };
   const onActivity = (activity: LinkActivity) => {
     history.watch(activity);
+    alerts.watch(activity);
     options.onActivity?.(activity);
   };
   const loops = config.links.map(
@@ -75,7 +79,8 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
       .slice(0, 1)
       .map(({ name }) => verifyLoop(config, { clock, logger, signal, lease: of(leases, name) })),
     uploadLoop(config, { clock, logger, signal }),
-    proofLoop(config, { clock, logger, signal, may: (node) => of(leases, node).tenure !== null }),
+    proofLoop(config, { clock, logger, signal, may: holds }),
+    alerts.run(),
     ...config.backup.jobs.map((job) => {
       const lease = of(leases, job.node);
       const note = (kind: "backup_made" | "backup_failed", message: string) =>

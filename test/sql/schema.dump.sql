@@ -3081,6 +3081,27 @@ COMMENT ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) IS 'An i
 
 
 --
+-- Name: keep_alerts(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keep_alerts(p_alerts jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  lock table tandem.alert in share row exclusive mode;
+  delete from tandem.alert;
+  insert into tandem.alert select * from jsonb_populate_recordset(null::tandem.alert, p_alerts);
+end $$;
+
+
+--
+-- Name: FUNCTION keep_alerts(p_alerts jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keep_alerts(p_alerts jsonb) IS 'Keeps what people are told of.';
+
+
+--
 -- Name: keep_images(jsonb, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -8021,6 +8042,58 @@ ALTER TABLE tandem.activity_entry ALTER COLUMN activity_id ADD GENERATED ALWAYS 
 
 
 --
+-- Name: alert; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.alert (
+    alert_id text NOT NULL COLLATE pg_catalog."C",
+    rule text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    event uuid NOT NULL,
+    event_at timestamp with time zone NOT NULL,
+    what text NOT NULL,
+    message text NOT NULL,
+    remedy text NOT NULL,
+    told jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT alert_rule_check CHECK ((rule ~ '^[a-z_]+$'::text)),
+    CONSTRAINT alert_state_check CHECK ((state = ANY (ARRAY['firing'::text, 'cleared'::text]))),
+    CONSTRAINT alert_what_check CHECK ((what = ANY (ARRAY['fired'::text, 'lasts'::text, 'cleared'::text])))
+);
+
+
+--
+-- Name: TABLE alert; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.alert IS 'What people are told of, the same on every node that was reached: the newest thing to tell, and which targets have been told.';
+
+
+--
+-- Name: alerts; Type: VIEW; Schema: tandem; Owner: -
+--
+
+CREATE VIEW tandem.alerts AS
+ SELECT a.rule,
+    a.subject,
+    a.state,
+    a.since,
+    a.event_at AS changed_at,
+    a.message,
+    a.remedy
+   FROM tandem.alert a;
+
+
+--
+-- Name: VIEW alerts; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON VIEW tandem.alerts IS 'What people are told of: while it fires, and for a while after it was over.';
+
+
+--
 -- Name: backup; Type: TABLE; Schema: tandem; Owner: -
 --
 
@@ -9078,6 +9151,14 @@ ALTER TABLE ONLY tandem.activity_entry
 
 
 --
+-- Name: alert alert_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.alert
+    ADD CONSTRAINT alert_pkey PRIMARY KEY (alert_id);
+
+
+--
 -- Name: backup backup_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -10091,6 +10172,13 @@ REVOKE ALL ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus b
 --
 
 REVOKE ALL ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION keep_alerts(p_alerts jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keep_alerts(p_alerts jsonb) FROM PUBLIC;
 
 
 --

@@ -58,6 +58,27 @@ export function configOf(
       encrypt: null,
       jobs: [],
     },
+    alerts: {
+      everyMs: 60_000,
+      repeatMs: 6 * 3_600_000,
+      rules: {
+        linkDownMs: 120_000,
+        lagMs: 900_000,
+        parkedMs: 300_000,
+        conflictsPerHour: 100,
+        clockSkewMs: 60_000,
+        logGrowingMs: 86_400_000,
+        shrunkPercent: 50,
+        diskLowPercent: 10,
+        held: true,
+        diverged: true,
+        backupFailed: true,
+        backupStale: true,
+        backupUnproven: true,
+        backupNotStored: true,
+      },
+      targets: [],
+    },
     ...changes,
   };
 }

@@ -82,6 +82,7 @@ backup:
         verifyEveryMs: 3_600_000,
       },
       http: { listen: "127.0.0.1:7420", token: "1234567890123456", hosts: [] },
+      alerts: expect.objectContaining({ targets: [] }),
       backup: {
         dir: join(cwd, "kept"),
         pgBin: null,
@@ -206,6 +207,56 @@ backup:
     });
     expect(unquoted.nodes[0]?.url).toBe(local);
     expect(unquoted.sync.batchRows).toBe(7);
+  });
+
+  it("has alerts with sound limits, and hides where they go", async () => {
+    const { targets, rules, ...times } = (await load(nodes)).alerts;
+    expect({ targets, ...times }).toEqual({ targets: [], everyMs: 60_000, repeatMs: 6 * 3_600_000 });
+    expect(rules).toMatchObject({ linkDownMs: 120_000, lagMs: 900_000, shrunkPercent: 50, diverged: true });
+    const { alerts } = await load(`${nodes}alerts:
+  repeat: off
+  rules: { lag: 1h, parked: off, diverged: off, conflicts_per_hour: 7 }
+  targets:
+    - { name: chat, slack: "https://h.example/s3cret-slack" }
+    - { name: mail, email: "smtp://u:s3cret-mail@h.example", from: "T <t@h.example>", to: [a@h.example] }
+`);
+    expect(alerts).toMatchObject({
+      repeatMs: null,
+      rules: { lagMs: 3_600_000, parkedMs: null, diverged: false, conflictsPerHour: 7 },
+      targets: [
+        { kind: "slack", url: "https://h.example/s3cret-slack" },
+        { kind: "email", from: "T <t@h.example>", to: ["a@h.example"] },
+      ],
+    });
+    expect(`${JSON.stringify(alerts)} ${inspect(alerts)}`).not.toContain("s3cret");
+  });
+
+  it("names every fault of alerts with its place", async () => {
+    expect(
+      await faultsOf(`${nodes}alerts:
+  every: 1
+  rules: { lag: soon, disk_low: 100, diverged: maybe, lagg: 1m }
+  targets:
+    - { name: a, slack: "https://h/s3cret", discord: "https://h/s3cret" }
+    - { name: a, webhook: "ftp://h/s3cret", secret: "0123456789abcdef" }
+    - { name: b, webhook: "https://h/s3cret" }
+    - { name: c, email: "smtp://h", from: "x", to: [] }
+    - { name: d, ping: "https://h/s3cret", to: [a@b.c] }
+`),
+    ).toEqual([
+      "tandem.yaml:5:10 alerts.every: must be a text",
+      "tandem.yaml:6:17 alerts.rules.lag: must be a time such as 5m, or off",
+      "tandem.yaml:6:33 alerts.rules.disk_low: must be a percentage from 1 to 99, or off",
+      "tandem.yaml:6:48 alerts.rules.diverged: must be one of on, off",
+      'tandem.yaml:6:55 alerts.rules.lagg: unknown key "lagg", did you mean "lag"?',
+      "tandem.yaml:8:7 alerts.targets[0]: needs exactly one of webhook, slack, discord, email, ping",
+      'tandem.yaml:9:15 alerts.targets[1].name: there is another target "a"',
+      "tandem.yaml:9:27 alerts.targets[1].webhook: must be a URL that begins with https:// or http://",
+      "tandem.yaml:10:7 alerts.targets[2]: needs a secret where it is a webhook, and only there",
+      "tandem.yaml:11:43 alerts.targets[3].from: must be an address, as ops@example.com",
+      "tandem.yaml:11:52 alerts.targets[3].to: must name an address",
+      "tandem.yaml:12:7 alerts.targets[4]: needs from and to where it is email, and only there",
+    ]);
   });
 
   it("listens on this machine only, elsewhere only with a token, or not at all", async () => {
@@ -388,12 +439,17 @@ describe("tandem init", () => {
     const config = await load(text);
     expect(config.nodes.map(({ name }) => name)).toEqual(["local", "external"]);
     const uncommented = text.replaceAll(
-      /^( *)# (?=(exclude|verify|http|backup|tables|links|seed|sequences):| +)/gm,
+      /^( *)# (?=(exclude|verify|http|backup|alerts|tables|links|seed|sequences):| +)/gm,
       "$1",
     );
-    expect((await load(uncommented, { env: { ...both, TANDEM_TOKEN: "0123456789abcdef" } })).backup.jobs).toHaveLength(
-      1,
-    );
+    const urls = {
+      SLACK_WEBHOOK_URL: "https://h.example/x",
+      SMTP_URL: "smtp://h.example",
+      PING_URL: "https://h.example/y",
+    };
+    const whole = await load(uncommented, { env: { ...both, ...urls, TANDEM_TOKEN: "0123456789abcdef" } });
+    expect(whole.backup.jobs).toHaveLength(1);
+    expect(whole.alerts.targets.map(({ kind }) => kind)).toEqual(["slack", "email", "ping"]);
   });
 
   it("says what is missing when there is nothing", () => {

@@ -1,0 +1,173 @@
+import { describe, expect, test, vi } from "vitest";
+import type { AlertRules, Config } from "../../src/config/config.ts";
+import { migrate } from "../../src/install/migrate.ts";
+import { runSidecar } from "../../src/sidecar/sidecar.ts";
+import { sync } from "../../src/sidecar/sync.ts";
+import { AlertServer } from "../support/alert-server.ts";
+import { configOf } from "../support/config.ts";
+import { type Cluster, cluster, sql } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
+
+vi.setConfig({ testTimeout: 300_000 });
+
+const secret = "a-secret-of-the-webhook-81";
+const off = configOf([]).alerts.rules;
+
+/** Looks often and tells at once. */
+function watched(nodes: Cluster, server: AlertServer, rules: Partial<AlertRules> = {}, more = "/hook"): Config {
+  const targets = [{ name: "hook", kind: "webhook" as const, url: server.url(more), secret }];
+  return configOf(nodes, {
+    sync: { intervalMs: 100 },
+    alerts: { everyMs: 200, repeatMs: null, rules: { ...off, parkedMs: 0, linkDownMs: 500, ...rules }, targets },
+  });
+}
+
+/** Two nodes of which the other refuses some rows. */
+async function pair(): Promise<Cluster> {
+  const nodes = await cluster(2);
+  await nodes.local.admin.query("create table item (id bigint primary key, qty int)");
+  await nodes.external.admin.query("create table item (id bigint primary key, qty int check (qty < 100))");
+  const config = configOf(nodes);
+  await migrate(config);
+  await sync(config);
+  return nodes;
+}
+
+/** A sidecar of this process. */
+function start(config: Config) {
+  const end = new AbortController();
+  const work = runSidecar(config, { signal: end.signal });
+  const stop = async () => {
+    end.abort();
+    await work;
+  };
+  return { stop, [Symbol.asyncDispose]: stop };
+}
+
+const here =
+  (nodes: Cluster, table = "item") =>
+  async () =>
+    Number((await nodes.external.admin.query(`select count(*)::text as n from ${table}`))[0]?.n);
+
+/** What is kept for who comes after, in one node. */
+async function kept(nodes: Cluster, node: string): Promise<string[]> {
+  const rows = await nodes
+    .node(node)
+    .admin.query(
+      "select concat_ws(' ', state, rule, subject, case when told ->> 'hook' = event::text then 'told' else 'owed' end) as line from tandem.alert order by 1",
+    );
+  return rows.map(({ line }) => line ?? "");
+}
+
+describe("C11 what a person must look at is told", () => {
+  test("once, not again by who is started anew, and when it is over; what could not be told before is told then", async () => {
+    await using nodes = await pair();
+    const server = await AlertServer.open();
+    const config = watched(nodes, server);
+    {
+      await using _ = start(config);
+      await nodes.local.admin.query("insert into item values (1, 500), (2, 5)");
+      await waitFor(async () => (await kept(nodes, "external")).includes("firing parked local:external told"));
+      expect(await kept(nodes, "local")).toEqual(["firing parked local:external told"]);
+    }
+    expect(server.events("/hook")).toEqual(["fired parked local:external"]);
+    server.answer = { status: 503, text: "later" };
+    {
+      await using _ = start(config);
+      await nodes.local.admin.query("update item set qty = 1 where id = 1");
+      await waitFor(async () => (await kept(nodes, "local")).includes("cleared parked local:external owed"));
+      await waitFor(() => server.received.length === 2);
+    }
+    server.answer = { status: 200, text: "" };
+    await using _ = start(config);
+    await waitFor(async () => (await kept(nodes, "local")).includes("cleared parked local:external told"));
+    // both tries of the second one are of one event
+    expect(server.events("/hook")).toEqual([
+      "fired parked local:external",
+      "cleared parked local:external",
+      "cleared parked local:external",
+    ]);
+    const ids = server.received.map(({ headers }) => headers["tandem-event"]);
+    expect(ids[1]).toBe(ids[2]);
+    expect(ids[0]).not.toBe(ids[1]);
+  });
+
+  test("of two sidecars one tells, and when it is gone the other goes on where it was", async () => {
+    await using nodes = await pair();
+    const server = await AlertServer.open();
+    const first = start(watched(nodes, server, {}, "/first"));
+    const leased = async () => (await nodes.local.admin.query("select from tandem.sidecar where working")).length > 0;
+    await waitFor(leased);
+    await using _ = start(watched(nodes, server, {}, "/second"));
+    await nodes.local.admin.query("insert into item values (1, 500)");
+    await waitFor(async () => (await kept(nodes, "external")).includes("firing parked local:external told"));
+    await first.stop();
+    await nodes.local.admin.query("update item set qty = 1 where id = 1");
+    await waitFor(async () => (await kept(nodes, "external")).includes("cleared parked local:external told"), {
+      deadlineMs: 60_000,
+    });
+    expect(server.events("/first")).toEqual(["fired parked local:external"]);
+    expect(server.events("/second")).toEqual(["cleared parked local:external"]);
+  });
+
+  test("a node that is away is told though it cannot be asked what was told; what only it knows is not said to be over", async () => {
+    await using nodes = await pair();
+    const told = await AlertServer.open();
+    await using _ = start(watched(nodes, told));
+    await nodes.local.admin.query("insert into item values (1, 500)");
+    await waitFor(async () => (await kept(nodes, "local")).includes("firing parked local:external told"));
+    const { database: name, server } = nodes.external;
+    const maintenance = (statement: string) => sql(server.url, statement);
+    await maintenance(`alter database "${name}" allow_connections false`);
+    await maintenance(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    await waitFor(async () => (await kept(nodes, "local")).includes("firing link_down external told"));
+    expect(await kept(nodes, "local")).toEqual(["firing link_down external told", "firing parked local:external told"]);
+    await maintenance(`alter database "${name}" allow_connections true`);
+    await waitFor(() => told.events("/hook").includes("cleared link_down external"), { deadlineMs: 60_000 });
+    expect(told.events("/hook")).toEqual([
+      "fired parked local:external",
+      "fired link_down external",
+      "cleared link_down external",
+    ]);
+  });
+
+  test("targets that are silent or gone do not hold up the links", async () => {
+    await using nodes = await pair();
+    const server = await AlertServer.open();
+    server.answer = "silent";
+    const base = watched(nodes, server);
+    const gone = { name: "gone", kind: "slack" as const, url: "http://127.0.0.1:1/x" };
+    const config = { ...base, alerts: { ...base.alerts, targets: [...base.alerts.targets, gone] } };
+    await using sidecar = start(config);
+    await nodes.local.admin.query("insert into item values (1, 500)");
+    await waitFor(() => server.received.length > 0);
+    for (let id = 2; id <= 20; id++) {
+      await nodes.local.admin.query(`insert into item values (${id}, 1)`);
+      await waitFor(async () => (await here(nodes)()) === id - 1);
+    }
+    await sidecar.stop();
+    expect(await kept(nodes, "local")).toEqual(["firing parked local:external owed"]);
+  });
+
+  test("conflicts of an hour, and a log that grows for a silent peer; also where databases may sleep between two looks", async () => {
+    await using nodes = await pair();
+    const server = await AlertServer.open();
+    const config = watched(nodes, server, { conflictsPerHour: 2, logGrowingMs: 3_600_000 });
+    await nodes.local.admin.query("insert into item select i, 1 from generate_series(1, 3) i");
+    await sync(config);
+    await nodes.local.admin.query("update item set qty = 2");
+    await nodes.external.admin.query("update item set qty = 3");
+    await sync(config);
+    const peer = await nodes.local.admin.query(
+      "insert into tandem.peer (name, incarnation, configured) values ('gone', gen_random_uuid(), false) returning peer_id::text as id",
+    );
+    await nodes.local.admin.query(
+      `insert into tandem.outbound (peer_id, acknowledged, acknowledged_at) values (${peer[0]?.id}, '1:1:', now() - interval '2 hours')`,
+    );
+    await using _ = start({ ...config, sync: { ...config.sync, intervalMs: 600_000 } });
+    await waitFor(() => server.events("/hook").some((one) => one === "fired log_growing local:gone"), {
+      what: () => server.events("/hook"),
+    });
+    expect(server.events("/hook")).toContain("fired conflicts local:external");
+  });
+});
