@@ -4,7 +4,8 @@ import { openClient } from "../support/pg.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
-const schema = "create table account (id int primary key, balance int not null); create table other (id int primary key)";
+const schema =
+  "create table account (id int primary key, balance int not null); create table other (id int primary key)";
 const rows = "insert into account select g, 0 from generate_series(1, 40) g";
 
 /**
