@@ -34,6 +34,13 @@ type AppliedDocument = Omit<ApplyResult, "tables"> & {
   readonly tables: Readonly<Record<string, ApplyResult["tables"][number]>>;
 };
 
+/**
+ * How long staging waits behind a table that somebody has locked, in milliseconds. The source reads in a transaction that is open
+ * meanwhile, and whoever changes a table's shape there waits for its end: two links in opposite directions and two such
+ * changes would wait for each other in a circle that no server sees.
+ */
+const tableTimeoutMs = 500;
+
 const readWrite = "begin isolation level read committed read write;";
 
 /** A staged table as the SQL side wants it. */
@@ -109,7 +116,8 @@ export class PostgresTarget implements Target {
     const begin = `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}';
-      ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)}`;
+      ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)};
+      set local lock_timeout = ${tableTimeoutMs}`;
     return await inTransaction(this.#connection, begin, () =>
       body({
         id,

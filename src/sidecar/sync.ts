@@ -3,6 +3,7 @@ import { Backoff, withRetry } from "../base/retry.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";
 import type { Config, LinkConfig } from "../config/config.ts";
+import type { RoundResult } from "../link/link.ts";
 import type { LinkEvent, LinkReport } from "../link/report.ts";
 import { findMisfits, type Misfit, standsStill } from "./identity.ts";
 import { type OpenLink, openLink } from "./open-link.ts";
@@ -96,6 +97,8 @@ class WorkingLink {
   error: unknown = null;
   #open: OpenLink | null = null;
   #reconnect: () => Promise<void> = async () => {};
+  /** A round, again where a table is locked by somebody, for as long as a server that sleeps is waited for. */
+  #round: () => Promise<RoundResult> = () => this.#link.round();
 
   constructor(pair: LinkConfig) {
     this.pair = pair;
@@ -117,6 +120,14 @@ class WorkingLink {
         },
       );
     };
+    this.#round = () =>
+      withRetry(() => this.#link.round(), {
+        clock,
+        signal,
+        backoff: new Backoff({ min: 100, max: 1_000 }),
+        deadline: clock.now() + patience,
+        isRetryable: (error) => error instanceof TandemError && error.code === "lock_timeout",
+      });
     await this.#guard(this.#reconnect);
   }
 
@@ -127,7 +138,7 @@ class WorkingLink {
     await this.#guard(async () => {
       for (;;) {
         try {
-          const result = await this.#link.round();
+          const result = await this.#round();
           if (result.pausedBy) throw pausedError(this.pair, result.pausedBy);
           if (!result.worked) return;
           moved = true;
@@ -182,7 +193,7 @@ function pausedError({ source, target }: LinkConfig, by: string): TandemError {
 }
 
 function mayRepeat({ code }: TandemError): boolean {
-  return ["position_mismatch", "shape_changed", "connection_lost", "serialization", "lock_timeout"].includes(code);
+  return ["position_mismatch", "shape_changed", "connection_lost", "serialization"].includes(code);
 }
 
 /** A failed link in one line. */

@@ -65,7 +65,20 @@ export async function cutAtStep(
  * Waits until the nodes are at rest: equal by content, nothing pending, nothing parked. Nobody helps: that the applier
  * gets there by itself is what is tested.
  */
-export async function expectRest(nodes: readonly FaultNode[], words: () => string = () => ""): Promise<number> {
+export async function expectRest(nodes: readonly FaultNode[], words?: () => string): Promise<number> {
+  return await waitForRest(nodes, expectNothingTwice, words);
+}
+
+/** The same, where both sides wrote the same rows at once: there are conflicts. */
+export async function expectEqualAtRest(nodes: readonly FaultNode[], words?: () => string): Promise<number> {
+  return await waitForRest(nodes, expectNoVersionTwice, words);
+}
+
+async function waitForRest(
+  nodes: readonly FaultNode[],
+  check: (nodes: readonly FaultNode[]) => Promise<void>,
+  words: () => string = () => "",
+): Promise<number> {
   let why: unknown;
   return await waitFor(
     async () => {
@@ -77,7 +90,7 @@ export async function expectRest(nodes: readonly FaultNode[], words: () => strin
           expect({ node: node.name, ...row }).toEqual({ node: node.name, pending: "0", parked: "0" });
         }
         const { rows } = await expectEqual(nodes);
-        await expectNothingTwice(nodes);
+        await check(nodes);
         return { rows };
       } catch (error) {
         why = error;
