@@ -9,6 +9,8 @@ import { chosenTables, type DoctorTable } from "./tables.ts";
 
 /** What the URL says of the way; no part of it is secret. */
 export interface NodeAddress {
+  /** As the URL names it; `host` is where we go, which may be its address. */
+  readonly name: string;
   readonly host: string;
   readonly port: number;
   /** The URL leads, by all appearance, through a pooler. */
@@ -32,7 +34,7 @@ export class DoctorNode implements AsyncDisposable {
   private constructor(node: NodeConfig, config: Config, connection: Connection, facts: NodeFacts) {
     const { host, hostAddress, port, pooled } = parseNodeUrl(node.url);
     this.name = node.name;
-    this.address = { host: hostAddress ?? host, port, pooled };
+    this.address = { name: host, host: hostAddress ?? host, port, pooled };
     this.connection = connection;
     this.facts = facts;
     this.#config = config;
