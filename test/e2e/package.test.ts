@@ -63,7 +63,16 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("the package holds what runs, with types, and nothing else", async () => {
   const top = [...new Set(packed.map((path) => path.split("/")[0]))].sort();
-  expect(top).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "migrations", "package.json", "sql"]);
+  expect(top).toEqual([
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "README.pt-BR.md",
+    "dist",
+    "migrations",
+    "package.json",
+    "sql",
+  ]);
   const sources = await readdir(join(projectRoot, "src"), { recursive: true });
   const modules = sources.filter((path) => path.endsWith(".ts")).map((path) => path.slice(0, -3));
   const wanted = modules.flatMap((path) => [`dist/${path}.js`, `dist/${path}.d.ts`]);

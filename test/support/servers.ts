@@ -33,14 +33,27 @@ export const testSettings = {
   log_lock_waits: "on",
 };
 
-/** TANDEM_TEST_PG chooses: `embedded` (default), `testcontainers`, or URLs parted by blanks. */
-export async function startTestServers(count: number): Promise<TestServers> {
-  const choice = process.env.TANDEM_TEST_PG || "embedded";
+/**
+ * TANDEM_TEST_PG chooses: `embedded` (default), `testcontainers` (a Docker engine must be at hand), `auto` (testcontainers where one is,
+ * else embedded), or URLs parted by blanks.
+ */
+export async function startTestServers(count: number, chosen = process.env.TANDEM_TEST_PG): Promise<TestServers> {
+  const choice = chosen || "embedded";
   const major = Number(process.env.TANDEM_TEST_PG_VERSION || 15);
   if (choice === "embedded") return startEmbedded(count, major);
   if (choice === "testcontainers") return startContainers(count, major);
+  if (choice === "auto") return (await hasEngine()) ? startContainers(count, major) : startEmbedded(count, major);
   if (/^postgres(ql)?:\/\//.test(choice)) return useUrls(choice.split(/\s+/).filter(Boolean));
-  throw new Error(`TANDEM_TEST_PG is neither embedded, testcontainers nor a URL: ${choice}`);
+  throw new Error(`TANDEM_TEST_PG is neither embedded, testcontainers, auto nor a URL: ${choice}`);
+}
+
+/** Whether a Docker engine answers. */
+export async function hasEngine(): Promise<boolean> {
+  const { getContainerRuntimeClient } = await import("testcontainers");
+  return getContainerRuntimeClient().then(
+    () => true,
+    () => false,
+  );
 }
 
 async function startEmbedded(count: number, major: number): Promise<TestServers> {
@@ -66,7 +79,7 @@ async function startEmbedded(count: number, major: number): Promise<TestServers>
 async function startContainers(count: number, major: number): Promise<TestServers> {
   const { GenericContainer, Wait } = await import("testcontainers");
   const flags = Object.entries(testSettings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const started = await Promise.all(
+  const attempts = await Promise.allSettled(
     Array.from({ length: count }, () =>
       new GenericContainer(`postgres:${major}`)
         .withEnvironment({ POSTGRES_PASSWORD: "tandem", POSTGRES_INITDB_ARGS: "--locale=C --encoding=UTF8" })
@@ -78,6 +91,13 @@ async function startContainers(count: number, major: number): Promise<TestServer
         .start(),
     ),
   );
+  const started = attempts.flatMap((attempt) => (attempt.status === "fulfilled" ? [attempt.value] : []));
+  const stop = async () => {
+    await Promise.all(started.map((container) => container.stop()));
+  };
+  // One that did start is not to outlive one that did not.
+  for (const attempt of attempts)
+    if (attempt.status === "rejected") await stop().then(() => Promise.reject(attempt.reason));
   return {
     servers: started.map((container) => {
       const [host, port] = [container.getHost(), container.getMappedPort(5432)];
@@ -89,9 +109,7 @@ async function startContainers(count: number, major: number): Promise<TestServer
         url: `postgresql://postgres:tandem@${host}:${port}/postgres`,
       };
     }),
-    stop: async () => {
-      await Promise.all(started.map((container) => container.stop()));
-    },
+    stop,
   };
 }
 
