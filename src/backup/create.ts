@@ -8,7 +8,7 @@ import { connect } from "../db/connect.ts";
 import { toTandemError } from "../db/sqlstate.ts";
 import { noteCatalogue } from "./catalogue.ts";
 import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
-import { checkDump, makeDump } from "./dump.ts";
+import { compareCounts, type MadeDump, makeDump } from "./dump.ts";
 import { digestFile, makeFolder, storageError } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
 import { type Included, writeIncluded } from "./include.ts";
@@ -141,7 +141,7 @@ class Work {
       const snapshot = await openSnapshot(connection);
       const halves = [
         this.#writeRows(snapshot, stop),
-        programs ? makeDump(this.#order.node, snapshot, { programs, folder: this.#making.path, signal: stop }) : null,
+        programs ? this.#makeDump(snapshot, programs, stop) : null,
       ] as const;
       for (const half of halves) half?.catch((error: unknown) => failed.abort(error));
       const [rows, dump] = await Promise.allSettled(halves);
@@ -153,9 +153,8 @@ class Work {
       // A snapshot whose holder died guarded nothing from then on.
       await connection.exec("commit");
       const written = rows.value;
-      if (programs && dump.value) {
-        onProgress({ kind: "dump", step: "written", bytes: dump.value.file.bytes });
-        await checkDump(this.#making.path, written.tables, { programs, signal: stop });
+      if (dump.value) {
+        compareCounts(this.#making.path, written.tables, dump.value.counts);
         onProgress({ kind: "dump", step: "checked", bytes: dump.value.file.bytes });
       }
       await this.#checkFiles([...written.files, ...(beside ? [beside.file] : [])], stop);
@@ -227,6 +226,11 @@ class Work {
       files.push(written.file);
     }
     return { tables, files };
+  }
+
+  #makeDump(snapshot: Snapshot, programs: ClientPrograms, signal: AbortSignal): Promise<MadeDump> {
+    const onWritten = (bytes: number) => this.#options.onProgress({ kind: "dump", step: "written", bytes });
+    return makeDump(this.#order.node, snapshot, { programs, folder: this.#making.path, signal, onWritten });
   }
 
   async #include(signal: AbortSignal): Promise<Included | null> {

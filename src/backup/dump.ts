@@ -16,15 +16,28 @@ import type { Snapshot } from "./snapshot.ts";
 /** What a dump came to. */
 export interface MadeDump {
   readonly file: ManifestFile;
+  /** What it holds, as it was read back from the disk. */
+  readonly counts: DumpCounts;
   /** What pg_dump said, for it warns where it did not fail. */
   readonly warnings: readonly string[];
 }
 
-/** Has pg_dump write the database, as the snapshot shows it, into the folder, and brings the file to the disk. */
+/** How a dump is made. */
+export interface MakeDumpOptions {
+  readonly programs: ClientPrograms;
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  readonly onWritten: (bytes: number) => void;
+}
+
+/**
+ * Has pg_dump write the database, as the snapshot shows it, into the folder, brings the file to the disk, and reads it back: as soon as it
+ * is there, for the other half may take longer.
+ */
 export async function makeDump(
   node: NodeConfig,
   snapshot: Snapshot,
-  { programs, folder, signal }: { programs: ClientPrograms; folder: string; signal: AbortSignal },
+  { programs, folder, signal, onWritten }: MakeDumpOptions,
 ): Promise<MadeDump> {
   await using login = await loginFor(parseNodeUrl(node.url), programs.major);
   const path = join(folder, dumpName);
@@ -45,27 +58,35 @@ export async function makeDump(
     { env: login.env, signal },
   );
   await syncFile(path);
-  return { file: { path: dumpName, ...(await digestFile(path, signal)) }, warnings };
+  const digest = await digestFile(path, signal);
+  onWritten(digest.bytes);
+  return { file: { path: dumpName, ...digest }, warnings, counts: await countDump(folder, { programs, signal }) };
 }
 
+/** The rows that a dump holds, by table. */
+export type DumpCounts = ReadonlyMap<string, number>;
+
 /**
- * Reads a dump from its first byte to its last, as a restore would, and compares the rows it holds of each table with
- * what the manifest says. A dump that was cut off is readable up to there and lists all its tables.
+ * Reads a dump from its first byte to its last, as a restore would, and counts its rows. A dump that was cut off is readable up to there
+ * and lists all its tables.
  */
-export async function checkDump(
+export async function countDump(
   folder: string,
-  tables: readonly ManifestTable[],
   { programs, signal }: { programs: ClientPrograms; signal?: AbortSignal | undefined },
-): Promise<void> {
-  const path = join(folder, dumpName);
-  let counts: ReadonlyMap<string, number> = new Map();
-  await runProgram(programs.restore, ["--data-only", "--file=-", path], {
+): Promise<DumpCounts> {
+  let counts: DumpCounts = new Map();
+  await runProgram(programs.restore, ["--data-only", "--file=-", join(folder, dumpName)], {
     env: programEnvironment(),
     signal,
     read: async (stdout: Readable) => {
       counts = await countCopies(stdout);
     },
   });
+  return counts;
+}
+
+/** Throws `backup_damaged` where a dump holds other numbers of rows than the manifest says. */
+export function compareCounts(folder: string, tables: readonly ManifestTable[], counts: DumpCounts): void {
   for (const { schema, name, rows, leaves } of tables) {
     const parts = leaves.length > 0 ? leaves : [{ schema, name }];
     const held = parts.map((part) => counts.get(JSON.stringify([part.schema, part.name])));
@@ -74,7 +95,7 @@ export async function checkDump(
     const what = held.includes(undefined) && sum === 0 ? "lacks it" : `holds ${sum.toLocaleString("en")}`;
     throw new TandemError(
       "backup_damaged",
-      `${path}: table ${schema}.${name} has ${rows.toLocaleString("en")} rows, and the dump ${what}`,
+      `${join(folder, dumpName)}: table ${schema}.${name} has ${rows.toLocaleString("en")} rows, and the dump ${what}`,
       { table: `${schema}.${name}` },
     );
   }

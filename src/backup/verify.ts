@@ -10,7 +10,7 @@ import { readArchive } from "./archive.ts";
 import { noteCatalogue } from "./catalogue.ts";
 import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
-import { checkDump } from "./dump.ts";
+import { compareCounts, countDump } from "./dump.ts";
 import { digestFile } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
 import { listBackups } from "./list.ts";
@@ -178,7 +178,7 @@ class Steps {
     if (manifest.included !== null) await this.#archiveReadable(manifest.included);
     if (manifest.state === "degraded") return;
     onProgress?.(dumpName);
-    await checkDump(this.#folder, manifest.tables, { programs: await this.#programs(manifest), signal }).catch(
+    const counts = await countDump(this.#folder, { programs: await this.#programs(manifest), signal }).catch(
       (error: unknown) => {
         // Its bytes are those that were sealed: a pg_restore that cannot read them says that it is no dump.
         if (error instanceof TandemError && error.code === "program_failed")
@@ -186,6 +186,7 @@ class Steps {
         throw error;
       },
     );
+    compareCounts(this.#folder, manifest.tables, counts);
   }
 
   async #archiveReadable({ file, entries }: NonNullable<Manifest["included"]>): Promise<void> {
