@@ -74,6 +74,12 @@ export async function digestFile(path: string, signal?: AbortSignal): Promise<{ 
   return { bytes, sha256: hash.digest("hex") };
 }
 
+/** For `catch` of a look at a file: null where there is none. What cannot be looked at is no proof that nothing is there. */
+export function unlessMissing(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+  throw error;
+}
+
 const storageErrors: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
@@ -82,6 +88,8 @@ const storageErrors: Readonly<Record<string, string>> = {
   EPERM: "access is denied",
   ENOTDIR: "a part of the path is no folder",
   EIO: "the disk reports an error",
+  EISDIR: "it is a folder",
+  ELOOP: "its links lead in a circle",
   EFBIG: "the file is larger than is allowed here",
 };
 
@@ -89,7 +97,10 @@ const storageErrors: Readonly<Record<string, string>> = {
 export function storageError(error: unknown, folder: string): unknown {
   if (error instanceof TandemError || !(error instanceof Error)) return error;
   const { code, syscall, path } = error as NodeJS.ErrnoException;
-  const ofFile = syscall !== undefined && (path !== undefined || ["write", "fsync", "ftruncate"].includes(syscall));
+  // Sockets are read, too.
+  const ofRead = syscall === "read" && code !== undefined && code in storageErrors;
+  const ofFile =
+    ofRead || (syscall !== undefined && (path !== undefined || ["write", "fsync", "ftruncate"].includes(syscall)));
   if (code === undefined || !ofFile) return error;
   const reason = storageErrors[code] ?? error.message;
   return new TandemError("backup_storage", `${path ?? folder} cannot be used: ${reason}`, { cause: error });

@@ -8,7 +8,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { type Pack, pack } from "tar-stream";
 import { TandemError } from "../base/errors.ts";
-import { privateFile } from "./files.ts";
+import { privateFile, unlessMissing } from "./files.ts";
 import type { Manifest, ManifestFile } from "./manifest.ts";
 
 /** The name, within a backup, of what lies beside the database. */
@@ -102,15 +102,15 @@ class Archive {
   async #add(place: Buffer, name: Buffer): Promise<void> {
     const text = name.toString("utf8");
     if (!Buffer.from(text).equals(name)) return this.#leave(name.toString("latin1"), "has a name that is no UTF-8");
-    const found = await lstat(place).catch(unlessGone);
+    const found = await lstat(place).catch(unlessMissing);
     if (found === null) return;
     const header = { name: text, mode: found.mode & 0o777, mtime: found.mtime };
     if (found.isSymbolicLink()) {
-      const target = await readlink(place).catch(unlessGone);
+      const target = await readlink(place).catch(unlessMissing);
       if (target !== null) await this.#entry({ ...header, type: "symlink", linkname: target });
     } else if (found.isDirectory()) {
       if (place.toString("utf8") === this.#except) return;
-      const names = await readdir(place, { encoding: "buffer" }).catch(unlessGone);
+      const names = await readdir(place, { encoding: "buffer" }).catch(unlessMissing);
       if (names === null) return;
       await this.#entry({ ...header, type: "directory" });
       for (const inner of names.sort(Buffer.compare)) {
@@ -125,7 +125,7 @@ class Archive {
   /** As many bytes as the file had when it was opened: it may be written to meanwhile. */
   async #file(place: Buffer, header: { name: string; mode: number; mtime: Date }): Promise<void> {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const handle = await open(place, flags).catch(unlessGone);
+    const handle = await open(place, flags).catch(unlessMissing);
     if (handle === null) return;
     try {
       const before = await handle.stat();
@@ -186,10 +186,4 @@ function isChanged(before: Stats, after: Stats): boolean {
 
 function joined(folder: Buffer, name: Buffer): Buffer {
   return Buffer.concat([folder, Buffer.from("/"), name]);
-}
-
-/** What was deleted between being listed and being read is not there: no fault. */
-function unlessGone(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT") return null;
-  throw error;
 }

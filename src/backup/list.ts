@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorLine } from "../base/errors.ts";
+import { storageError, unlessMissing } from "./files.ts";
 import { BackupFolder, namesIn, timeOf } from "./folder.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { type Failure, readFailures, readProof } from "./records.ts";
@@ -51,7 +52,11 @@ export async function listBackups(dir: string): Promise<BackupList> {
   const stored = new Set(await storedIds(folder));
   const ids = [...new Set([...here, ...stored])].sort();
   const entry = async (id: string): Promise<BackupEntry> => {
-    const found = await (here.has(id) ? entryOf : storedEntryOf)(folder, id, names.has(`${id}.pin`));
+    const pinned = names.has(`${id}.pin`);
+    const found = await (here.has(id) ? entryOf : storedEntryOf)(folder, id, pinned).catch(async (error: unknown) =>
+      // What cannot be looked into has no size that is known.
+      damagedEntry(id, errorLine(storageError(error, dir)), pinned, await sizeOf(folder.backup(id)).catch(() => 0)),
+    );
     const places = [...(here.has(id) ? ["folder" as const] : []), ...(stored.has(id) ? ["store" as const] : [])];
     return { ...found, places };
   };
@@ -80,25 +85,20 @@ async function storedEntryOf(folder: BackupFolder, id: string, pinned: boolean):
 }
 
 async function entryOf(folder: BackupFolder, id: string, pinned: boolean): Promise<Found> {
-  const path = folder.backup(id);
-  try {
-    const manifest = await readManifest(path);
-    const proof = await readProof(folder, id);
-    const { node, job, label, startedAt, finishedAt, tables, files, warnings } = manifest;
-    const leftOut = [...manifest.leftOut, ...manifest.notRestored.map(({ name, reason }) => ({ name, reason }))];
-    const damage = proof?.damage ?? null;
-    const [state, reason] = damage === null ? [manifest.state, manifest.reason] : (["damaged", damage] as const);
-    return {
-      ...{ id, state, reason, node, job, label, startedAt, finishedAt, leftOut, warnings, pinned },
-      tables: tables.length,
-      rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-      level: proof?.level ?? 0,
-      provenAt: proof?.at ?? null,
-    };
-  } catch (error) {
-    return damagedEntry(id, errorLine(error), pinned, await sizeOf(path));
-  }
+  const manifest = await readManifest(folder.backup(id));
+  const proof = await readProof(folder, id);
+  const { node, job, label, startedAt, finishedAt, tables, files, warnings } = manifest;
+  const leftOut = [...manifest.leftOut, ...manifest.notRestored.map(({ name, reason }) => ({ name, reason }))];
+  const damage = proof?.damage ?? null;
+  const [state, reason] = damage === null ? [manifest.state, manifest.reason] : (["damaged", damage] as const);
+  return {
+    ...{ id, state, reason, node, job, label, startedAt, finishedAt, leftOut, warnings, pinned },
+    tables: tables.length,
+    rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    level: proof?.level ?? 0,
+    provenAt: proof?.at ?? null,
+  };
 }
 
 function damagedEntry(id: string, reason: string, pinned: boolean, bytes: number): Found {
@@ -110,7 +110,7 @@ function damagedEntry(id: string, reason: string, pinned: boolean, bytes: number
 }
 
 async function sizeOf(path: string): Promise<number> {
-  const found = await stat(path).catch(() => null);
+  const found = await stat(path).catch(unlessMissing);
   if (!found?.isDirectory()) return found?.size ?? 0;
   const sizes = await Promise.all((await namesIn(path)).map((name) => sizeOf(join(path, name))));
   return sizes.reduce((sum, size) => sum + size, 0);

@@ -2,7 +2,7 @@ import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../base/time.ts";
-import { makeFolder, privateFolder, syncFolder, writeWhole } from "./files.ts";
+import { makeFolder, privateFolder, syncFolder, unlessMissing, writeWhole } from "./files.ts";
 import { type BackupFolder, isBackupId, timeOf } from "./folder.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
 import { Heartbeat, isAbandoned } from "./owner.ts";
@@ -58,10 +58,7 @@ export class Making implements AsyncDisposable {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+  return (await stat(path).catch(unlessMissing)) !== null;
 }
 
 /**

@@ -96,17 +96,21 @@ export async function backupsInUse(folder: BackupFolder, clock: Clock): Promise<
 
 /**
  * Whether nobody works on it any more: the heartbeat is old and, on this machine, the process is gone. Without a
- * readable file the age of `fallback`, the thing itself, counts alone.
+ * file, or with one that makes no sense, the age of `fallback`, the thing itself, counts alone. What may not be looked at is somebody's.
  */
 export async function isAbandoned(path: string, fallback: string, clock: Clock): Promise<boolean> {
-  const text = await readFile(path, "utf8").catch(() => "");
-  const parsed = owner.safeParse(parse(text));
-  const at = await stat(parsed.success ? path : fallback).catch(() => null);
+  const text = await readFile(path, "utf8").catch(textUnlessRefused);
+  const parsed = owner.safeParse(parse(text ?? ""));
+  const at = text === null ? null : await stat(parsed.success ? path : fallback).catch(() => null);
   if (!at) return false;
   const silent = clock.now() - at.mtimeMs;
   if (!parsed.success) return silent > silentElsewhereMs;
   if (parsed.data.host !== hostname()) return silent > silentElsewhereMs;
   return silent > silentMs && !lives(parsed.data);
+}
+
+function textUnlessRefused(error: NodeJS.ErrnoException): "" | null {
+  return error.code === "ENOENT" ? "" : null;
 }
 
 function parse(text: string): unknown {

@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { makeFolder, writeWhole } from "./files.ts";
+import { makeFolder, storageError, unlessMissing, writeWhole } from "./files.ts";
 import { type BackupFolder, namesIn } from "./folder.ts";
 
 const proof = z.object({
@@ -30,10 +30,16 @@ export type Proof = z.infer<typeof proof>;
 export type Failure = z.infer<typeof failure>;
 
 async function readJson<T>(path: string, form: z.ZodType<T>): Promise<T | null> {
+  const text = await readFile(path, "utf8")
+    .catch(unlessMissing)
+    .catch((error: unknown) => {
+      throw storageError(error, path);
+    });
+  if (text === null) return null;
   try {
-    return form.parse(JSON.parse(await readFile(path, "utf8")));
+    return form.parse(JSON.parse(text));
   } catch {
-    // What cannot be read proves nothing, and its absence harms nothing.
+    // What makes no sense proves nothing.
     return null;
   }
 }

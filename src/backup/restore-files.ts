@@ -20,7 +20,7 @@ import { TandemError } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
 import { readArchive } from "./archive.ts";
-import { digestFile, makeFolder, privateFile, storageError } from "./files.ts";
+import { digestFile, makeFolder, privateFile, storageError, unlessMissing } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
 import { includedName } from "./include.ts";
 import type { Manifest } from "./manifest.ts";
@@ -151,12 +151,12 @@ class Putting {
   async #pathOf(name: string): Promise<string> {
     const top = this.#included.paths.find((path) => name === path || name.startsWith(`${path}/`)) ?? name;
     const asked = join(this.#place.to, top);
-    const start = this.#place.inPlace ? await realpath(asked).catch(() => asked) : this.#place.to;
+    const start = this.#place.inPlace ? ((await realpath(asked).catch(unlessMissing)) ?? asked) : this.#place.to;
     const parts = (this.#place.inPlace ? name.slice(top.length + 1) : name).split("/").filter(Boolean);
     let path = start;
     for (const part of parts.slice(0, -1)) {
       path = join(path, part);
-      const found = await lstat(path).catch(() => null);
+      const found = await lstat(path).catch(unlessMissing);
       if (found && !found.isDirectory())
         throw new TandemError("restore_refused", `${path} is no folder: ${name} would be written through it`);
     }
@@ -165,7 +165,7 @@ class Putting {
 
   /** Written beside its place; what comes out the same there stays as it was. */
   async #file(path: string, name: string, header: Header, content: AsyncIterable<Buffer>): Promise<void> {
-    const found = await lstat(path).catch(() => null);
+    const found = await lstat(path).catch(unlessMissing);
     if (found?.isDirectory()) throw new TandemError("restore_refused", `${path} is a folder, and was a file`);
     const partial = partialOf(path);
     try {
@@ -202,7 +202,8 @@ class Putting {
   }
 
   async #link(path: string, name: string, target: string): Promise<void> {
-    if ((await readlink(path).catch(() => null)) === target) return;
+    const found = await lstat(path).catch(unlessMissing);
+    if (found?.isSymbolicLink() && (await readlink(path)) === target) return;
     await this.#count(path, name);
     if (this.#place.dryRun) return;
     const partial = partialOf(path);
@@ -219,7 +220,7 @@ class Putting {
   /** Counts what is about to be put in its place; a file that was there is kept. */
   async #count(path: string, name: string): Promise<void> {
     const { dryRun, keep } = this.#place;
-    const found = await lstat(path).catch(() => null);
+    const found = await lstat(path).catch(unlessMissing);
     if (found) this.replaced += 1;
     else this.created += 1;
     if (dryRun || !found?.isFile()) return;

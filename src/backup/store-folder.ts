@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TandemError } from "../base/errors.ts";
-import { digestFile, privateFile, privateFolder, syncFile, syncFolder } from "./files.ts";
+import { digestFile, privateFile, privateFolder, syncFile, syncFolder, unlessMissing } from "./files.ts";
 import { namesIn } from "./folder.ts";
 import type { PutOptions, Store, StoredBytes, StoreObject } from "./store.ts";
 import { storeError } from "./store.ts";
@@ -142,9 +142,4 @@ export class FolderStore implements Store {
       throw storeError(error, this.name, signal);
     }
   }
-}
-
-function unlessMissing(error: unknown): null {
-  if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-  throw error;
 }

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { TandemError } from "../base/errors.ts";
-import { makeFolder, writeWhole } from "./files.ts";
+import { makeFolder, unlessMissing, writeWhole } from "./files.ts";
 import { type BackupFolder, isBackupId } from "./folder.ts";
 import { manifestName } from "./manifest.ts";
 import { readProof, writeProofText } from "./records.ts";
@@ -49,7 +49,7 @@ async function learn(folder: BackupFolder, store: Store, id: string, signal?: Ab
 
 /** A backup of the same name that is another one must not be taken for a copy of it. */
 async function refuseOther(folder: BackupFolder, store: Store, { id, manifest }: Stored): Promise<void> {
-  const own = await readFile(join(folder.backup(id), manifestName)).catch(() => null);
+  const own = await readFile(join(folder.backup(id), manifestName)).catch(unlessMissing);
   if (own === null) return;
   if (createHash("sha256").update(own).digest("hex") === manifest) return;
   throw new TandemError("store_refused", `store ${store.name} holds another backup of the name ${id}`, {

@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { makeFolder, writeWhole } from "./files.ts";
+import { makeFolder, unlessMissing, writeWhole } from "./files.ts";
 import { type BackupFolder, isBackupId, namesIn } from "./folder.ts";
 import { seal, unseal } from "./seal.ts";
 
@@ -56,8 +56,10 @@ export async function storedIds(folder: BackupFolder): Promise<string[]> {
 
 /** What is known of a backup in the store; null: nothing, or nothing that can be read. */
 export async function readStored(folder: BackupFolder, id: string): Promise<Stored | null> {
+  const text = await readFile(fileOf(folder, id), "utf8").catch(unlessMissing);
+  if (text === null) return null;
   try {
-    return unsealStored(await readFile(fileOf(folder, id), "utf8"), id);
+    return unsealStored(text, id);
   } catch {
     // It is a copy: the next look into the store makes it anew.
     return null;
@@ -84,7 +86,7 @@ const failureFile = (folder: BackupFolder) => join(folder.stored, "failure.json"
 
 /** The failure of the last upload; null when it succeeded. */
 export async function readUploadFailure(folder: BackupFolder): Promise<UploadFailure | null> {
-  const text = await readFile(failureFile(folder), "utf8").catch(() => null);
+  const text = await readFile(failureFile(folder), "utf8").catch(unlessMissing);
   return text === null ? null : (uploadFailure.safeParse(JSON.parse(text)).data ?? null);
 }
 

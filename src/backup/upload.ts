@@ -7,6 +7,7 @@ import { TandemError } from "../base/errors.ts";
 import { withRetry } from "../base/retry.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import type { BackupConfig, Config } from "../config/config.ts";
+import { storageError, unlessMissing } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
 import { type Manifest, type ManifestFile, manifestName, unsealManifest } from "./manifest.ts";
 import { markUse } from "./owner.ts";
@@ -69,8 +70,9 @@ export async function uploadBackups(config: Config, options: UploadOptions = {})
     await noteUpload(folder, null);
     return { store: store.name, uploaded };
   } catch (error) {
-    if (!signal?.aborted) await note(folder, error, clock);
-    throw error;
+    const known = storageError(error, folder.path);
+    if (!signal?.aborted) await note(folder, known, clock);
+    throw known;
   } finally {
     store?.close();
   }
@@ -92,8 +94,9 @@ async function takeTurn(folder: BackupFolder, clock: Clock, signal: AbortSignal 
 /** A sealed backup that was not found to be damaged; null for anything else. */
 async function readWhole(folder: BackupFolder, id: string): Promise<{ manifest: Manifest; text: string } | null> {
   if ((await readProof(folder, id))?.damage != null) return null;
+  const text = await readFile(join(folder.backup(id), manifestName), "utf8").catch(unlessMissing);
+  if (text === null) return null;
   try {
-    const text = await readFile(join(folder.backup(id), manifestName), "utf8");
     return { text, manifest: unsealManifest(text, id) };
   } catch {
     // `backup list` names it as damaged.
@@ -141,7 +144,8 @@ class Upload {
     const { encrypt: recipe } = this.#config;
     const local = join(this.#folder.backup(id), file.path);
     this.#options.onProgress?.(`${id} ${file.path}`);
-    if ((await stat(local).catch(() => null)) === null) throw new TandemError("backup_damaged", `${local} is missing`);
+    if ((await stat(local).catch(unlessMissing)) === null)
+      throw new TandemError("backup_damaged", `${local} is missing`);
     const read = () => createReadStream(local, { highWaterMark: 1 << 20 }).compose(sealedBytes(file, local));
     if (recipe === null) return { path: file.path, ...(await this.#put(`${id}/${file.path}`, read, file.bytes)) };
     const { encrypt, encryptedEnding } = await import("./encrypt.ts");

@@ -11,7 +11,7 @@ import { noteCatalogue } from "./catalogue.ts";
 import { type ClientPrograms, choosePrograms } from "./client-programs.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
 import { compareCounts, countDump } from "./dump.ts";
-import { digestFile } from "./files.ts";
+import { digestFile, storageError, unlessMissing } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
 import { listBackups } from "./list.ts";
 import { readLines } from "./load-rows.ts";
@@ -82,8 +82,9 @@ export async function verifyBackup(
     if (asked >= 1) reached = 1;
     if (asked >= 2) await steps.restored(manifest, asked === 3, () => (reached = 2));
     reached = asked;
-  } catch (reason) {
-    if (signal?.aborted) throw new TandemError("stopped", "the proof was stopped", { cause: reason });
+  } catch (caught) {
+    if (signal?.aborted) throw new TandemError("stopped", "the proof was stopped", { cause: caught });
+    const reason = storageError(caught, folder.path);
     if (!(reason instanceof TandemError)) throw reason;
     // What could not be looked at has reached no level, and lost none.
     if (reached === null && reason.code !== "backup_damaged") throw reason;
@@ -135,7 +136,7 @@ export async function checkSealed(
   for (const { path, bytes, sha256 } of manifest.files) {
     onProgress?.(path);
     const full = join(folder, path);
-    if (!(await stat(full).catch(() => null))) throw damaged(path, "is missing");
+    if ((await stat(full).catch(unlessMissing)) === null) throw damaged(path, "is missing");
     const found = await digestFile(full, signal);
     if (found.bytes !== bytes) throw damaged(path, `has ${found.bytes} bytes instead of ${bytes}`);
     if (found.sha256 !== sha256) throw damaged(path, "was changed");

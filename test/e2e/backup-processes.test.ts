@@ -200,8 +200,9 @@ describe("nothing is half there", () => {
       await waitFor(
         async () =>
           (await nodes.local.admin.value(
-            "select count(*) from pg_stat_activity where application_name like 'tandem/%'",
+            "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'tandem/%'",
           )) === "0",
+        { deadlineMs: 60_000 },
       );
     }
     expect(killed).toBeGreaterThan(0);
