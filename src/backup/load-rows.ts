@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import type { Connection } from "../db/connection.ts";
 import { quoteIdent } from "../db/quote.ts";
+import type { SourceTable } from "./catalog.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
 import type { ManifestTable } from "./manifest.ts";
 import { copyLines, linesQuery } from "./rows.ts";
@@ -49,11 +50,11 @@ export function rowsQuery(columns: ManifestTable["columns"], from: string): stri
 /** Content of a table as it is in a database, in the terms of the manifest. */
 export async function contentOfTable(
   connection: Connection,
-  table: Pick<ManifestTable, "schema" | "name" | "columns" | "leaves">,
+  table: Pick<SourceTable, "schema" | "name" | "columns" | "partitioned">,
   signal?: AbortSignal,
 ): Promise<ContentHash> {
   const content = new ContentHash();
-  const rows = connection.copyOut(copyLines(linesQuery({ ...table, partitioned: table.leaves.length > 0 })));
+  const rows = connection.copyOut(copyLines(linesQuery(table)));
   await pipeline(
     rows,
     async (chunks: AsyncIterable<Buffer>) => {
@@ -62,4 +63,16 @@ export async function contentOfTable(
     { signal },
   );
   return content;
+}
+
+/** Whether a table holds the rows of the manifest, all of them and no others. */
+export async function holdsTable(
+  connection: Connection,
+  table: ManifestTable,
+  partitioned: boolean,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const { rows, hash } = table;
+  const found = await contentOfTable(connection, { ...table, partitioned }, signal);
+  return found.rows === rows && found.hex() === hash;
 }

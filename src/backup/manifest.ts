@@ -77,6 +77,8 @@ const manifest = z.object({
     .default([]),
   /** Schemas that the dump leaves out, and that extensions of the dump are made in. */
   extensionSchemas: z.array(z.string()).default([]),
+  /** Functions of schemas that the dump leaves out, and that its tables cannot be made without: their schemas and `CREATE FUNCTION`. */
+  providerFunctions: z.array(z.object({ schema: z.string(), definition: z.string() })).default([]),
   /** Roles of the server, for policies name them. */
   roles: z.array(z.string()),
   warnings: z.array(z.string()),

@@ -31,11 +31,28 @@ const query = `
   where n.nspname <> all ($1)
   group by o.class, o.oid, n.nspname, c.relname, o.what order by 3, 4`;
 
+/**
+ * Functions of the provider's schemas that the definition of a table calls: in a default, a generated column, a check or an index. Without
+ * them the table cannot be made, so their definitions are taken along. (Of a generated column the column itself depends on them in old versions.)
+ */
+const functionsQuery = `
+  select distinct n.nspname::text as schema, pg_get_functiondef(p.oid) as definition
+  from pg_depend d join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
+  join pg_namespace n on n.oid = p.pronamespace
+  left join pg_attrdef a on d.classid = 'pg_attrdef'::regclass and a.oid = d.objid
+  left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid and k.contype = 'c'
+  left join pg_index i on d.classid = 'pg_class'::regclass and i.indexrelid = d.objid
+  left join pg_class g on d.classid = 'pg_class'::regclass and d.objsubid > 0 and g.oid = d.objid
+  join pg_class c on c.oid = coalesce(a.adrelid, k.conrelid, i.indrelid, g.oid) and c.relkind in ('r', 'p')
+  where n.nspname = any ($1) and c.relnamespace not in (select oid from pg_namespace where nspname = any ($1)) and p.prokind = 'f'
+    and not exists (select from pg_depend e where e.classid = d.refclassid and e.objid = d.refobjid and e.deptype = 'e')
+  order by 1, 2`;
+
 /** The facts of a manifest that say how a dump without the provider's schemas is restored into an empty database. */
 export async function readProviderObjects(
   connection: Connection,
   leftOutSchemas: readonly string[],
-): Promise<Pick<Manifest, "notRestored" | "extensionSchemas">> {
+): Promise<Pick<Manifest, "notRestored" | "extensionSchemas" | "providerFunctions">> {
   const schemas = [...leftOutSchemas];
   const objects = await connection.query(query, [schemas]);
   const extensions = await connection.query(
@@ -43,7 +60,12 @@ export async function readProviderObjects(
      where n.nspname = any ($1) order by 1`,
     [schemas],
   );
+  const functions = await connection.query(functionsQuery, [schemas]);
   return {
+    providerFunctions: functions.map(({ schema, definition }) => ({
+      schema: schema ?? "",
+      definition: definition ?? "",
+    })),
     notRestored: objects.map((row) => ({
       name: `${row.relation}: ${row.what}`,
       reason: `needs what is in no format (${row.needed}): it is in the dump, and left out when that is restored`,

@@ -15,7 +15,14 @@ export interface Snapshot {
   readonly inventory: Inventory;
   readonly facts: Pick<
     Manifest,
-    "server" | "snapshot" | "changeLog" | "sequences" | "roles" | "notRestored" | "extensionSchemas"
+    | "server"
+    | "snapshot"
+    | "changeLog"
+    | "sequences"
+    | "roles"
+    | "notRestored"
+    | "extensionSchemas"
+    | "providerFunctions"
   >;
 }
 

@@ -86,3 +86,42 @@ test("B3 an extension in a provider's schema, and a default that needs it", asyn
   expect(made.leftOut).toMatchObject([{ name: "extensions.provided" }]);
   expect(await verifyBackup(config, made.id)).toMatchObject({ reached: 3, error: null });
 });
+
+test("B3 functions of a provider's schema that tables call in a default, a generated column, a check or an index come along", async () => {
+  await using nodes = await cluster(1);
+  const { local } = nodes;
+  await local.admin.query(`create schema auth; create table auth.users (id int primary key, mail text);
+    create function auth.uid() returns int language sql stable as $$ select nullif(current_setting('request.uid', true), '')::int $$;
+    create function auth.first() returns int language sql stable as 'select min(id) from auth.users';
+    create function auth.short(text) returns text language sql immutable as 'select left($1, 3)';
+    create function auth.fits(int) returns boolean language plpgsql immutable as 'begin return $1 > 0; end';
+    create function auth.unused() returns int language sql as 'select 1';
+    create table note (id int primary key, owner int default auth.uid(), other int default auth.first(), body text,
+      head text generated always as (auth.short(body)) stored, check (auth.fits(id)));
+    create index on note (auth.short(body));
+    insert into auth.users values (7, 'x'); insert into note (id, owner, body) select g, g, 'body ' || g from generate_series(1, 20) g`);
+  const config = await backupConfig(nodes, { scratch: local.superUrl });
+  const made = await backUp(config);
+  const { providerFunctions } = await manifestOf(config, made);
+  expect(providerFunctions.map(({ definition }) => /FUNCTION (\S+)\(/.exec(definition)?.[1]).sort()).toEqual([
+    "auth.first",
+    "auth.fits",
+    "auth.short",
+    "auth.uid",
+  ]);
+  expect(await verifyBackup(config, made.id)).toMatchObject({ reached: 3, error: null });
+
+  const database = `${local.database}_new`;
+  const url = local.superUrl.replace(/\/[^/]*$/, `/${database}`);
+  await restoreNewDatabase(config, made.id, database);
+  try {
+    expect(await contentOf(url, "public.note")).toEqual(await contentOf(local.superUrl, "public.note"));
+    await sql(url, "set request.uid = 5; insert into note (id, other, body) values (21, 1, 'later')");
+    expect(await sql(url, "select owner, head from note where id = 21")).toEqual([{ owner: "5", head: "lat" }]);
+    // The provider's tables are not there: what needs them says so when it is called, not before.
+    await expect(sql(url, "insert into note (id) values (22)")).rejects.toThrow(/auth\.users/);
+    await expect(sql(url, "insert into note (id, other) values (0, 1)")).rejects.toThrow(/check constraint/);
+  } finally {
+    await sql(local.superUrl, `drop database "${database}" with (force)`);
+  }
+});
