@@ -2,7 +2,8 @@ import type { Readable } from "node:stream";
 import { TandemError } from "../base/errors.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
-import { copyIn } from "./load-rows.ts";
+import { copyIn, holdsTable } from "./load-rows.ts";
+import type { ManifestTable } from "./manifest.ts";
 import type { RestoreTable } from "./restore-choice.ts";
 import {
   actingKeysQuery,
@@ -41,30 +42,42 @@ interface Counts {
   readonly lines: number;
 }
 
+/** What is told of a table that was as in the backup already. */
+export function unchangedTable({ schema, name, rows }: ManifestTable): RestoredTable {
+  return { schema, name, inserted: 0, updated: 0, unchanged: rows, deleted: 0, extra: 0 };
+}
+
 /** A restore within its transaction, step by step. */
 export class RestoreWork {
   readonly stages: readonly Stage[];
+  readonly #staged: Stage[] = [];
   readonly #tx: Connection;
   readonly #mode: RestoreMode;
   readonly #counts = new Map<Stage, Counts>();
+  readonly #signal: AbortSignal | undefined;
   /** Foreign keys that would act on rows that are taken out and put in again: away for as long as that takes. */
   readonly #actingKeys = new Map<string, { readonly drop: string; readonly add: string }>();
 
-  constructor(tx: Connection, tables: readonly RestoreTable[], mode: RestoreMode) {
+  constructor(tx: Connection, tables: readonly RestoreTable[], mode: RestoreMode, signal?: AbortSignal) {
     this.#tx = tx;
     this.#mode = mode;
+    this.#signal = signal;
     this.stages = tables.map((table, number) => ({ ...table, number }));
   }
 
+  /** Whether a table holds the backup's rows and no others: there is nothing to do for it then, and it is counted as unchanged. */
+  async isSame(stage: Stage): Promise<boolean> {
+    const same = await holdsTable(this.#tx, stage.table, stage.partitioned, this.#signal);
+    if (same) this.#counts.set(stage, { inserts: 0, updates: 0, extra: 0, lines: stage.table.rows });
+    return same;
+  }
+
   /** Brings a table's lines to the server, and sees that they are those of the manifest. */
-  async stage(
-    stage: Stage,
-    lines: readonly [Readable, ...NodeJS.ReadWriteStream[]],
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async stage(stage: Stage, lines: readonly [Readable, ...NodeJS.ReadWriteStream[]]): Promise<void> {
     const { schema, name, rows, hash } = stage.table;
     await this.#tx.exec(makeStage(stage));
-    const content = await copyIn(this.#tx, lines, stagedLines(stage), signal);
+    this.#staged.push(stage);
+    const content = await copyIn(this.#tx, lines, stagedLines(stage), this.#signal);
     if (content.rows === rows && content.hex() === hash) return;
     throw new TandemError("backup_damaged", `the rows of ${schema}.${name} are not those of the manifest`, {
       table: `${schema}.${name}`,
@@ -73,7 +86,7 @@ export class RestoreWork {
 
   /** Finds what differs. */
   async compare(): Promise<void> {
-    for (const stage of this.stages) {
+    for (const stage of this.#staged) {
       await this.#tx.exec(findChanges(stage));
       this.#counts.set(stage, await this.#count(stage));
     }
@@ -81,7 +94,7 @@ export class RestoreWork {
 
   /** Finds rows that must give a value away first; refuses what foreign keys would do to tables that are not restored. */
   async check(): Promise<void> {
-    for (const stage of this.stages) {
+    for (const stage of this.#staged) {
       const { updates, extra } = this.#countsOf(stage);
       if (updates > 0) await this.#markReplaced(stage);
       if (this.#mode === "exact" && extra > 0) await this.#refuseStranded(stage);
@@ -122,12 +135,19 @@ export class RestoreWork {
     }
   }
 
+  /** Tables that something is to be written to. */
+  get changed(): readonly Stage[] {
+    return this.#staged.filter((stage) => {
+      const { inserts, updates, extra } = this.#countsOf(stage);
+      return inserts + updates + (this.#mode === "exact" ? extra : 0) > 0;
+    });
+  }
+
   /** Writes all changes of all tables at once. */
   async apply(): Promise<void> {
-    if (this.stages.length === 0) return;
     for (const { drop } of this.#actingKeys.values()) await this.#tx.exec(drop);
     await this.#tx.exec("set constraints all deferred");
-    await this.#tx.exec(applyChanges(this.stages, this.#mode));
+    await this.#tx.exec(applyChanges(this.changed, this.#mode));
     await this.#tx.exec("set constraints all immediate");
     for (const { add } of this.#actingKeys.values()) await this.#tx.exec(add);
   }
@@ -135,15 +155,23 @@ export class RestoreWork {
   /** Looks again: nothing may differ that should not, whatever rules, actions or policies have done. */
   async confirm(): Promise<void> {
     for (const stage of this.stages) {
-      await this.#tx.exec(`${forgetChanges(stage)}; ${findChanges(stage)}`);
-      const now = await this.#count(stage);
       const extra = this.#mode === "exact" ? 0 : this.#countsOf(stage).extra;
+      if (extra === 0 && (await holdsTable(this.#tx, stage.table, stage.partitioned, this.#signal))) continue;
+      const now = await this.#lookAgain(stage);
+      if (now === null) throw this.#refused(stage, "afterwards it would not be as backed up any more");
       if (now.inserts === 0 && now.updates === 0 && now.extra === extra) continue;
       throw this.#refused(
         stage,
         `afterwards ${now.inserts} rows would be missing, ${now.updates} other than backed up, ${now.extra} not in the backup instead of ${extra}`,
       );
     }
+  }
+
+  /** Null: the table was as it should be, and its lines were not brought here. */
+  async #lookAgain(stage: Stage): Promise<Counts | null> {
+    if (!this.#staged.includes(stage)) return null;
+    await this.#tx.exec(`${forgetChanges(stage)}; ${findChanges(stage)}`);
+    return await this.#count(stage);
   }
 
   /** What became of the rows, by table. */

@@ -10,17 +10,17 @@ import { inTransaction } from "../db/transaction.ts";
 import { readInventory } from "./catalog.ts";
 import { createBackup } from "./create.ts";
 import { BackupFolder } from "./folder.ts";
-import { readLines } from "./load-rows.ts";
+import { holdsTable, readLines } from "./load-rows.ts";
 import { DatabaseLock } from "./lock.ts";
 import type { Manifest, ManifestTable } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
 import { orderOf } from "./order.ts";
 import { markUse } from "./owner.ts";
 import { resolveId } from "./resolve-id.ts";
-import { chooseTables, fitTables } from "./restore-choice.ts";
+import { chooseTables, fitTables, type RestoreTable } from "./restore-choice.ts";
 import { type MovedSequence, moveSequences } from "./restore-sequences.ts";
 import type { RestoreMode } from "./restore-sql.ts";
-import { type RestoredTable, RestoreWork } from "./restore-work.ts";
+import { type RestoredTable, RestoreWork, unchangedTable } from "./restore-work.ts";
 import { safetyLabel } from "./retention.ts";
 import { copyLines, linesQuery } from "./rows.ts";
 import { openScratch } from "./scratch.ts";
@@ -61,7 +61,7 @@ export interface BackupRestoreReport {
   readonly mode: RestoreMode;
   readonly dryRun: boolean;
   readonly localOnly: boolean;
-  /** The backup that was made before anything was changed; null in a dry run. */
+  /** The backup that was made before anything was changed; null in a dry run, and where nothing was to be changed. */
   readonly safety: string | null;
   readonly tables: readonly RestoredTable[];
   readonly sequences: readonly MovedSequence[];
@@ -92,7 +92,15 @@ export async function restoreBackup(
   signal?.addEventListener("abort", stop, { once: true });
   try {
     // Before the safety backup, which may take long: what does not fit now will not fit then.
-    fitTables(tables, (await readInventory(connection)).tables);
+    const fitted = fitTables(tables, (await readInventory(connection)).tables);
+    const same = await tablesThatHold(connection, fitted, options);
+    const report = { id, node: node.name, mode, dryRun, localOnly };
+    if (same.size === tables.length) {
+      const sequences = dryRun
+        ? []
+        : await onlySequences(connection, { manifest, whole: options.tables === undefined, fitted });
+      return { ...report, safety: null, tables: tables.map(unchangedTable), sequences };
+    }
     const safety = dryRun ? null : await makeSafety(config, node, { ...options, clock, logger });
     await using lock = dryRun
       ? null
@@ -100,10 +108,11 @@ export async function restoreBackup(
     await lock?.name(`restore ${id}`);
     await using lines = await openLines(config, backup.path, manifest, options);
     const whole = options.tables === undefined;
-    const put = (tx: Connection) => putBack(tx, { manifest, tables, mode, dryRun, localOnly, whole, lines, options });
-    const done = await transaction(connection, dryRun, put);
+    const put = (tx: Connection) =>
+      putBack(tx, { manifest, tables, mode, dryRun, localOnly, whole, same, lines, options });
+    const done = await transaction(connection, `${dryRun ? "repeatable read" : "read committed"} read write`, put);
     if (!dryRun) await analyze(connection, done.tables);
-    return { id, node: node.name, mode, dryRun, localOnly, safety, ...done };
+    return { ...report, safety, ...done };
   } catch (error) {
     if (signal?.aborted)
       throw new TandemError("stopped", "the restore was stopped, nothing was changed", { cause: error });
@@ -111,6 +120,32 @@ export async function restoreBackup(
   } finally {
     signal?.removeEventListener("abort", stop);
   }
+}
+
+/**
+ * Tables that are as in the backup already, at one moment: for these nothing has to be brought to the server. Where all are, nothing is
+ * written, and there is nothing to be kept safe.
+ */
+async function tablesThatHold(
+  connection: Connection,
+  fitted: readonly RestoreTable[],
+  { signal, onProgress }: RestoreOptions,
+): Promise<ReadonlySet<ManifestTable>> {
+  const same = new Set<ManifestTable>();
+  await transaction(connection, "repeatable read read only", async (tx) => {
+    for (const { table, partitioned } of fitted) {
+      onProgress?.(`${table.schema}.${table.name} as it is now`);
+      if (await holdsTable(tx, table, partitioned, signal)) same.add(table);
+    }
+  });
+  return same;
+}
+
+function onlySequences(
+  connection: Connection,
+  { manifest, whole, fitted }: Pick<Task, "manifest" | "whole"> & { readonly fitted: readonly RestoreTable[] },
+): Promise<MovedSequence[]> {
+  return transaction(connection, "read committed read write", (tx) => moveSequences(tx, manifest, fitted, whole));
 }
 
 async function makeSafety(
@@ -131,9 +166,8 @@ async function makeSafety(
   return made.id;
 }
 
-function transaction<T>(connection: Connection, dryRun: boolean, body: (tx: Connection) => Promise<T>): Promise<T> {
-  const level = dryRun ? "repeatable read" : "read committed";
-  const begin = `begin isolation level ${level} read write;
+function transaction<T>(connection: Connection, mode: string, body: (tx: Connection) => Promise<T>): Promise<T> {
+  const begin = `begin isolation level ${mode};
 ${pinnedSettings(connection.serverVersion)}
 set local lock_timeout = ${lockWaitMs}`;
   return inTransaction(connection, begin, body);
@@ -142,6 +176,8 @@ set local lock_timeout = ${lockWaitMs}`;
 interface Task extends Required<Pick<RestoreOptions, "mode" | "dryRun" | "localOnly">> {
   readonly manifest: Manifest;
   readonly tables: readonly ManifestTable[];
+  /** Those that were as in the backup a moment ago. */
+  readonly same: ReadonlySet<ManifestTable>;
   /** All tables of the backup, and so all its sequences. */
   readonly whole: boolean;
   readonly lines: Lines;
@@ -155,22 +191,22 @@ async function putBack(tx: Connection, task: Task): Promise<Pick<BackupRestoreRe
     await tx.exec(`lock table ${task.tables.map(qualified).join(", ")} in share row exclusive mode`);
   }
   const fitted = fitTables(task.tables, (await readInventory(tx)).tables);
-  const work = new RestoreWork(tx, fitted, mode);
+  const work = new RestoreWork(tx, fitted, mode, options.signal);
   for (const stage of work.stages) {
+    if (task.same.has(stage.table) && (await work.isSame(stage))) continue;
     options.onProgress?.(`${stage.table.schema}.${stage.table.name}`);
-    await work.stage(stage, task.lines.of(stage.table), options.signal);
+    await work.stage(stage, task.lines.of(stage.table));
   }
   await work.compare();
   await work.check();
   if (dryRun) return { tables: work.report(), sequences: [] };
-  const triggers = await switchOff(
-    tx,
-    fitted.map(({ oid }) => oid),
-    task.localOnly,
-  );
-  await work.apply();
-  await work.confirm();
-  await switchOn(tx, triggers);
+  if (work.changed.length > 0) {
+    const tables = fitted.map(({ oid }) => oid);
+    const triggers = await switchOff(tx, tables, task.localOnly);
+    await work.apply();
+    await work.confirm();
+    await switchOn(tx, triggers);
+  }
   // Last, for sequences do not take part in a rollback; ahead of their place they do no harm.
   const sequences = await moveSequences(tx, task.manifest, fitted, task.whole);
   return { tables: work.report(), sequences };

@@ -140,6 +140,7 @@ export function describeRestore(report: BackupRestoreReport): string {
       : "The rows travel to the peers, as changes made now.",
   );
   if (safety !== null) lines.push(`What was there before is backup ${safety}.`);
+  else if (!dryRun) lines.push("All was as in the backup already, so none was made before.");
   return lines.join("\n");
 }
 

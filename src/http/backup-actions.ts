@@ -25,7 +25,10 @@ const restored = z.looseObject({
   node: z.string(),
   mode: z.enum(["merge", "exact"]),
   dryRun: z.boolean(),
-  safety: z.string().nullable().describe("The backup that was made before; null in a dry run."),
+  safety: z
+    .string()
+    .nullable()
+    .describe("The backup that was made before; null in a dry run, and where nothing was to be changed."),
   tables: z.array(z.looseObject({})),
 });
 

@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { describe, expect, test, vi } from "vitest";
 import { listBackups } from "../../src/backup/list.ts";
 import { type BackupRestoreReport, type RestoreOptions, restoreBackup } from "../../src/backup/restore.ts";
 import { safetyLabel } from "../../src/backup/retention.ts";
 import type { Config } from "../../src/config/config.ts";
+import { skipUnless } from "../support/components.ts";
 import { codeOf } from "../support/link.ts";
 import { type Cluster, cluster, contentOf, hostileSettings, sql, testMajor } from "../support/pg.ts";
 import { backUp, backupConfig, filesIn, manifestOf, tortureSchema } from "./backup-support.ts";
@@ -73,6 +75,48 @@ const constraints = (nodes: Cluster) =>
 
 const counted = ({ tables }: BackupRestoreReport) =>
   tables.map(({ name, inserted, updated, deleted, extra }) => [name, inserted, updated, deleted, extra]);
+
+test("B5 where all is as in the backup nothing is written and nothing kept safe; only sequences move on", async () => {
+  await using nodes = await cluster(1);
+  await sql(nodes.local.url, `${shop}; ${rows}`);
+  const config = await backupConfig(nodes);
+  const { id } = await backUp(config);
+  const { admin } = nodes.local;
+  const places = () =>
+    admin.query("select ctid::text, xmin::text from sale union all select ctid::text, xmin::text from loose");
+  const before = await places();
+  await admin.query("select setval('sale_id_seq', 1)");
+  for (const mode of ["merge", "exact"] as const) {
+    const done = await restore(config, { mode }, id);
+    expect(done).toMatchObject({
+      safety: null,
+      tables: expect.arrayContaining([expect.objectContaining({ name: "sale", unchanged: 300 })]),
+    });
+    expect(done.sequences).toEqual(mode === "merge" ? [{ name: "public.sale_id_seq", from: "1", to: "300" }] : []);
+  }
+  expect(await places()).toEqual(before);
+  expect(await filesIn(config)).toEqual((await filesIn(config)).filter((path) => path.includes(id)));
+});
+
+test("B5 a table that was as in the backup at first, and is changed before the lock, is restored as well", async () => {
+  const psql = skipUnless("psql");
+  await using nodes = await cluster(1);
+  const { config, id, before } = await prepared(nodes);
+  await sql(
+    nodes.local.url,
+    "create table late (id int primary key, name text); insert into late values (1, 'as it was')",
+  );
+  const other = await backUp(config);
+  await sql(nodes.local.url, "update loose set b = 'z'");
+  const onProgress = (step: string) => {
+    if (step.startsWith("backup of")) execFileSync(psql, [nodes.local.url, "-qc", "update late set name = 'changed'"]);
+  };
+  const done = await restore(config, { mode: "exact", onProgress }, other.id);
+  expect(done.tables.find(({ name }) => name === "late")).toMatchObject({ updated: 1, unchanged: 0 });
+  expect(await contentOf(nodes.local.superUrl, "public.late")).toEqual(['(1,"as it was")']);
+  await restore(config, { mode: "exact" }, id);
+  expect(await contents(nodes)).toEqual(before);
+});
 
 describe.each([
   ["a superuser", {}],
