@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { kept, machine, newest, writeReadme } from "./lib/results.mjs";
 import { rounded } from "./lib/rounds.mjs";
 import { startServers } from "./lib/servers.mjs";
+import { measures as backup } from "./measures/backup.mjs";
 import { measures as capture } from "./measures/capture.mjs";
 import { measures as catchUp } from "./measures/catch-up.mjs";
 import { measures as firstCopy } from "./measures/first-copy.mjs";
@@ -16,7 +17,7 @@ import { measures as memory } from "./measures/memory.mjs";
 import { measures as twoWay } from "./measures/two-way.mjs";
 import { measures as verify } from "./measures/verify.mjs";
 
-const all = [...capture, ...catchUp, ...latency, ...twoWay, ...firstCopy, ...memory, ...idle, ...verify];
+const all = [...capture, ...catchUp, ...latency, ...twoWay, ...firstCopy, ...memory, ...idle, ...verify, ...backup];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
