@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
@@ -7,6 +8,7 @@ import { describe, expect, test, vi } from "vitest";
 import { BackupFolder } from "../../src/backup/folder.ts";
 import { pruneBackups } from "../../src/backup/prune.ts";
 import { restoreBackup } from "../../src/backup/restore.ts";
+import { restoreFiles } from "../../src/backup/restore-files.ts";
 import { restoreNewDatabase } from "../../src/backup/restore-new.ts";
 import { openStore } from "../../src/backup/store-open.ts";
 import { listWithStore } from "../../src/backup/store-state.ts";
@@ -17,7 +19,7 @@ import type { BackupJob, Config } from "../../src/config/config.ts";
 import { tempFolder } from "../support/child.ts";
 import { pgDump, skipUnless } from "../support/components.ts";
 import { type Cluster, cluster, expectEqual, sql } from "../support/pg.ts";
-import { s3Config, s3Server, stores } from "../support/stores.ts";
+import { s3Config, s3Server, source, stores } from "../support/stores.ts";
 import { backUp, backupConfig } from "./backup-support.ts";
 
 vi.setConfig({ testTimeout: 240_000 });
@@ -94,7 +96,58 @@ describe.each(Object.entries(stores))("backups in a store: %s", (_, make) => {
       expect(await new BackupFolder(config.backup.dir).partialIds()).toEqual([]);
     },
   );
+
+  test.each([false, true])(
+    "B5 files come back from it when the disk is lost, and not from a copy that was changed (encrypted: %s)",
+    async (locked) => {
+      const key = locked ? await keyFile() : null;
+      const encrypt = key && { recipients: [key.recipient], identity: key.identity };
+      const includeRoot = await tempFolder();
+      const uploads = join(includeRoot, "uploads");
+      await mkdir(join(uploads, "deep"), { recursive: true });
+      // More than one part of an upload, and nothing that compression makes small.
+      const large = randomBytes(9 * 2 ** 20);
+      await writeFile(join(uploads, "deep", "large.bin"), large);
+      await writeFile(join(uploads, "note.txt"), "as it was");
+      const { nodes, config } = await filled({ store: await make(), encrypt, includeRoot, include: ["uploads"] });
+      await using _nodes = nodes;
+      const { id } = await backUp(config);
+      await uploadBackups(config);
+
+      await writeFile(join(uploads, "note.txt"), "changed");
+      await rm(join(uploads, "deep"), { recursive: true });
+      expect(await restoreFiles(config, id, { fromStore: true, dryRun: true })).toMatchObject({
+        created: 1,
+        replaced: 1,
+      });
+      expect(await readdir(uploads)).toEqual(["note.txt"]);
+      await loseDisk(config);
+      const done = await restoreFiles(config, "latest");
+      expect(done).toMatchObject({ id, created: 1, replaced: 1 });
+      expect((await readFile(join(uploads, "deep", "large.bin"))).equals(large)).toBe(true);
+      expect(await readFile(join(uploads, "note.txt"), "utf8")).toBe("as it was");
+      expect(await readFile(join(done.kept ?? "", "uploads", "note.txt"), "utf8")).toBe("changed");
+
+      await replaceObject(config, `${id}/files.tar.gz${locked ? ".age" : ""}`, Buffer.from("something else"));
+      const to = await tempFolder();
+      await expect(restoreFiles(config, id, { to, clock: quick })).rejects.toMatchObject({
+        code: "backup_damaged",
+        message: expect.stringContaining("files.tar.gz"),
+      });
+      expect(await readdir(to)).toEqual([]);
+      // What was brought here for it is gone again.
+      expect(await new BackupFolder(config.backup.dir).partialIds()).toEqual([]);
+      expect(await readdir(new BackupFolder(config.backup.dir).making)).toEqual([]);
+    },
+  );
 });
+
+async function replaceObject({ backup }: Config, key: string, bytes: Buffer): Promise<void> {
+  if (!backup.store) throw new Error("there is no store");
+  const store = await openStore(backup.store);
+  await store.put(key, source(bytes), { bytes: bytes.length });
+  store.close();
+}
 
 /** The names of the backups of which there is anything in the store. */
 async function keysOf({ backup }: Config): Promise<string[]> {
