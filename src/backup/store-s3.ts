@@ -15,11 +15,12 @@ import { TandemError } from "../base/errors.ts";
 import type { S3StoreConfig } from "../config/config.ts";
 import { type PutOptions, type Store, type StoredBytes, type StoreObject, storeError, storeName } from "./store.ts";
 
-const leastPart = 8 * 2 ** 20;
+// The least that the protocol allows: two are held at a time, each more than once.
+const leastPart = 5 * 2 ** 20;
 // The protocol allows ten thousand parts; sizes are estimates.
 const mostParts = 9_000;
 
-/** A bucket of Amazon S3 or of a service that speaks its protocol. Memory: two parts of 8 MiB, more for objects above 70 GB. */
+/** A bucket of Amazon S3 or of a service that speaks its protocol. Memory: two parts of 5 MiB, more for objects above 47 GB. */
 export class S3Store implements Store {
   readonly name: string;
   readonly #client: S3Client;

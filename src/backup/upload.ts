@@ -146,7 +146,8 @@ class Upload {
     this.#options.onProgress?.(`${id} ${file.path}`);
     if ((await stat(local).catch(unlessMissing)) === null)
       throw new TandemError("backup_damaged", `${local} is missing`);
-    const read = () => createReadStream(local, { highWaterMark: 1 << 20 }).compose(sealedBytes(file, local));
+    // Each step on the way may hold some chunks: with large ones that comes to many megabytes.
+    const read = () => createReadStream(local, { highWaterMark: 1 << 16 }).compose(sealedBytes(file, local));
     if (recipe === null) return { path: file.path, ...(await this.#put(`${id}/${file.path}`, read, file.bytes)) };
     const { encrypt, encryptedEnding } = await import("./encrypt.ts");
     const path = `${file.path}${encryptedEnding}`;
