@@ -239,11 +239,11 @@ create unlogged table tandem.verdict (
   sqlstate text,
   local_stamp timestamptz,
   local_origin text collate "C",
-  reassert text[],
+  holder text[],
   primary key (peer_id, table_id, n)
 );
 create index verdict_table on tandem.verdict (table_id);
-comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written.';
+comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew.';
 
 create unlogged table tandem.staged (
   peer_id integer primary key references tandem.peer on delete cascade,

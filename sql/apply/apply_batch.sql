@@ -119,9 +119,8 @@ begin
 
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
-      perform tandem.write_anew(v_plan);
+      perform tandem.write_anew(v_plan), tandem.note_kept(v_plan), tandem.note_fallbacks(v_plan);
     end if;
-    perform tandem.note_kept(v_plan, tandem.over(v_plan, v_result -> 'left'));
     perform tandem.write_missing(v_plan);
     perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));

@@ -108,9 +108,9 @@ begin
 end $$;
 comment on function tandem.reject_updates(jsonb) is 'Rejects changes of values that must stay.';
 
--- tandem.note_kept(p_plan, p_where) -> void
--- Notes the pairs of a row that was kept as it is and the rows that refer to its value. p_where: condition on s for the rows that are over.
-create or replace function tandem.note_kept(p_plan jsonb, p_where text) returns void
+-- tandem.note_kept(p_plan) -> void
+-- Notes the pairs of a row that was kept as it is and the rows that refer to its value, once it is written anew.
+create or replace function tandem.note_kept(p_plan jsonb) returns void
 language plpgsql as $$
 declare
   f record;
@@ -124,14 +124,14 @@ begin
       execute format('insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
           select distinct %L, %L, array[%s], %L || %s from %s s
           join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''keep'' and v.kind = ''referenced/update''
-          join %s t on %s join %s c on %s where %s on conflict do nothing',
+          join %s t on %s join %s c on %s on conflict do nothing',
         f.schema_name, f.table_name, (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
         array[p_plan ->> 'schema', p_plan ->> 'table'], p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
-        p_plan ->> 'relation', p_plan ->> 'key_is_row', f.child, f.child_is_t, p_where);
+        p_plan ->> 'relation', p_plan ->> 'key_is_row', f.child, f.child_is_t);
     end loop;
   end if;
 end $$;
-comment on function tandem.note_kept(jsonb, text) is 'Notes rows that were kept for others that refer to them.';
+comment on function tandem.note_kept(jsonb) is 'Notes rows that were kept for others that refer to them.';
 
 -- tandem.carry_out_updates(p_plans, p_where) -> void
 -- In replica role PostgreSQL carries out no foreign-key action: this does, before the set is written, while the old values still say which

@@ -78,7 +78,8 @@ comment on function tandem.referenced_after(jsonb, jsonb) is 'Condition that a r
 -- removes it (park). A newer one whose holder others refer to: where the source has a row of the holder's key, it waits, for there
 -- the holder falls back; else it falls back itself, if it has an older image here, once per pair (or two such pairs could go round
 -- for ever); else one of the two must go: it waits, and the holder is written anew so that the source removes it, unless
--- rows there refer to it: then both stay, for a person. Returns how many were rejected.
+-- rows there refer to it: then both stay, for a person. Returns how many were rejected. Only decides: it may be asked again about the
+-- same batch (tandem.note_fallbacks).
 create or replace function tandem.reject_claims(p_plans jsonb) returns bigint
 language plpgsql as $$
 declare
@@ -98,22 +99,18 @@ begin
               when c.there then 'there' when c.here and not c.fell_back then 'fallback' else 'one must go' end as what
             from (%1$s) c where not c.newer or c.referenced),
           rejected as (
-            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin, reassert)
+            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin, holder)
             select distinct on (x.n) %2$s, %3$s, x.n, case when x.what in ('keep', 'fallback') then 'keep' else 'park' end,
               case when x.what in ('keep', 'fallback') then 'unique' else 'waits' end,
               format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin,
-              case when x.what = 'one must go' and not x.referenced_there then x.local_key end
+              case when x.what = 'fallback' or x.what = 'one must go' and not x.referenced_there then x.local_key end
             from x
             order by x.n, x.what <> 'waits', x.newer
             on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
-              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin, reassert = excluded.reassert
-            returning 1),
-          pairs as (
-            insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
-            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.what = 'fallback'
-            on conflict do nothing)
+              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin, holder = excluded.holder
+            returning 1)
           select count(*) from rejected
-        $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;
+        $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id') into v_count;
         v_rejected := v_rejected + v_count;
       end loop;
     end loop;
@@ -123,6 +120,23 @@ begin
   return v_total;
 end $$;
 comment on function tandem.reject_claims(jsonb) is 'Rejects incoming rows that may not displace the holder of their unique value.';
+
+-- tandem.note_fallbacks(p_plan) -> void
+-- Notes the pairs of a row that fell back and the holder, once it is written anew: a decision that is made again must come out the same.
+create or replace function tandem.note_fallbacks(p_plan jsonb) returns void
+language plpgsql as $$
+begin
+  if exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer
+    and v.verdict = 'keep' and v.holder is not null)
+  then
+    execute format('insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
+        select %L, %L, v.holder, %s from %s s
+        join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''keep'' and v.holder is not null
+        on conflict do nothing',
+      p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id');
+  end if;
+end $$;
+comment on function tandem.note_fallbacks(jsonb) is 'Notes rows that fell back because of the holder of their value.';
 
 -- tandem.mark_unique(p_plans) -> jsonb
 -- The plans, those in which holders are to go marked "displaces", and those in which staged rows swap values among each other "swaps".
@@ -231,11 +245,11 @@ begin
   v_key := format('array[%s]', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
   execute format('delete from tandem.fallback_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where %s = p.local_key)',
     t.schema_name, t.table_name, p_plan ->> 'relation', v_key);
-  if not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = t.table_id and v.reassert is not null) then
+  if not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = t.table_id and v.verdict = 'park' and v.holder is not null) then
     return 0;
   end if;
   execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.columns('t', t.key_columns),
-    format('from %s t where %s in (select v.reassert from tandem.verdict v where v.peer_id = %s and v.table_id = %s)',
+    format('from %s t where %s in (select v.holder from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'')',
       p_plan ->> 'relation', v_key, p_plan ->> 'peer', t.table_id))
   using tandem.next_stamp();
   get diagnostics v_count = row_count;

@@ -437,9 +437,8 @@ begin
 
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
-      perform tandem.write_anew(v_plan);
+      perform tandem.write_anew(v_plan), tandem.note_kept(v_plan), tandem.note_fallbacks(v_plan);
     end if;
-    perform tandem.note_kept(v_plan, tandem.over(v_plan, v_result -> 'left'));
     perform tandem.write_missing(v_plan);
     perform tandem.reassert_holders(v_plan);
     perform tandem.park_verdicts(v_plan, tandem.over(v_plan, v_result -> 'left'));
@@ -4179,6 +4178,33 @@ COMMENT ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) IS 'Keeps
 
 
 --
+-- Name: note_fallbacks(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_fallbacks(p_plan jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer
+    and v.verdict = 'keep' and v.holder is not null)
+  then
+    execute format('insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
+        select %L, %L, v.holder, %s from %s s
+        join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''keep'' and v.holder is not null
+        on conflict do nothing',
+      p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id');
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION note_fallbacks(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_fallbacks(p_plan jsonb) IS 'Notes rows that fell back because of the holder of their value.';
+
+
+--
 -- Name: note_held(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4232,10 +4258,10 @@ COMMENT ON FUNCTION tandem.note_history(p_history jsonb) IS 'Keeps what happened
 
 
 --
--- Name: note_kept(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: note_kept(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.note_kept(p_plan jsonb, p_where text) RETURNS void
+CREATE FUNCTION tandem.note_kept(p_plan jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $$
 declare
@@ -4250,20 +4276,20 @@ begin
       execute format('insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
           select distinct %L, %L, array[%s], %L || %s from %s s
           join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict = ''keep'' and v.kind = ''referenced/update''
-          join %s t on %s join %s c on %s where %s on conflict do nothing',
+          join %s t on %s join %s c on %s on conflict do nothing',
         f.schema_name, f.table_name, (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', f.key_columns)) u),
         array[p_plan ->> 'schema', p_plan ->> 'table'], p_plan ->> 'key_text', p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
-        p_plan ->> 'relation', p_plan ->> 'key_is_row', f.child, f.child_is_t, p_where);
+        p_plan ->> 'relation', p_plan ->> 'key_is_row', f.child, f.child_is_t);
     end loop;
   end if;
 end $$;
 
 
 --
--- Name: FUNCTION note_kept(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION note_kept(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.note_kept(p_plan jsonb, p_where text) IS 'Notes rows that were kept for others that refer to them.';
+COMMENT ON FUNCTION tandem.note_kept(p_plan jsonb) IS 'Notes rows that were kept for others that refer to them.';
 
 
 --
@@ -5028,11 +5054,11 @@ begin
   v_key := format('array[%s]', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
   execute format('delete from tandem.fallback_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where %s = p.local_key)',
     t.schema_name, t.table_name, p_plan ->> 'relation', v_key);
-  if not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = t.table_id and v.reassert is not null) then
+  if not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = t.table_id and v.verdict = 'park' and v.holder is not null) then
     return 0;
   end if;
   execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.columns('t', t.key_columns),
-    format('from %s t where %s in (select v.reassert from tandem.verdict v where v.peer_id = %s and v.table_id = %s)',
+    format('from %s t where %s in (select v.holder from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'')',
       p_plan ->> 'relation', v_key, p_plan ->> 'peer', t.table_id))
   using tandem.next_stamp();
   get diagnostics v_count = row_count;
@@ -5387,22 +5413,18 @@ begin
               when c.there then 'there' when c.here and not c.fell_back then 'fallback' else 'one must go' end as what
             from (%1$s) c where not c.newer or c.referenced),
           rejected as (
-            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin, reassert)
+            insert into tandem.verdict as v (peer_id, table_id, n, verdict, kind, reason, local_stamp, local_origin, holder)
             select distinct on (x.n) %2$s, %3$s, x.n, case when x.what in ('keep', 'fallback') then 'keep' else 'park' end,
               case when x.what in ('keep', 'fallback') then 'unique' else 'waits' end,
               format('another row holds the value it claims (%%s, key %%s)', x.index_name, tandem.key_text(x.local_key)), x.local_stamp, x.local_origin,
-              case when x.what = 'one must go' and not x.referenced_there then x.local_key end
+              case when x.what = 'fallback' or x.what = 'one must go' and not x.referenced_there then x.local_key end
             from x
             order by x.n, x.what <> 'waits', x.newer
             on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason,
-              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin, reassert = excluded.reassert
-            returning 1),
-          pairs as (
-            insert into tandem.fallback_pair (schema_name, table_name, local_key, incoming_key)
-            select distinct %4$L, %5$L, x.local_key, x.incoming_key from x where x.what = 'fallback'
-            on conflict do nothing)
+              local_stamp = excluded.local_stamp, local_origin = excluded.local_origin, holder = excluded.holder
+            returning 1)
           select count(*) from rejected
-        $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id', v_plan ->> 'schema', v_plan ->> 'table') into v_count;
+        $sql$, v_query, v_plan ->> 'peer', v_plan ->> 'id') into v_count;
         v_rejected := v_rejected + v_count;
       end loop;
     end loop;
@@ -9058,7 +9080,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
     sqlstate text,
     local_stamp timestamp with time zone,
     local_origin text COLLATE pg_catalog."C",
-    reassert text[],
+    holder text[],
     CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text, 'missing'::text])))
 );
 
@@ -9067,7 +9089,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
 -- Name: TABLE verdict; Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON TABLE tandem.verdict IS 'While a batch is applied: what was decided for the staged rows that are not simply written.';
+COMMENT ON TABLE tandem.verdict IS 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew.';
 
 
 --
@@ -10413,6 +10435,13 @@ REVOKE ALL ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) FROM P
 
 
 --
+-- Name: FUNCTION note_fallbacks(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_fallbacks(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION note_held(p_peer_id integer, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10427,10 +10456,10 @@ REVOKE ALL ON FUNCTION tandem.note_history(p_history jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION note_kept(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION note_kept(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.note_kept(p_plan jsonb, p_where text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.note_kept(p_plan jsonb) FROM PUBLIC;
 
 
 --
