@@ -142,6 +142,14 @@ export const actionEndpoints: readonly Endpoint[] = [
   }),
   endpoint({
     method: "GET",
+    path: "/api/actions",
+    access: "token",
+    summary: "What was asked for since the sidecar began, the newest first, with what is under way.",
+    answer: z.strictObject({ actions: z.array(runningForm.omit({ result: true })) }),
+    handle: async (_, { runs }) => ({ actions: runs.list().map(({ result: _, ...run }) => run) }),
+  }),
+  endpoint({
+    method: "GET",
     path: "/api/actions/:id",
     access: "token",
     summary: "How an action is that takes long.",

@@ -24,6 +24,13 @@ export const failure = z.object({
   table: z.string().optional(),
 });
 
+/** What a page may do here. */
+export const accessAnswer = z.strictObject({
+  version: z.string(),
+  actions: z.boolean().describe("Whether a token is configured: without one nothing can be done by HTTP."),
+  trusted: z.boolean().describe("Whether this request has the token."),
+});
+
 /** Nodes that could not be asked. */
 export const unanswered = z.array(z.strictObject({ node: z.string(), error: failure }));
 
@@ -266,6 +273,16 @@ export const conflictList = z.strictObject({
 /** One conflict, its images side by side. */
 export const conflictDetails = conflict.extend({
   node: z.string(),
+  columns: z
+    .array(
+      z.strictObject({
+        column: z.string(),
+        winner: z.string().nullable(),
+        loser: z.string().nullable(),
+        differs: z.boolean(),
+      }),
+    )
+    .describe("Every column of either image; null: the value is null, or the image has no such column."),
   differences: z.array(
     z.strictObject({ column: z.string(), winner: z.string().nullable(), loser: z.string().nullable() }),
   ),

@@ -2,6 +2,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
 import type { Live } from "../sidecar/live.ts";
+import type { Page } from "./page-files.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
 import type { Runs } from "./runs.ts";
 import type { Shared } from "./shared.ts";
@@ -11,6 +12,7 @@ import type { Streams } from "./streams.ts";
 export interface HttpContext {
   readonly config: Config;
   readonly version: string;
+  readonly page: Page;
   readonly live: Live;
   readonly shared: Shared;
   readonly metrics: ProcessMetrics;

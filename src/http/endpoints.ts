@@ -6,10 +6,12 @@ import { eventsEndpoint } from "./events.ts";
 import { healthEndpoints } from "./health.ts";
 import { listEndpoints } from "./lists.ts";
 import { metricsEndpoint } from "./metrics.ts";
+import { pageEndpoints } from "./page.ts";
 import { statusEndpoints } from "./status.ts";
 
 /** All that can be asked for. */
 export const endpoints: readonly Endpoint[] = [
+  ...pageEndpoints,
   ...healthEndpoints,
   ...statusEndpoints,
   ...listEndpoints,

@@ -7,16 +7,10 @@ const readiness = z.strictObject({
   links: z.strictObject({ well: z.int(), waiting: z.int() }).describe("Without names: everybody may ask."),
 });
 
-const index = z.strictObject({
-  name: z.string(),
-  version: z.string(),
-  paths: z.array(z.string()),
-});
-
 /** A link that works, has nothing to do, is let rest, or stands by for another sidecar needs nobody. */
 const wellStates: readonly LinkActivity["state"][] = ["working", "idle", "paused", "standby"];
 
-/** For those who look whether the process lives, and the way in. */
+/** For those who look whether the process lives, and the document of all there is. */
 export const healthEndpoints: readonly Endpoint[] = [
   endpoint({
     method: "GET",
@@ -37,17 +31,6 @@ export const healthEndpoints: readonly Endpoint[] = [
       const ready = well === config.links.length;
       if (!ready) reply.code(503);
       return { ready, links: { well, waiting: config.links.length - well } };
-    },
-  }),
-  endpoint({
-    method: "GET",
-    path: "/",
-    access: "open",
-    summary: "What there is to ask for.",
-    answer: index,
-    async handle({ request }, { version }) {
-      const { paths = {} } = request.server.swagger();
-      return { name: "tandem", version, paths: ["/metrics", "/api/openapi.json", ...Object.keys(paths)].sort() };
     },
   }),
   endpoint({

@@ -54,6 +54,11 @@ export class Runs {
     });
   }
 
+  /** All that are remembered, the newest first. */
+  list(): Run[] {
+    return [...this.#runs.values()].map(({ run }) => run).reverse();
+  }
+
   /**
    * Does it, and answers when it has ended, or after `waitMs` with the run as it is then. Throws what it failed with, and
    * `action_running` where the same is under way.

@@ -9,6 +9,7 @@ import { parseListen } from "../config/listen.ts";
 import { readPackage } from "../install/package-files.ts";
 import type { Live } from "../sidecar/live.ts";
 import { buildApp } from "./app.ts";
+import { readPage } from "./page-files.ts";
 import { ProcessMetrics } from "./process-metrics.ts";
 import { Runs } from "./runs.ts";
 import { Shared } from "./shared.ts";
@@ -33,11 +34,12 @@ export async function serveHttp(config: Config, { live, clock, logger, signal }:
   if (address === null) return;
   registerSecret(config.http.token);
   const { version } = await readPackage();
+  const page = await readPage(logger);
   const metrics = new ProcessMetrics(version, live);
   const shared = new Shared(clock);
   const status = () => sharedStatus({ shared, config, signal });
   const streams = new Streams({ live, status, clock, logger, signal });
-  const context = { config, version, live, shared, metrics, runs: new Runs(), streams, clock, logger, signal };
+  const context = { config, version, page, live, shared, metrics, runs: new Runs(), streams, clock, logger, signal };
   const pauses = new Backoff({ min: 2_000, max: 30_000 });
   for (let told = false; !signal.aborted; told = true) {
     const app = await buildApp(context);

@@ -41,6 +41,8 @@ export interface ColumnDifference {
 export interface ConflictDetails extends Omit<Conflict, "nodes"> {
   /** The node that was asked. */
   readonly node: string;
+  /** Every column of either image, in the table's order. */
+  readonly columns: readonly (ColumnDifference & { readonly differs: boolean })[];
   /** Empty where one of the two is a deletion. */
   readonly differences: readonly ColumnDifference[];
 }
@@ -148,6 +150,7 @@ export async function showConflict(
         winner: version(winner),
         loser: version(loser),
         restoredAt: rest.restoredAt,
+        columns: columnPairs(winner, loser),
         differences: differences(winner, loser),
       };
     }),
@@ -175,9 +178,21 @@ function version({ origin, changedAt, columns, values }: SideDocument): Version 
   return { origin, changedAt, image };
 }
 
+function columnPairs(winner: Side, loser: Side): ConflictDetails["columns"] {
+  const differing = new Set(differences(winner, loser).map(({ column }) => column));
+  const all = new Set([...(winner.columns ?? []), ...(loser.columns ?? [])]);
+  return [...all].map((column) => ({
+    ...{ column, winner: value(winner, column), loser: value(loser, column) },
+    differs: differing.has(column),
+  }));
+}
+
+function value({ columns, values }: Side, column: string): string | null {
+  return values?.[columns?.indexOf(column) ?? -1] ?? null;
+}
+
 function differences(winner: Side, loser: Side): ColumnDifference[] {
   if (!winner.columns || !loser.columns) return [];
-  const value = ({ columns, values }: Side, column: string) => values?.[columns?.indexOf(column) ?? -1] ?? null;
   // A column that only one node has is in one image only.
   const both = winner.columns.filter((column) => loser.columns?.includes(column));
   return both

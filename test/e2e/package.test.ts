@@ -74,7 +74,8 @@ test("the package holds what runs, with types, and nothing else", async () => {
     "sql",
   ]);
   const sources = await readdir(join(projectRoot, "src"), { recursive: true });
-  const modules = sources.filter((path) => path.endsWith(".ts")).map((path) => path.slice(0, -3));
+  const program = sources.filter((path) => !path.startsWith("web/"));
+  const modules = program.filter((path) => path.endsWith(".ts")).map((path) => path.slice(0, -3));
   const wanted = modules.flatMap((path) => [`dist/${path}.js`, `dist/${path}.d.ts`]);
   const compiled = packed.filter((path) => path.startsWith("dist/") && /\.(js|d\.ts)$/.test(path));
   expect(compiled.filter((path) => !path.startsWith("dist/web/")).sort()).toEqual(wanted.sort());
@@ -82,6 +83,15 @@ test("the package holds what runs, with types, and nothing else", async () => {
   expect(packed.filter((path) => path.startsWith("sql/")).sort()).toEqual(sql.map((path) => `sql/${path}`).sort());
   expect(packed.filter((path) => /\.(map|tsx?|log|snap|env)$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);
   expect(packed).toContain("migrations/CHECKSUMS");
+  // The page is made of other projects' code too: their licences go with it.
+  const page = packed.filter((path) => path.startsWith("dist/web/")).map((path) => path.replace(/-[\w-]{8}\./, "."));
+  expect(page.sort()).toEqual([
+    "dist/web/assets/icon.svg",
+    "dist/web/assets/index.css",
+    "dist/web/assets/index.js",
+    "dist/web/index.html",
+    "dist/web/license.md",
+  ]);
 });
 
 describe("installed into an empty folder", () => {

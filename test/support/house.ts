@@ -5,7 +5,8 @@ import { scanModule } from "./source-scan.ts";
 export const lines: string[][] = [
   ["src/index.ts", "src/cli"],
   ["src/demo", "src/doctor", "src/library"],
-  ["src/http", "src/web"],
+  ["src/web"],
+  ["src/http"],
   ["src/sidecar"],
   ["src/alert", "src/backup", "src/verify"],
   ["src/link"],
@@ -21,7 +22,7 @@ export type Sources = ReadonlyMap<string, string>;
 /** What is wrong with the modules, a sentence each. */
 export function houseFaults(sources: Sources): string[] {
   const graph = importGraph(sources);
-  return [...directionFaults(graph), ...cycleFaults(graph), ...shapeFaults(sources)];
+  return [...directionFaults(graph), ...pageFaults(sources), ...cycleFaults(graph), ...shapeFaults(sources)];
 }
 
 type Graph = Map<string, string[]>;
@@ -56,11 +57,29 @@ function directionFaults(graph: Graph): string[] {
     }
     for (const imported of imports) {
       const there = roomOf(imported);
-      const missing = !graph.has(imported) && imported.endsWith(".ts");
+      const missing = !graph.has(imported) && /\.tsx?$/.test(imported);
       if (missing) faults.push(`${file} imports ${imported}, which does not exist`);
       else if (!there) faults.push(`${file} imports ${imported}, which is in no folder of the house`);
       else if (there.room !== here.room && there.line <= here.line && !mayFace(here.room, there.room)) {
         faults.push(`${file} imports ${imported}: ${here.room} stands not above ${there.room}`);
+      }
+    }
+  }
+  return faults;
+}
+
+/** The page runs in a browser: of the program it knows the forms of answers, as types, and nothing of the program knows it. */
+function pageFaults(sources: Sources): string[] {
+  const faults: string[] = [];
+  for (const [file, text] of sources) {
+    const inPage = file.startsWith("src/web/");
+    for (const specifier of scanModule(text).imports.filter((name) => name.startsWith("."))) {
+      const imported = posix.join(dirname(file), specifier);
+      if (inPage === imported.startsWith("src/web/")) continue;
+      const types = new RegExp(`import type [^;]*from "${specifier}"`).test(text);
+      if (!inPage) faults.push(`${file} imports ${imported}: the page is no part of the program`);
+      else if (imported !== "src/http/answers.ts" || !types) {
+        faults.push(`${file} imports ${imported}: the page knows only types of src/http/answers.ts`);
       }
     }
   }

@@ -20,11 +20,8 @@ function read(path: string): string {
 }
 
 describe("the house", () => {
-  const sources = new Map(
-    filesBelow("src", ".ts")
-      .filter((file) => !file.startsWith("src/web/"))
-      .map((file) => [file, read(file)]),
-  );
+  const modules = [...filesBelow("src", ".ts"), ...filesBelow("src", ".tsx")];
+  const sources = new Map(modules.map((file) => [file, read(file)]));
 
   test("imports go one way down, without cycle, barrel or default export", () => {
     expect(sources.size).toBeGreaterThan(10);
@@ -37,7 +34,7 @@ describe("the house", () => {
   });
 
   test("no file of src or sql is longer than 400 lines", () => {
-    const long = [...filesBelow("src", ".ts"), ...filesBelow("sql", ".sql")]
+    const long = [...modules, ...filesBelow("src", ".css"), ...filesBelow("sql", ".sql")]
       .map((file) => ({ file, lines: read(file).split("\n").length - 1 }))
       .filter(({ lines }) => lines > 400);
     expect(long).toEqual([]);
@@ -149,6 +146,21 @@ describe("the check itself", () => {
       "import cycle: src/db/a.ts → src/db/b.ts → src/db/a.ts",
     ],
     ["itself", { "src/db/a.ts": 'import "./a.ts"' }, "import cycle"],
+    [
+      "the page needs the program",
+      { "src/web/a.tsx": 'import { b } from "../http/answers.ts"; run(b);', "src/http/answers.ts": "run();" },
+      "src/web/a.tsx imports src/http/answers.ts: the page knows only types",
+    ],
+    [
+      "the page knows too much",
+      { "src/web/a.tsx": 'import type { B } from "../sidecar/b.ts"; run();', "src/sidecar/b.ts": "run();" },
+      "the page knows only types of src/http/answers.ts",
+    ],
+    [
+      "the program needs the page",
+      { "src/demo/a.ts": 'import "../web/b.tsx"', "src/web/b.tsx": "run();" },
+      "src/demo/a.ts imports src/web/b.tsx: the page is no part of the program",
+    ],
     ["barrel", { "src/db/a.ts": 'export * from "./b.ts"', "src/db/b.ts": "1" }, "is a barrel"],
   ])("finds what is wrong: %s", (_, files, words) => {
     expect(houseFaults(new Map(Object.entries(files as Record<string, string>))).join("\n")).toContain(words);
@@ -162,6 +174,9 @@ describe("the check itself", () => {
       "src/demo/parts/e.ts": 'import "../../base/f.ts"; run();',
       "src/link/a.ts": 'import "../base/f.ts"; run();',
       "src/base/f.ts": "run();",
+      "src/web/g.tsx": 'import type { H } from "../http/answers.ts"; import "./i.ts"; run();',
+      "src/web/i.ts": "run();",
+      "src/http/answers.ts": "run();",
     };
     expect(houseFaults(new Map(Object.entries(files)))).toEqual([]);
   });

@@ -1,0 +1,89 @@
+/** How numbers, times and sizes are written in a language, in the reader's own time zone. */
+export interface Format {
+  readonly locale: string;
+  /** `12,345`. */
+  number(n: number): string;
+  /** `1.2 MB`; decimal units. */
+  bytes(n: number): string;
+  /** `12:03` of today, else with the date. */
+  moment(iso: string, now: number): string;
+  /** Date and time in full. */
+  full(iso: string): string;
+  /** `4 s`, `90 min`, `3 days`: the largest unit of which there are two. */
+  duration(ms: number): string;
+  /** `4 min ago`, `yesterday`. */
+  ago(iso: string, now: number): string;
+  /** `a, b and c`. */
+  listing(words: readonly string[]): string;
+  /** A day as `12 November`. */
+  day(date: Date): string;
+}
+
+const units = [
+  [86_400_000, "day"],
+  [3_600_000, "hour"],
+  [60_000, "minute"],
+  [1_000, "second"],
+] as const;
+
+const minute = 60_000;
+
+/** The format of a language, `en` or `pt-BR`. */
+export function formatOf(locale: string, timeZone?: string): Format {
+  // English with a clock of 24 hours, as the sentences of the sidecar have it.
+  const tag = locale === "en" ? "en-GB" : locale;
+  const time = new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit", timeZone });
+  const short = new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", timeZone });
+  const full = new Intl.DateTimeFormat(tag, { dateStyle: "long", timeStyle: "medium", timeZone });
+  const long = new Intl.DateTimeFormat(tag, { day: "numeric", month: "long", timeZone });
+  const dayKey = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeZone });
+  const days = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
+  const hours = new Intl.RelativeTimeFormat(tag, { numeric: "always" });
+  const number = new Intl.NumberFormat(locale);
+  const list = new Intl.ListFormat(locale, { type: "conjunction" });
+  const daysBetween = (from: number, to: number) =>
+    Math.round((Date.parse(dayKey.format(to)) - Date.parse(dayKey.format(from))) / 86_400_000);
+  const duration = (ms: number) => {
+    const [size, unit] = units.find(([each]) => ms >= 2 * each) ?? [1_000, "second"];
+    const n = Math.max(0, Math.floor(ms / size));
+    if (unit !== "day") return `${number.format(n)} ${unit === "hour" ? "h" : unit === "minute" ? "min" : "s"}`;
+    return new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay: "long" }).format(n);
+  };
+  return {
+    locale,
+    number: (n) => number.format(n),
+    bytes: (n) => bytesIn(locale, n),
+    moment: (iso, now) => {
+      const at = Date.parse(iso);
+      const days = daysBetween(at, now);
+      return days === 0 ? time.format(at) : `${short.format(at)}, ${time.format(at)}`;
+    },
+    full: (iso) => full.format(Date.parse(iso)),
+    duration,
+    ago: (iso, now) => {
+      const at = Date.parse(iso);
+      const passed = now - at;
+      if (passed < 2 * minute * 60) return agoIn(locale, duration(passed));
+      const between = daysBetween(at, now);
+      return between === 0 ? hours.format(-Math.floor(passed / (60 * minute)), "hour") : days.format(-between, "day");
+    },
+    listing: (words) => list.format(words).replace(/, and /, " and "),
+    day: (date) => long.format(date),
+  };
+}
+
+function agoIn(locale: string, text: string): string {
+  return locale === "pt-BR" ? `há ${text}` : `${text} ago`;
+}
+
+function bytesIn(locale: string, n: number): string {
+  const names = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+  let size = n;
+  let step = 0;
+  while (size >= 1_000 && step < names.length - 1) {
+    size /= 1_000;
+    step += 1;
+  }
+  const maximumFractionDigits = size < 10 && step > 0 ? 1 : 0;
+  return new Intl.NumberFormat(locale, { style: "unit", unit: names[step], maximumFractionDigits }).format(size);
+}

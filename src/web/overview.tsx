@@ -1,0 +1,102 @@
+import { act, usePage } from "./context.ts";
+import { LinkTable } from "./link-table.tsx";
+import { Picture } from "./picture.tsx";
+import { type Sentence, sentencesOf } from "./sentences.ts";
+
+interface Compared {
+  readonly identical: boolean;
+  readonly tables: readonly { readonly differing: number }[];
+}
+
+interface Synced {
+  readonly well: boolean;
+  readonly links: readonly { readonly error: { readonly message: string } | null }[];
+}
+
+/** What the page opens with: how all is, in sentences, and the picture of it. */
+export function Overview() {
+  const page = usePage();
+  const { store, words, format } = page;
+  const { status, lists } = store;
+  const problems = status?.problems.length ?? 0;
+
+  const compare = () =>
+    act(page, async () => {
+      const { identical, tables } = await store.api.run<Compared>("/api/verify");
+      const rows = tables.reduce((sum, { differing }) => sum + differing, 0);
+      return identical ? words.done.identical : words.done.differing(rows, format.number(rows));
+    });
+  const sync = () =>
+    act(page, async () => {
+      const { well, links } = await store.api.run<Synced>("/api/sync");
+      const message = links.find(({ error }) => error !== null)?.error?.message ?? "";
+      return well ? words.done.synced : words.done.notSynced(message);
+    });
+  const several = (status?.nodes.length ?? 0) > 1;
+  return (
+    <section id="overview" class="overview" aria-labelledby="verdict">
+      {store.connection === "lost" && store.lostAt !== null && (
+        <p class="banner amber" role="alert">
+          {words.connection.lostSince(format.full(new Date(store.lostAt).toISOString()))}
+        </p>
+      )}
+      <h1 id="verdict" class={status === null ? "" : problems === 0 ? "good" : "amber"}>
+        {status === null
+          ? words.verdict.waiting
+          : problems === 0
+            ? words.verdict.well
+            : words.verdict.look(problems, format.number(problems))}
+      </h1>
+      {status && (
+        <ul class="sentences">
+          {sentencesOf(status, lists.overview ?? null, page).map((sentence) => (
+            <SentenceLine key={sentence.text} {...sentence} />
+          ))}
+        </ul>
+      )}
+      {several && (
+        <div class="buttons start">
+          <button type="button" onClick={() => void compare()}>
+            {words.compare}
+          </button>
+          <button type="button" onClick={() => void sync()}>
+            {words.syncNow}
+          </button>
+        </div>
+      )}
+      {status && several && (
+        <div class="card">
+          <h2>{words.picture.title}</h2>
+          <Picture />
+          <LinkTable />
+        </div>
+      )}
+    </section>
+  );
+}
+
+const marks = { good: "M5 10.5l3.5 3.5L15 7", amber: "M10 5v6.5M10 14.6v.4", note: "M10 9v6M10 5.6v.4" } as const;
+
+function SentenceLine({ tone, text, small, original }: Sentence) {
+  const { words } = usePage();
+  return (
+    <li class={tone}>
+      <svg viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+        <circle cx="10" cy="10" r="10" />
+        <path d={marks[tone]} />
+      </svg>
+      <div>
+        <p>
+          <span class="aside">{words.sentence[tone]} </span>
+          {text}
+        </p>
+        {small !== "" && <p class="small">{small}</p>}
+        {original !== "" && (
+          <p class="small" lang="en">
+            {original}
+          </p>
+        )}
+      </div>
+    </li>
+  );
+}

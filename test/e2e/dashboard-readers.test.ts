@@ -1,0 +1,213 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { spawnTandem } from "../support/child.ts";
+import { findComponent, skipUnless } from "../support/components.ts";
+import { waitFor } from "../support/wait.ts";
+import { expectUsable, giveToken, open, openBrowser, section } from "./dashboard-support.ts";
+import { folderOf, type Served, serve, token, urlOf } from "./http-support.ts";
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+let made: { served: Served; browser: Browser } | undefined;
+
+beforeAll(async () => {
+  if (findComponent("chromium") === undefined) return;
+  const served = await serve("create table artist (id int primary key, name text)");
+  await served.nodes.local.admin.query("insert into artist values (1, 'Elis Regina'), (2, 'Tom Jobim')");
+  made = { served, browser: await openBrowser() };
+});
+
+afterAll(async () => {
+  await made?.browser.close();
+  await made?.served.sidecar.stop();
+  await made?.served.nodes[Symbol.asyncDispose]();
+});
+
+/** The nodes and the browser; a test skips, by name, where there is no browser. */
+function ready(): { served: Served; browser: Browser } {
+  skipUnless("chromium");
+  return made!;
+}
+
+test("speaks Brazilian Portuguese to a Brazilian browser, and what is chosen to everybody, also the next time", async () => {
+  const { served, browser } = ready();
+  await using opened = await open(browser, served.url, { locale: "pt-BR" });
+  const { page, faults } = opened;
+  await page.getByRole("heading", { level: 1, name: "Está tudo bem" }).waitFor();
+  await page.getByText("Todos os nós têm tudo uns dos outros").waitFor();
+  expect(await page.getAttribute("html", "lang")).toBe("pt-BR");
+  await expectUsable(page);
+  // Nothing of the other language is left, but names.
+  const text = (await page.locator("body").textContent())?.toLowerCase() ?? "";
+  expect(["nothing", "pending", "waiting", "last ", "unlock"].filter((word) => text.includes(word))).toEqual([]);
+  await page.getByLabel("Idioma").selectOption("English");
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  await page.reload();
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  expect(await page.getAttribute("html", "lang")).toBe("en");
+  expect(faults).toEqual([]);
+});
+
+test("light and dark: as the system, or as chosen, both with enough contrast", async () => {
+  const { served, browser } = ready();
+  await using opened = await open(browser, served.url, { colorScheme: "dark" });
+  const { page, faults } = opened;
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  const [dark, darkContrasts] = [await groundOf(page), await contrastsOf(page)];
+  await page.getByLabel("Appearance").selectOption("Light");
+  const [light, lightContrasts] = [await groundOf(page), await contrastsOf(page)];
+  expect([dark < 60, light > 220]).toEqual([true, true]);
+  expect([...darkContrasts, ...lightContrasts].filter(({ contrast }) => contrast < 4.5)).toEqual([]);
+  expect(darkContrasts.length).toBeGreaterThan(10);
+  await page.reload();
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  expect(await groundOf(page)).toBe(light);
+  expect(faults).toEqual([]);
+});
+
+test("by keyboard alone: skip, unlock, pause, and back where it was", async () => {
+  const { served, browser } = ready();
+  await using opened = await open(browser, served.url);
+  const { page, faults } = opened;
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  const focused = () => page.evaluate(() => document.activeElement?.ariaLabel || document.activeElement?.textContent);
+  await page.keyboard.press("Tab");
+  expect(await focused()).toBe("Skip to the content");
+  await page.keyboard.press("Enter");
+  await tabTo(page, "Pause the link from external to local");
+  // A ring shows where the keyboard is.
+  expect(await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle)).not.toBe("none");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "The token of the sidecar" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  expect(await focused()).toBe("Pause the link from external to local");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.type("not the token");
+  await page.keyboard.press("Enter");
+  await page.getByText("This is not the token.").waitFor();
+  await page.getByRole("textbox", { name: "Token" }).press("ControlOrMeta+a");
+  await page.keyboard.type(token);
+  await page.keyboard.press("Enter");
+  await page.getByText(/external → local is paused since/).waitFor();
+  await tabTo(page, "Resume the link from external to local");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  expect(faults.filter((fault) => !fault.includes("401"))).toEqual([]);
+});
+
+test("on a phone: nothing is wider than the window, and a finger hits every button", async () => {
+  const { served, browser } = ready();
+  const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 1 };
+  await using opened = await open(browser, served.url, phone);
+  const { page, faults } = opened;
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  await page.getByRole("img", { name: /The nodes local and external/ }).waitFor();
+  await expectUsable(page);
+  const low = await page.evaluate(
+    () =>
+      [...document.querySelectorAll("button, select")].filter((each) => each.getBoundingClientRect().height < 40)
+        .length,
+  );
+  expect(low).toBe(0);
+  await page.getByRole("link", { name: "Backups" }).tap();
+  await waitFor(() => section(page, "Backups").isVisible());
+  await page.getByRole("button", { name: "Back up now" }).tap();
+  const box = (await page.getByRole("dialog").boundingBox())!;
+  expect(box.x >= 0 && box.x + box.width <= 360).toBe(true);
+  expect(faults).toEqual([]);
+});
+
+test("a sidecar that is gone is said, and its return seen, with what changed meanwhile", async () => {
+  const { served, browser } = ready();
+  const port = new URL(served.url).port;
+  const at = await folderOf(served.nodes, "", `{ listen: "127.0.0.1:0", token: "${token}" }`);
+  const first = spawnTandem(["run"], at);
+  const url = await urlOf(first);
+  expect(new URL(url).port).not.toBe(port);
+  await using opened = await open(browser, url, { expected: /Failed to load resource|ERR_|network/ });
+  const { page, faults } = opened;
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  expect((await first.stop()).code).toBe(0);
+  await page.getByRole("alert").filter({ hasText: "The sidecar does not answer since" }).waitFor();
+  await page.getByText("No answer", { exact: true }).waitFor();
+  const again = await folderOf(served.nodes, "", `{ listen: "127.0.0.1:${new URL(url).port}", token: "${token}" }`);
+  const second = spawnTandem(["run"], again);
+  await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByText("The sidecar does not answer").waitFor({ state: "detached" });
+  await served.nodes.external.admin.query("select tandem.pause_link('local', 'a test')");
+  await page.getByRole("heading", { level: 1, name: "One thing needs a look" }).waitFor();
+  await served.nodes.external.admin.query("select tandem.resume_link('local')");
+  expect((await second.stop()).code).toBe(0);
+  expect(faults).toEqual([]);
+});
+
+test("an address that others reach shows nothing before the token", async () => {
+  const { served, browser } = ready();
+  const at = await folderOf(served.nodes, "", `{ listen: "0.0.0.0:0", token: "${token}" }`);
+  const sidecar = spawnTandem(["run"], at);
+  const url = (await urlOf(sidecar)).replace("0.0.0.0", "127.0.0.1");
+  await using opened = await open(browser, url, { expected: /401/ });
+  const { page, faults } = opened;
+  await page.getByRole("heading", { level: 1, name: "The sidecar is locked" }).waitFor();
+  expect(await page.locator("body").textContent()).not.toContain("external");
+  await expectUsable(page);
+  await page.locator("main").getByRole("button", { name: "Unlock actions" }).click();
+  await giveToken(page);
+  await page.getByRole("img", { name: /The nodes local and external/ }).waitFor();
+  expect(faults).toEqual([]);
+  expect((await sidecar.stop()).code).toBe(0);
+});
+
+type OpenPage = Awaited<ReturnType<typeof open>>["page"];
+
+/** Presses Tab until the element with this name has the keyboard. */
+async function tabTo(page: OpenPage, name: string): Promise<void> {
+  for (let i = 0; i < 60; i += 1) {
+    const here = await page.evaluate(() => document.activeElement?.ariaLabel);
+    if (here === name) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`the keyboard does not come to ${name}`);
+}
+
+/** How light the page's ground is, 0 to 255. */
+async function groundOf(page: OpenPage): Promise<number> {
+  return await page.evaluate(() => {
+    const [r = 0, g = 0, b = 0] = getComputedStyle(document.body).backgroundColor.match(/\d+/g)!.map(Number);
+    return (r + g + b) / 3;
+  });
+}
+
+/** The contrast of every text with what is behind it, by the formula of WCAG. */
+async function contrastsOf(page: OpenPage): Promise<{ text: string; contrast: number }[]> {
+  return await page.evaluate(() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true })!;
+    const paint = (colors: string[]) => {
+      canvas.clearRect(0, 0, 1, 1);
+      for (const color of colors) {
+        canvas.fillStyle = color;
+        canvas.fillRect(0, 0, 1, 1);
+      }
+      const [r = 0, g = 0, b = 0] = [...canvas.getImageData(0, 0, 1, 1).data].map((value) => {
+        const share = value / 255;
+        return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const found = [];
+    for (const element of document.querySelectorAll<HTMLElement>("body *:not(svg *, .aside, .skip, :disabled)")) {
+      const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent?.trim());
+      if (!own || !element.checkVisibility()) continue;
+      const grounds: string[] = [];
+      for (let each: HTMLElement | null = element; each; each = each.parentElement) {
+        grounds.unshift(getComputedStyle(each).backgroundColor);
+      }
+      const [ground, ink] = [paint(grounds), paint([...grounds, getComputedStyle(element).color])];
+      const contrast = (Math.max(ground, ink) + 0.05) / (Math.min(ground, ink) + 0.05);
+      found.push({ text: element.textContent ?? "", contrast: Math.round(contrast * 10) / 10 });
+    }
+    return found;
+  });
+}

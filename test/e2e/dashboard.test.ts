@@ -1,0 +1,188 @@
+import { dirname } from "node:path";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { findComponent, pgDump, skipUnless } from "../support/components.ts";
+import { waitFor } from "../support/wait.ts";
+import { expectUsable, giveToken, open, openBrowser, section, shot, shotsOfPage, told } from "./dashboard-support.ts";
+import { ask, type Served, serve, token } from "./http-support.ts";
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+let made: { served: Served; browser: Browser } | undefined;
+
+beforeAll(async () => {
+  if (findComponent("chromium") === undefined) return;
+  const backup = `backup: { dir: kept, pg_bin: "${dirname(pgDump())}" }\n`;
+  const ddl = "create table artist (id int primary key, name text, country text, born date)";
+  made = { served: await serve(ddl, backup), browser: await openBrowser() };
+});
+
+afterAll(async () => {
+  await made?.browser.close();
+  await made?.served.sidecar.stop();
+  await made?.served.nodes[Symbol.asyncDispose]();
+});
+
+/** The nodes and the browser; a test skips, by name, where there is no browser. */
+function ready(): { served: Served; browser: Browser } {
+  skipUnless("chromium");
+  return made!;
+}
+
+test("opens with sentences, asks nobody else, and holds the policy", async () => {
+  const { served, browser } = ready();
+  const { local, external } = served.nodes;
+  await local.admin.query("insert into artist values (1, 'Elis Regina', 'BR', '1945-03-17'), (2, 'Nina', 'US', null)");
+  await waitFor(async () => (await external.admin.value("select count(*)::text from artist")) === "2");
+  await using opened = await open(browser, served.url);
+  const { page, faults, requests } = opened;
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  await page.getByText("All nodes have everything from each other").waitFor();
+  await page.getByText("Note: No backup yet").waitFor();
+  await page.getByRole("img", { name: /The nodes local and external\. local → external: In step\./ }).waitFor();
+  await page.getByText("2 rows in all").waitFor({ timeout: 60_000 });
+  for (const empty of ["Nothing waits", "No conflict:", "No row is parked"]) await page.getByText(empty).waitFor();
+  await expectUsable(page);
+  expect(faults).toEqual([]);
+  expect(requests.filter((url) => !url.startsWith(served.url))).toEqual([]);
+  expect(requests.filter((url) => url.includes(token))).toEqual([]);
+  // Who is no browser gets the list of paths, as before.
+  expect((await ask<{ paths: string[] }>(served.url, "/")).body.paths).toContain("/api/access");
+  expect((await ask(served.url, "/assets/..%2Findex.html")).status).toBe(404);
+});
+
+test("what flows, waits and rests is seen as it happens; a link is paused and resumed", async () => {
+  const { served, browser } = ready();
+  const { local, external } = served.nodes;
+  await using opened = await open(browser, served.url);
+  const { page, faults } = opened;
+  await page.getByRole("button", { name: "Pause the link from local to external" }).click();
+  await giveToken(page);
+  await told(page, /The link from local to external rests/);
+  await page.getByRole("heading", { level: 1, name: "One thing needs a look" }).waitFor();
+  await page.getByText(/local → external is paused since/).waitFor();
+  await local.admin.query("insert into artist values (3, 'Caetano', 'BR', null), (4, 'Gal', 'BR', null)");
+  await page.getByText(/2 changes waiting for external, oldest \d/).waitFor();
+  await section(page, "Pending")
+    .getByRole("row", { name: /artist 4 inserted local external/ })
+    .waitFor();
+  await expectUsable(page);
+  // Resumed by somebody else: seen without a click.
+  await ask(served.url, "/api/links/local:external/resume", { method: "POST", token });
+  await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  await section(page, "Pending").getByText("Nothing waits").waitFor();
+  expect(await external.admin.value("select count(*)::text from artist")).toBe("4");
+  // The tab remembers the token, the browser does not.
+  await page.reload();
+  await page.getByRole("button", { name: "Lock actions" }).waitFor();
+  expect(await page.evaluate("JSON.stringify(localStorage)")).not.toContain(token);
+  expect(page.url()).toBe(`${served.url}/`);
+  await page.getByRole("button", { name: "Compare now" }).click();
+  await told(page, /All nodes are identical\./);
+  await page.getByText(/All nodes identical as of \d\d:\d\d/).waitFor();
+  expect(faults).toEqual([]);
+});
+
+test("a conflict: both images side by side, and the one that lost brought back", async () => {
+  const { served, browser } = ready();
+  const { local, external } = served.nodes;
+  await local.admin.query("insert into artist values (20, 'Nina', 'US', null)");
+  await waitFor(async () => (await external.admin.value("select name from artist where id = 20")) === "Nina");
+  await local.admin.query("begin; update artist set name = 'Nina S.' where id = 20");
+  await external.admin.query("update artist set name = 'Nina Simone', born = '1933-02-21' where id = 20");
+  await local.admin.query("commit");
+  await waitFor(async () => (await local.admin.value("select name from artist where id = 20")) === "Nina Simone");
+  await using opened = await open(browser, served.url);
+  const { page, faults } = opened;
+  await page.getByText(/\d conflicts? decided in the last 24 hours/).waitFor();
+  await page.getByRole("button", { name: "Compare the two images of artist 20" }).click();
+  await giveToken(page);
+  const dialog = page.getByRole("dialog", { name: "Conflict in artist 20" });
+  await dialog.getByRole("row", { name: "id 20 20" }).waitFor();
+  const rows = await dialog.locator("tbody tr").allTextContents();
+  expect(rows).toEqual(["id2020", "namediffersNina SimoneNina S.", "countryUSUS", "borndiffers1933-02-21null"]);
+  await expectUsable(page);
+  await shot(page, "conflict");
+  await dialog.getByRole("button", { name: "Bring back what lost" }).click();
+  await told(page, /artist 20 is as it was in the image that lost/);
+  for (const { admin } of served.nodes) {
+    await waitFor(async () => (await admin.value("select name from artist where id = 20")) === "Nina S.");
+  }
+  await section(page, "Conflicts").getByText("brought back").waitFor();
+  expect(faults).toEqual([]);
+});
+
+test("a parked row is tried again, and dropped with a reason", async () => {
+  const { served, browser } = ready();
+  const { local, external } = served.nodes;
+  await external.admin.query("alter table artist add constraint few check (id < 50)");
+  await local.admin.query("insert into artist values (51, 'Tim', 'BR', null)");
+  await using opened = await open(browser, served.url);
+  const { page, faults } = opened;
+  await page.getByText("1 row from local is parked in external").waitFor();
+  await section(page, "Parked")
+    .getByText(/violates check constraint "few"/)
+    .waitFor();
+  await page.getByRole("button", { name: "Try artist 51 again" }).click();
+  await giveToken(page);
+  await told(page, /artist 51 is tried again/);
+  await page.getByRole("button", { name: "Drop artist 51" }).click();
+  const dialog = page.getByRole("dialog", { name: "Drop artist 51?" });
+  expect(await dialog.getByRole("button", { name: "Drop" }).isDisabled()).toBe(true);
+  await dialog.getByLabel("Reason").fill("entered twice");
+  await dialog.getByRole("button", { name: "Drop" }).click();
+  await told(page, /artist 51 was dropped/);
+  await section(page, "Parked").getByText("No row is parked").waitFor();
+  await section(page, "Activity")
+    .getByText(/dropped: entered twice/)
+    .waitFor();
+  expect(faults).toEqual([]);
+  // A change of the row makes both equal again.
+  await external.admin.query("alter table artist drop constraint few");
+  await local.admin.query("delete from artist where id = 51");
+  await waitFor(async () => (await ask<{ well: boolean }>(served.url, "/api/status")).body.well);
+});
+
+test("a backup is made, proven, and restored after its name was typed", async () => {
+  const { served, browser } = ready();
+  const { local, external } = served.nodes;
+  await using opened = await open(browser, served.url);
+  const { page, faults } = opened;
+  await local.admin.query("insert into artist values (30, 'Elis', 'BR', null)");
+  await waitFor(async () => (await external.admin.value("select name from artist where id = 30")) === "Elis");
+  const backups = section(page, "Backups");
+  await backups.getByRole("button", { name: "Back up now" }).click();
+  await giveToken(page);
+  const made = await told(page, /^Backup made: /);
+  const ids = made.match(/\d{4}-\d\d-\d\dT[\w-]+/g) ?? [];
+  expect(ids.length).toBe(2);
+  const { body } = await ask<{ backups: { id: string; node: string }[] }>(served.url, "/api/backups");
+  const id = body.backups.find(({ node }) => node === "local")?.id ?? "";
+  expect(ids).toContain(id);
+  await page.getByText(/Last backup \d+ s ago, not proven yet/).waitFor();
+  await page.getByRole("button", { name: `Verify backup ${id}` }).click();
+  await told(page, /is proven: equal in content/);
+  await page.getByText(/Last backup .* ago, proven .* ago/).waitFor();
+
+  await local.admin.query("delete from artist where id = 30");
+  await waitFor(async () => (await external.admin.value("select count(*)::text from artist where id = 30")) === "0");
+  await page.getByRole("button", { name: `Restore backup ${id}` }).click();
+  const dialog = page.getByRole("dialog", { name: `Restore ${id}` });
+  expect(await dialog.getByRole("button", { name: "Restore", exact: true }).count()).toBe(0);
+  await dialog.getByRole("button", { name: "Show what it would do" }).click();
+  await dialog.getByRole("row", { name: /^artist 1 0 0 \d+ 0$/ }).waitFor();
+  expect(await local.admin.value("select count(*)::text from artist where id = 30")).toBe("0");
+  const go = dialog.getByRole("button", { name: "Restore", exact: true });
+  await dialog.getByLabel(/type the name of the backup/).fill(id.slice(0, -1));
+  expect(await go.isDisabled()).toBe(true);
+  await dialog.getByLabel(/type the name of the backup/).fill(id);
+  await expectUsable(page);
+  await shot(page, "restore");
+  await go.click();
+  await told(page, /was restored into local\. What was there before is backup/);
+  for (const { admin } of served.nodes) {
+    await waitFor(async () => (await admin.value("select name from artist where id = 30")) === "Elis");
+  }
+  expect(faults).toEqual([]);
+  await shotsOfPage(page);
+});
