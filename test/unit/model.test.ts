@@ -23,6 +23,11 @@ function outcomes(options: HistoryOptions): Map<Outcome, number[]> {
   return ended;
 }
 
+function expectRest(options: HistoryOptions): void {
+  const ended = outcomes(options);
+  expect(faults.filter((fault) => ended.has(fault)).map((fault) => [fault, ended.get(fault)])).toEqual([]);
+}
+
 describe("the rules of conflicts, as a model", () => {
   afterAll(() => process.stdout.write(`histories of the model:\n  ${lines.join("\n  ")}\n`));
 
@@ -34,6 +39,11 @@ describe("the rules of conflicts, as a model", () => {
     ["chain", 4],
     ["star", 4],
     ["ring", 3],
+  ];
+
+  const losses: [string, Partial<HistoryOptions>][] = [
+    ["a node lost for good while the others stand at different places", { loses: "forwarded" }],
+    ["a node lost for good, pruned at its most eager", { loses: "forwarded", prune: wholeRule }],
   ];
 
   describe.each(shapes)("%s of %i nodes", (topology, nodes) => {
@@ -52,11 +62,12 @@ describe("the rules of conflicts, as a model", () => {
 
     // a ring, whose links go one way only, keeps what waits for ever
     if (topology !== "ring") {
-      test("C3 C7: pruned at its most eager, all come to rest just so", () => {
-        for (const how of [{}, { cut: true, busy: true }]) {
-          const ended = outcomes({ nodes, topology, prune: wholeRule, ...how });
-          expect(faults.filter((fault) => ended.has(fault))).toEqual([]);
-        }
+      test.each<[string, Partial<HistoryOptions>]>([
+        ["pruned at its most eager", { prune: wholeRule }],
+        ["clocks that are one, so that stamps are equal", { ties: true }],
+        ...(nodes > 2 ? losses : []),
+      ])("C3 C7: all come to rest just so: %s", (_, kind) => {
+        for (const how of [{}, { cut: true, busy: true }]) expectRest({ nodes, topology, ...kind, ...how });
       });
     }
 
@@ -67,8 +78,7 @@ describe("the rules of conflicts, as a model", () => {
   });
 
   test.each([2, 3])("C3 C7: with a preferred node all come to rest, %i nodes", (nodes) => {
-    const ended = outcomes({ nodes, prefer: true, cut: true, busy: true });
-    expect(faults.filter((fault) => ended.has(fault))).toEqual([]);
+    expectRest({ nodes, prefer: true, cut: true, busy: true });
   });
 
   test.each<[number[], Partial<HistoryOptions>]>([
@@ -87,6 +97,15 @@ describe("the rules of conflicts, as a model", () => {
   ])("pruned without the rule %s they do not", (part, nodes, failing) => {
     const prune = { ...wholeRule, [part]: false };
     expect(failing.map((seed) => play(seed, { nodes, prune }).outcome)).not.toContain("equal");
+  });
+
+  test("histories of one clock meet changes of one stamp", () => {
+    const ties = seeds(histories).map((seed) => play(seed, { nodes: 3, ties: true }).history.nodes);
+    expect(ties.flat().reduce((sum, node) => sum + node.ties, 0)).toBeGreaterThan(histories);
+  });
+
+  test("what a lost node's neighbours do not tell each other is missing at one of them for ever", () => {
+    expect(outcomes({ nodes: 3, loses: "left" }).get("diverged silently")).toBeDefined();
   });
 
   test("without the closure a cut batch undoes changes of a single writer", () => {

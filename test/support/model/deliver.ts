@@ -34,6 +34,8 @@ export function deliver(
   const there = new Map([...source.rows].filter(([key]) => keys.has(key)));
   for (const key of keys) {
     const version = source.version(key);
+    const { stamp, origin } = target.version(key);
+    if (version.stamp === stamp && version.origin !== origin) target.ties++;
     const forgotten = asked.has(key) && !target.newest.has(key) && sameImage(source, target, key);
     if (isNewer(version, target.version(key)) && !forgotten)
       incoming.set(key, { key, version, image: source.rows.get(key) });

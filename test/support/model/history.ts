@@ -1,7 +1,7 @@
 import { type Random, seeded } from "../seed.ts";
 import { deliver } from "./deliver.ts";
 import { ModelNode } from "./node.ts";
-import { type PruneRule, prune } from "./prune.ts";
+import { type PruneRule, prunable } from "./prune.ts";
 import type { Key } from "./rows.ts";
 import { linkedPairs, type Rules, type Topology } from "./rules.ts";
 import { randomWrite, type Write, write } from "./writes.ts";
@@ -22,6 +22,10 @@ export interface HistoryOptions {
   readonly prune?: PruneRule;
   /** The first node is preferred. */
   readonly prefer?: boolean;
+  /** On the way the last node is lost for good, while the others stand at different places; forwarded: they tell each other what they have of it. */
+  readonly loses?: "forwarded" | "left";
+  /** All clocks are one, and it hardly moves: many changes of different nodes have the same stamp. */
+  readonly ties?: boolean;
   readonly names?: readonly string[];
   readonly steps?: readonly [number, number];
 }
@@ -32,7 +36,8 @@ const cutRounds = 30;
 
 /** What happens next: to the model alone, or to a real system beside it. */
 export type Step = { readonly clock: number } & (
-  | { readonly kind: "prune"; readonly node: ModelNode; readonly rule: PruneRule }
+  | { readonly kind: "prune"; readonly node: ModelNode; readonly keys: readonly Key[] }
+  | { readonly kind: "loss"; readonly node: ModelNode; readonly forward: boolean }
   | { readonly kind: "write"; readonly node: ModelNode; readonly change: Write }
   | {
       readonly kind: "delivery";
@@ -50,11 +55,11 @@ export type Step = { readonly clock: number } & (
  * step depends on what the ones before it led to: it is performed before the next is asked for.
  */
 export class ModelHistory {
-  readonly nodes: readonly ModelNode[];
-  readonly rules: Rules;
+  #nodes: readonly ModelNode[];
+  #rules: Rules;
   readonly #options: HistoryOptions;
   readonly #random: Random;
-  readonly #pairs: readonly [number, number][];
+  #pairs: readonly [number, number][];
   readonly #offsets: readonly number[];
   #time = 100;
 
@@ -62,20 +67,38 @@ export class ModelHistory {
     this.#options = options;
     this.#random = seeded(seed);
     const names = options.names ?? ["a", "b", "c", "d"];
-    this.nodes = Array.from({ length: options.nodes }, (_, i) => new ModelNode(names[i]!));
-    this.#offsets = this.nodes.map(() => this.#random.int(-20, 19));
+    this.#nodes = Array.from({ length: options.nodes }, (_, i) => new ModelNode(names[i]!));
+    this.#offsets = this.#nodes.map(() => (options.ties ? 0 : this.#random.int(-20, 19)));
     this.#pairs = linkedPairs(options.topology ?? "mesh", options.nodes);
-    const links = new Set(this.#pairs.map(([i, j]) => `${this.nodes[i]!.name} ${this.nodes[j]!.name}`));
     const { filter = true, closure = true, prefer = false } = options;
-    this.rules = { links, filter, closure, prefer: prefer ? this.nodes[0]!.name : null };
+    this.#rules = { links: this.#links(), filter, closure, prefer: prefer ? this.#nodes[0]!.name : null };
+  }
+
+  /** Those that are not lost. */
+  get nodes(): readonly ModelNode[] {
+    return this.#nodes;
+  }
+
+  get rules(): Rules {
+    return this.#rules;
+  }
+
+  #links(): Set<string> {
+    return new Set(this.#pairs.map(([i, j]) => `${this.#nodes[i]!.name} ${this.#nodes[j]!.name}`));
   }
 
   /** The random part: six writes to four deliveries. */
   *steps(): Generator<Step> {
     const random = this.#random;
+    const { loses, ties } = this.#options;
     const [fewest, most] = this.#options.steps ?? [60, 159];
-    for (let left = random.int(fewest, most); left > 0; left--) {
-      this.#time += random.int(0, 4);
+    const steps = random.int(fewest, most);
+    const lossAt = loses ? random.int(1, Math.ceil(steps / 2)) : 0;
+    for (let left = steps; left > 0; left--) {
+      this.#time += ties ? Number(random.chance(0.2)) : random.int(0, 4);
+      if (left === lossAt) {
+        yield { kind: "loss", node: this.nodes.at(-1)!, forward: loses === "forwarded", clock: this.#time };
+      }
       if (random.chance(0.6)) {
         const i = this.#options.single ? 0 : random.int(0, this.nodes.length - 1);
         const change = randomWrite(random, this.nodes[i]!);
@@ -105,13 +128,22 @@ export class ModelHistory {
 
   /** Performs a step on the model. */
   perform(step: Step): void {
-    if (step.kind === "prune") prune(step.node, this.#targets(step.node), this.rules, step.rule);
+    if (step.kind === "loss") this.#lose(step.node, step.forward);
+    else if (step.kind === "prune") for (const key of step.keys) step.node.forget(key);
     else if (step.kind === "write") write(step.node, step.change, step.clock);
     else deliver(step.source, step.target, { ...step, rules: this.rules });
   }
 
+  #lose(lost: ModelNode, forward: boolean): void {
+    const neighbours = this.#targets(lost);
+    this.#nodes = this.#nodes.filter((node) => node !== lost);
+    this.#pairs = this.#pairs.filter((pair) => Math.max(...pair) < this.#nodes.length);
+    this.#rules = { ...this.#rules, links: this.#links() };
+    for (const node of neighbours) node.forgetNode(lost.name, forward);
+  }
+
   #prune(node: ModelNode, rule: PruneRule): Step {
-    return { kind: "prune", node, rule, clock: this.#time };
+    return { kind: "prune", node, keys: prunable(node, this.#targets(node), this.rules, rule), clock: this.#time };
   }
 
   /** The nodes that hear of this one's changes. */

@@ -45,6 +45,8 @@ export class ModelNode {
   conflicts = 0;
   /** Rows that stayed as they were because this node is preferred. */
   preferred = 0;
+  /** Changes that met one of another node with the same stamp. */
+  ties = 0;
   /** Where stamps are not the model's own: the real ones of this transaction. */
   stamps: ReadonlyMap<Key, number> = new Map();
   #open: Entry[] | null = null;
@@ -135,6 +137,21 @@ export class ModelNode {
 
   acknowledgements(by: string): readonly Acknowledgement[] {
     return this.#acknowledged.get(by) ?? [];
+  }
+
+  /**
+   * A node is gone for good: what waits for it waits no longer, and what was received from it is entered anew, versions kept:
+   * it had been left to that node to bring it to the others. With `forward` false it is left there.
+   */
+  forgetNode(gone: string, forward = true): void {
+    for (const { key } of this.parkedFrom(gone)) this.unpark(gone, key);
+    this.#acknowledged.delete(gone);
+    if (!forward) return;
+    const moved = ({ key, receivedFrom }: Entry) =>
+      receivedFrom === gone && this.newest.get(key)?.receivedFrom === gone;
+    const entries = this.log.flat().filter(moved);
+    for (const [i, transaction] of this.log.entries()) this.log[i] = transaction.filter((entry) => !moved(entry));
+    if (entries.length > 0) this.log.push(entries);
   }
 
   /** The entries of a key are pruned. */

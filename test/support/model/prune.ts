@@ -1,5 +1,5 @@
 import type { Entry, ModelNode } from "./node.ts";
-import { isNewer } from "./rows.ts";
+import { isNewer, type Key } from "./rows.ts";
 import type { Rules } from "./rules.ts";
 
 /** The parts of the rule, to see what each is for. */
@@ -15,16 +15,17 @@ export interface PruneRule {
 export const wholeRule: PruneRule = { nothingOlder: true, notParked: true, heardElsewhere: true };
 
 /**
- * Forgets what no peer needs any more, at its most eager: a row whose entry is gone has the unknown version, a key without a
- * row none.
+ * The keys whose entries no peer needs any more: without them a row has the unknown version, a key without a row none. To forget
+ * all of them is to prune at its most eager.
  */
-export function prune(node: ModelNode, peers: readonly ModelNode[], rules: Rules, rule: PruneRule): void {
+export function prunable(node: ModelNode, peers: readonly ModelNode[], rules: Rules, rule: PruneRule): Key[] {
   const passed = peers.map((peer) => acknowledged(node, peer, rule));
-  for (const entry of node.log.slice(0, Math.min(...passed)).flat()) {
-    if (node.newest.get(entry.key) !== entry) continue;
-    if (rule.notParked && peers.some((peer) => waitsAt(peer, node, entry))) continue;
-    if (rule.heardElsewhere && peers.some((peer) => hasNotHeard(peer, peers, entry, rules))) continue;
-    node.forget(entry.key);
+  const entries = node.log.slice(0, Math.min(...passed)).flat();
+  return entries.filter((entry) => node.newest.get(entry.key) === entry && !isNeeded(entry)).map(({ key }) => key);
+
+  function isNeeded(entry: Entry): boolean {
+    if (rule.notParked && peers.some((peer) => waitsAt(peer, node, entry))) return true;
+    return rule.heardElsewhere && peers.some((peer) => hasNotHeard(peer, peers, entry, rules));
   }
 }
 
