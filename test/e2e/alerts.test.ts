@@ -76,20 +76,20 @@ describe("C11 what a person must look at is told", () => {
       await using _ = start(config);
       await nodes.local.admin.query("update item set qty = 1 where id = 1");
       await waitFor(async () => (await kept(nodes, "local")).includes("cleared parked local:external owed"));
-      await waitFor(() => server.received.length === 2);
+      await waitFor(() => server.received.length >= 2);
     }
     server.answer = { status: 200, text: "" };
     await using _ = start(config);
     await waitFor(async () => (await kept(nodes, "local")).includes("cleared parked local:external told"));
-    // both tries of the second one are of one event
-    expect(server.events("/hook")).toEqual([
-      "fired parked local:external",
-      "cleared parked local:external",
-      "cleared parked local:external",
-    ]);
+    // however often it is tried, it is one event
     const ids = server.received.map(({ headers }) => headers["tandem-event"]);
-    expect(ids[1]).toBe(ids[2]);
-    expect(ids[0]).not.toBe(ids[1]);
+    const told = server.events("/hook").map((event, i) => `${event} ${ids.indexOf(ids[i])}`);
+    expect(told.slice(0, 3)).toEqual([
+      "fired parked local:external 0",
+      "cleared parked local:external 1",
+      "cleared parked local:external 1",
+    ]);
+    expect(new Set(ids).size).toBe(2);
   });
 
   test("of two sidecars one tells, and when it is gone the other goes on where it was", async () => {
