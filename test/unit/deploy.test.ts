@@ -60,7 +60,15 @@ describe("the Dockerfile", () => {
     expect(copied.sort()).toEqual([...folders, "node_modules", "package.json"].sort());
     const ignored = read(".dockerignore").split("\n");
     expect(ignored[0]).toBe("*");
-    for (const path of ["package.json", "package-lock.json", "src", "sql", "migrations", "tsconfig.build.json"])
+    for (const path of [
+      "package.json",
+      "package-lock.json",
+      "src",
+      "sql",
+      "migrations",
+      "tsconfig.build.json",
+      "vite.config.ts",
+    ])
       expect(ignored).toContain(`!${path}`);
   });
 
