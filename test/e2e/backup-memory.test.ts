@@ -70,7 +70,8 @@ test("B2 memory does not grow with a large file, in create, upload and restore f
   await writeFile(join(at.cwd, "key.txt"), `${key}\n`);
   const file = join(at.cwd, "uploads", "large.bin");
   // Random, or compression makes it small.
-  for (let n = 0; n < Number(process.env.FILE_MB ?? 60); n += 10) await appendFile(file, randomBytes(10_000_000));
+  const megabytes = Number(process.env.FILE_MB ?? 200);
+  for (let n = 0; n < megabytes; n += 10) await appendFile(file, randomBytes(10_000_000));
   const { sha256 } = await digestFile(file);
   const idle = await peakOf(["backup", "list"], at);
   if (idle === 0) return context.skip("no /proc");
@@ -80,6 +81,7 @@ test("B2 memory does not grow with a large file, in create, upload and restore f
   await rm(file);
   const restored = await peakOf(["restore", id, "--files", "--yes", "--identity", "key.txt"], at);
   expect((await digestFile(file)).sha256).toBe(sha256);
+  // Garbage of the encryption may lie about for a while; the file itself would be more.
   for (const [what, peak] of Object.entries({ ...peaks, restored }))
-    expect(peak, `${what} ${JSON.stringify({ idle, ...peaks, restored })}`).toBeLessThan(150);
+    expect(peak, `${what} ${JSON.stringify({ idle, ...peaks, restored })}`).toBeLessThan(idle + 0.85 * megabytes);
 });
