@@ -1,14 +1,16 @@
--- tandem.try_replica_role() -> boolean
--- Whether this role may set session_replication_role; then it is set for this transaction, and application triggers do not fire.
-create or replace function tandem.try_replica_role() returns boolean
+-- tandem.try_replica_role(p_session) -> boolean
+-- Whether this role may set session_replication_role; then it is set for this transaction, and application triggers do not fire. p_session: for
+-- the session, if the transaction commits. Each change of it makes PostgreSQL forget all plans of the session, which are made anew at a
+-- multiple of what running them costs.
+create or replace function tandem.try_replica_role(p_session boolean default false) returns boolean
 language plpgsql as $$
 begin
-  perform set_config('session_replication_role', 'replica', true);
+  perform set_config('session_replication_role', 'replica', not p_session);
   return true;
 exception when insufficient_privilege then
   return false;
 end $$;
-comment on function tandem.try_replica_role() is 'Sets replica role for this transaction where the role may.';
+comment on function tandem.try_replica_role(boolean) is 'Sets replica role where the role may.';
 
 -- tandem.apply_batch(p_batch) -> jsonb
 -- Everything from the first row lock to the moment before COMMIT, for what begin_stage and prepare_stage have staged. p_batch:
@@ -152,10 +154,12 @@ comment on function tandem.apply_batch(jsonb) is 'Applies a staged batch.';
 -- tandem.over(p_plan, p_left) -> text: condition on s that a staged row is written, or parked, and does not come again. p_left: what
 -- apply_split has left; null when it is through.
 create or replace function tandem.over(p_plan jsonb, p_left jsonb) returns text
-language sql immutable as $$
-  select coalesce((select 'not (' || string_agg(format('%s and s.n >= %s', x.phase, x.low), ' or ') || ')'
-    from (select e ->> 'phase' as phase, min((e ->> 'low')::bigint) as low from jsonb_array_elements(p_left) e where e -> 'id' = p_plan -> 'id' group by 1) x), 'true')
-$$;
+language plpgsql immutable as $$
+begin
+  return (
+    select coalesce((select 'not (' || string_agg(format('%s and s.n >= %s', x.phase, x.low), ' or ') || ')'
+      from (select e ->> 'phase' as phase, min((e ->> 'low')::bigint) as low from jsonb_array_elements(p_left) e where e -> 'id' = p_plan -> 'id' group by 1) x), 'true'));
+end $$;
 comment on function tandem.over(jsonb, jsonb) is 'Condition that a staged row is done with.';
 
 -- tandem.batch_counts(p_plans, p_left) -> jsonb: per table what became of the staged rows that are over: applied + adopted +

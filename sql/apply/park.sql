@@ -6,9 +6,18 @@
 create or replace function tandem.park_verdicts(p_plan jsonb, p_where text default 'true') returns void
 language plpgsql as $$
 begin
-  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s and (%7$s)
-      and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
-    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id', p_where);
+  if exists (select from tandem.parked_change c
+    where (c.peer_id, c.schema_name, c.table_name) = ((p_plan ->> 'peer')::integer, p_plan ->> 'schema', p_plan ->> 'table'))
+  then
+    execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s and (%7$s)
+        and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
+      p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id', p_where);
+  end if;
+  if not exists (select from tandem.verdict v
+    where (v.peer_id, v.table_id, v.verdict) = ((p_plan ->> 'peer')::integer, (p_plan ->> 'id')::integer, 'park'))
+  then
+    return;
+  end if;
   execute format($sql$
     insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)
     select %1$s, %2$L, %3$L, %4$s, v.kind, v.reason, v.sqlstate, s.stamp, s.origin

@@ -43,25 +43,27 @@ comment on function tandem.make_plans(integer, jsonb, boolean) is 'Plans for the
 -- (its own and those that refer to it), triggers, partitions; names and columns of the tables at the other ends of foreign keys; the set of
 -- tracked tables; the installed SQL.
 create or replace function tandem.catalog_mark(p_table_id integer) returns text
-language sql stable as $$
-  select md5(concat_ws(' ',
-    t.xmin, (select c.xmin from pg_class c where c.oid = t.relid),
-    (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = t.relid and a.attnum > 0),
-    (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
-    (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
-    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
-    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
-    (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
-      from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
-        union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
-      join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
-    (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
-    case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
-      where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
-    (select string_agg(o.xmin::text, ',' order by o.table_id) from tandem.tracked_table o),
-    (select max(f.installed_at) from tandem.sql_file f)))
-  from tandem.tracked_table t where t.table_id = p_table_id
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select md5(concat_ws(' ',
+      t.xmin, (select c.xmin from pg_class c where c.oid = t.relid),
+      (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = t.relid and a.attnum > 0),
+      (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
+      (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
+      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
+      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
+      (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
+        from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
+          union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
+        join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
+      (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
+      case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
+        where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
+      (select string_agg(o.xmin::text, ',' order by o.table_id) from tandem.tracked_table o),
+      (select max(f.installed_at) from tandem.sql_file f)))
+    from tandem.tracked_table t where t.table_id = p_table_id);
+end $$;
 comment on function tandem.catalog_mark(integer) is 'Fingerprint of the catalogs a plan is made of.';
 
 -- tandem.plan_catalog(p_plan) -> jsonb

@@ -22,14 +22,16 @@ comment on function tandem.advance_sequences(jsonb) is 'Sets sequences past the 
 
 -- tandem.staged_value(p_plan, p_column) -> text: the expression of a staged column on s; null when it is not staged.
 create or replace function tandem.staged_value(p_plan jsonb, p_column text) returns text
-language sql stable as $$
-  select coalesce(
-    (select q.value from tandem.tracked_table t
-      cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) q
-      where t.table_id = (p_plan ->> 'id')::integer and q.name = p_column),
-    (select 's.k' || array_position(t.key_columns, p_column) from tandem.tracked_table t
-      where t.table_id = (p_plan ->> 'id')::integer and p_column = any (t.key_columns)))
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select coalesce(
+      (select q.value from tandem.tracked_table t
+        cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) q
+        where t.table_id = (p_plan ->> 'id')::integer and q.name = p_column),
+      (select 's.k' || array_position(t.key_columns, p_column) from tandem.tracked_table t
+        where t.table_id = (p_plan ->> 'id')::integer and p_column = any (t.key_columns))));
+end $$;
 comment on function tandem.staged_value(jsonb, text) is 'The staged value of a column.';
 
 -- tandem.sequences_of(p_table_id): the sequences that columns of a tracked table take numbers from: owned (serial, identity) or

@@ -33,13 +33,15 @@ comment on function tandem.begin_stage(integer, uuid) is 'Takes a link for stagi
 
 -- tandem.base_type(p_type) -> oid: the type under a domain, else itself.
 create or replace function tandem.base_type(p_type oid) returns oid
-language sql stable as $$
-  with recursive d as (
-    select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = p_type
-    union all
-    select t.oid, t.typtype, t.typbasetype from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
-  select oid from d where typtype <> 'd'
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    with recursive d as (
+      select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = p_type
+      union all
+      select t.oid, t.typtype, t.typbasetype from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
+    select oid from d where typtype <> 'd');
+end $$;
 comment on function tandem.base_type(oid) is 'The type under a domain.';
 
 -- tandem.prepare_stage(p_peer_id, p_table_id, p_columns, p_as_text, p_append) -> text

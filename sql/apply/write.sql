@@ -55,12 +55,14 @@ comment on function tandem.write_rows(jsonb, text) is 'Writes staged rows and no
 -- tandem.applies(p_plan) -> text: condition on s that no verdict keeps the row from being written. NOT IN is hashed whatever the
 -- planner believes of a table that was filled a moment ago; NOT EXISTS became a nested loop.
 create or replace function tandem.applies(p_plan jsonb) returns text
-language sql stable as $$
-  select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
-    then format('s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''anew''))',
-      p_plan ->> 'peer', p_plan ->> 'id')
-    else 'true' end
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
+      then format('s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''anew''))',
+        p_plan ->> 'peer', p_plan ->> 'id')
+      else 'true' end);
+end $$;
 comment on function tandem.applies(jsonb) is 'Condition that a staged row is to be written.';
 
 -- tandem.record_versions(p_plan, p_where) -> bigint

@@ -21,7 +21,8 @@ $$;
 comment on function tandem.snapshot_of(xid8, xid8[]) is 'A snapshot of given parts.';
 
 -- tandem.tables_with_entries(p_from) -> setof integer
--- Ids of the tracked tables whose log has anything that is not visible in p_from and is visible now.
+-- Ids of the tracked tables whose log has anything that is not visible in p_from and is visible now. Where no transaction has ended since, no
+-- log is looked at. LIMIT with an order: the index serves it whatever the planner thinks of the log.
 create or replace function tandem.tables_with_entries(p_from pg_snapshot) returns setof integer
 language plpgsql stable as $$
 declare
@@ -30,9 +31,14 @@ declare
   v_xmax xid8 := pg_snapshot_xmax(p_from);
   v_xip xid8[] := array(select pg_snapshot_xip(p_from));
 begin
+  if pg_snapshot_xmax(pg_current_snapshot()) = v_xmax and array(select pg_snapshot_xip(pg_current_snapshot())) @> v_xip then
+    return;
+  end if;
   for t in select table_id, log_name from tandem.tracked_table order by table_id loop
-    execute format('select exists (select from tandem_log.%1$I where xid >= $1) or exists (select from tandem_log.%1$I where xid = any ($2))',
-      t.log_name) into v_there using v_xmax, v_xip;
+    execute format('select (select xid from tandem_log.%I where xid >= $1 order by xid limit 1) is not null', t.log_name) into v_there using v_xmax;
+    if not v_there and cardinality(v_xip) > 0 then
+      execute format('select (select xid from tandem_log.%I where xid = any ($1) order by xid limit 1) is not null', t.log_name) into v_there using v_xip;
+    end if;
     if v_there then
       return next t.table_id;
     end if;

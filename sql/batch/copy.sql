@@ -77,20 +77,24 @@ comment on function tandem.copy_query(integer, integer, text[], text[], text[], 
 -- tandem.unlogged_stamp(p_table, p_alias, p_rejoin), tandem.unlogged_origin(p_table, p_alias, p_rejoin) -> text
 -- Expressions for the version of a row without an entry, as a first meeting counts it, or (p_rejoin) as it counts when a node came back.
 create or replace function tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text default null) returns text
-language sql stable as $$
-  select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
-    when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
-    else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
-    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
+      when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
+      else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
+      from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end);
+end $$;
 comment on function tandem.unlogged_stamp(tandem.tracked_table, text, text) is 'Stamp of a row without an entry.';
 
 create or replace function tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text default null) returns text
-language sql stable as $$
-  select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
-    quote_literal(s.origin)) end
-  from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
+      quote_literal(s.origin)) end
+    from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s);
+end $$;
 comment on function tandem.unlogged_origin(tandem.tracked_table, text, text) is 'Origin of a row without an entry.';
 
 -- tandem.time_column(p_table) -> text: the column that says when a row was last changed, if there is one.

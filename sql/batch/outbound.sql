@@ -28,41 +28,47 @@ comment on function tandem.source_state(text, text) is 'What a source says of it
 -- tandem.related_tables(p_tables) -> integer[]
 -- These tables and all that foreign keys connect them with, either way: what a batch of them may have to read.
 create or replace function tandem.related_tables(p_tables integer[]) returns integer[]
-language sql stable as $$
-  with recursive edges as (
-    select a.table_id as one, b.table_id as other
-    from pg_constraint c join tandem.tracked_table a on a.relid = c.conrelid join tandem.tracked_table b on b.relid = c.confrelid
-    where c.contype = 'f'),
-  reached as (
-    select u as id from unnest(p_tables) u
-    union
-    select case when e.one = r.id then e.other else e.one end from reached r join edges e on r.id in (e.one, e.other))
-  select coalesce(array_agg(id order by id), '{}') from reached
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    with recursive edges as (
+      select a.table_id as one, b.table_id as other
+      from pg_constraint c join tandem.tracked_table a on a.relid = c.conrelid join tandem.tracked_table b on b.relid = c.confrelid
+      where c.contype = 'f'),
+    reached as (
+      select u as id from unnest(p_tables) u
+      union
+      select case when e.one = r.id then e.other else e.one end from reached r join edges e on r.id in (e.one, e.other))
+    select coalesce(array_agg(id order by id), '{}') from reached);
+end $$;
 comment on function tandem.related_tables(integer[]) is 'Tables connected by foreign keys.';
 
 -- tandem.lock_statement(p_tables) -> text
 -- LOCK TABLE ... IN ACCESS SHARE MODE on the tables and their logs; null for none. To be run before the first snapshot of the
 -- reading transaction: a table that is rewritten in between reads as empty.
 create or replace function tandem.lock_statement(p_tables integer[]) returns text
-language sql stable as $$
-  select 'lock table ' || string_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name), ', ' order by t.table_id) || ' in access share mode'
-  from tandem.tracked_table t where t.table_id = any (p_tables)
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select 'lock table ' || string_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name), ', ' order by t.table_id) || ' in access share mode'
+    from tandem.tracked_table t where t.table_id = any (p_tables));
+end $$;
 comment on function tandem.lock_statement(integer[]) is 'Locks for reading a batch.';
 
 -- tandem.batch_header(p_peer_id, p_tables) -> jsonb
 -- What goes with every batch: {"horizon", "vector" (whether rows must name the versions known here), "known": {table's id:
 -- position of the target that this node has applied}}.
 create or replace function tandem.batch_header(p_peer_id integer, p_tables integer[]) returns jsonb
-language sql stable as $$
-  select jsonb_build_object('horizon', n.horizon, 'vector', cardinality(tandem.not_forwarded(p_peer_id)) > 1,
-    'known', (select coalesce(jsonb_object_agg(t.table_id,
-        case when b.state is null or b.state = 'copy' then null when b.state = 'flow' then i.position::text else b.position::text end), '{}')
-      from tandem.tracked_table t
-      left join tandem.inbound i on i.peer_id = p_peer_id
-      left join tandem.inbound_table b on b.peer_id = p_peer_id and (b.schema_name, b.table_name) = (t.schema_name, t.table_name)
-      where t.table_id = any (p_tables)))
-  from tandem.local_node n
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select jsonb_build_object('horizon', n.horizon, 'vector', cardinality(tandem.not_forwarded(p_peer_id)) > 1,
+      'known', (select coalesce(jsonb_object_agg(t.table_id,
+          case when b.state is null or b.state = 'copy' then null when b.state = 'flow' then i.position::text else b.position::text end), '{}')
+        from tandem.tracked_table t
+        left join tandem.inbound i on i.peer_id = p_peer_id
+        left join tandem.inbound_table b on b.peer_id = p_peer_id and (b.schema_name, b.table_name) = (t.schema_name, t.table_name)
+        where t.table_id = any (p_tables)))
+    from tandem.local_node n);
+end $$;
 comment on function tandem.batch_header(integer, integer[]) is 'What goes with a batch.';

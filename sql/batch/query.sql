@@ -43,23 +43,27 @@ comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, intege
 -- tandem.not_forwarded(p_peer_id) -> integer[]
 -- Peers whose changes this node does not send to p_peer_id: itself, and those it hears directly.
 create or replace function tandem.not_forwarded(p_peer_id integer) returns integer[]
-language sql stable as $$
-  select array_agg(s.peer_id order by s.peer_id)
-  from tandem.peer s where s.peer_id = p_peer_id or tandem.forwarded_by_other(s.peer_id, p_peer_id)
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select array_agg(s.peer_id order by s.peer_id)
+    from tandem.peer s where s.peer_id = p_peer_id or tandem.forwarded_by_other(s.peer_id, p_peer_id));
+end $$;
 comment on function tandem.not_forwarded(integer) is 'Whose changes are not sent on to a peer.';
 
 -- tandem.newest_and_row(p_table, p_alias) -> text
 -- Joins to the keys in p_alias: n, the newest entry; t, the row.
 create or replace function tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) returns text
-language sql stable as $$
-  select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
-    p_table.log_name,
-    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
-    array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
-    p_table.schema_name, p_table.table_name,
-    tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns))))
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
+      p_table.log_name,
+      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
+      array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
+      p_table.schema_name, p_table.table_name,
+      tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns)))));
+end $$;
 comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins of a key with its newest entry and its row.';
 
 -- tandem.sent_columns(...) -> text
@@ -67,34 +71,36 @@ comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins 
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
   p_vector text, p_stamp text, p_origin text, p_asked boolean) returns text
-language sql stable as $$
-  select concat_ws(', ',
-    array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
-    'n.op',
-    x.present,
-    p_stamp, p_origin,
-    case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-    case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-    case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
-        and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
-      then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
-        tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
-      else 'false' end,
-    format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
-        or exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp))), false)',
-      x.present, p_table.log_name, x.same_key),
-    case when cardinality(p_unplaced) = 0 then 'null'
-      else format('nullif(concat_ws('', '', %s), '''')',
-        (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
-    p_asked::text,
-    nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
-  from (select
-    p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
-    format('t.%I is distinct from null', p_table.key_columns[1]) as present,
-    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-    format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-        else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
-      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
-  ) x
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select concat_ws(', ',
+      array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
+      'n.op',
+      x.present,
+      p_stamp, p_origin,
+      case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+      case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+      case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+          and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
+        then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
+          tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
+        else 'false' end,
+      format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+          or (exists (select from tandem_log.%2$I l where l.blind) and exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
+        x.present, p_table.log_name, x.same_key),
+      case when cardinality(p_unplaced) = 0 then 'null'
+        else format('nullif(concat_ws('', '', %s), '''')',
+          (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+      p_asked::text,
+      nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
+    from (select
+      p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
+      format('t.%I is distinct from null', p_table.key_columns[1]) as present,
+      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
+      format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
+          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
+        tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
+    ) x);
+end $$;
 comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean) is 'The select list of a COPY query.';

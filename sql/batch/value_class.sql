@@ -41,11 +41,13 @@ comment on function tandem.value_class(oid, integer, boolean) is 'What two colum
 
 -- tandem.base_typmod(p_type, p_typmod) -> integer: the modifier that a column's values are subject to, that of a domain where it is of one.
 create or replace function tandem.base_typmod(p_type oid, p_typmod integer) returns integer
-language sql stable as $$
-  with recursive d as (
-    select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else p_typmod end as typmod from pg_type t where t.oid = p_type
-    union all
-    select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else d.typmod end from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
-  select typmod from d where typtype <> 'd'
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    with recursive d as (
+      select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else p_typmod end as typmod from pg_type t where t.oid = p_type
+      union all
+      select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else d.typmod end from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
+    select typmod from d where typtype <> 'd');
+end $$;
 comment on function tandem.base_typmod(oid, integer) is 'The type modifier under a domain.';

@@ -61,11 +61,14 @@ declare
   t tandem.tracked_table;
   v_node text;
   v_name text;
+  v_gone text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
+  v_gone := format('from tandem_old o where not exists (select from tandem_new n where %s)',
+    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   v_body := format($body$
 #variable_conflict use_variable
 -- Key: %11$s
@@ -85,7 +88,10 @@ begin
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      %9$s;
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
+      if exists (select %12$s) then
+        %9$s;
+      end if;
     elsif not (%10$s) then
       %8$s;
     end if;
@@ -131,11 +137,10 @@ $body$,
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), format(
-      'from tandem_old o where not exists (select from tandem_new n where %s)',
-      tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns))), 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), v_gone, 'v_blind'),
     tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)),
-    array_to_string(t.key_types, ', '));
+    array_to_string(t.key_types, ', '),
+    v_gone);
   if v_body is distinct from (
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
@@ -150,14 +155,14 @@ comment on function tandem.make_capture_function(integer) is 'Makes the capture 
 
 -- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from, p_blind) -> text
 -- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty), each stamped p_now or, if
--- that is not newer than the key's newest entry, after that one. p_blind: a condition under which that entry is not looked up.
+-- that is not newer than the key's newest entry, after that one; entries older than p_now (an even stamp) are passed over in the index. p_blind: a condition under which that entry is not looked up.
 -- The order names the key too, so that the log's index by key serves it whatever the planner thinks of the log's size.
 create or replace function tandem.capture_insert(
   p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text default 'false') returns text
 language sql stable as $$
   select format(
     'insert into tandem_log.%1$I (xid, stamp, op, blind, origin, %2$s)
-      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s
+      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s and l.stamp >= %3$s
         order by %5$s, l.stamp desc limit 1) end), %6$L, %10$s, %7$L, %8$s %9$s',
     p_table.log_name,
     array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),

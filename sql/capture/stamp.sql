@@ -1,10 +1,10 @@
 -- Stamps: hybrid logical clock values. Captured ones are even microseconds; the odd ones belong to removed losers.
 
 -- tandem.after(p_stamp) -> timestamptz
--- The smallest even stamp greater than p_stamp; null for null.
+-- The smallest even stamp greater than p_stamp; null for null. Part of every captured statement: date_part is faster than extract, which is numeric.
 create or replace function tandem.after(p_stamp timestamptz) returns timestamptz
 language sql stable as $$
-  select p_stamp + (2 - (extract(microseconds from p_stamp)::bigint & 1)) * interval '1 microsecond'
+  select p_stamp + case when date_part('microseconds', p_stamp)::bigint & 1 = 1 then interval '1 microsecond' else interval '2 microseconds' end
 $$;
 comment on function tandem.after(timestamptz) is 'The next even stamp.';
 

@@ -141,12 +141,14 @@ comment on function tandem.keys_of(text, text, jsonb) is 'One element of a closu
 
 -- tandem.not_staged(p_plans, p_table_id, p_values) -> text: condition that no row with this key is staged.
 create or replace function tandem.not_staged(p_plans jsonb, p_table_id integer, p_values text[]) returns text
-language sql stable as $$
-  select coalesce((select format('not exists (select from %s z where %s)', e ->> 'stage',
-      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), p_values))
-    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
-    where t.table_id = p_table_id), 'true')
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select coalesce((select format('not exists (select from %s z where %s)', e ->> 'stage',
+        tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), p_values))
+      from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+      where t.table_id = p_table_id), 'true'));
+end $$;
 comment on function tandem.not_staged(jsonb, integer, text[]) is 'Condition that a key is not staged.';
 
 -- tandem.staged_parents(p_plan): foreign keys of a staged table to a tracked parent's key, with the staged values that refer to it.

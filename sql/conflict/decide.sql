@@ -96,8 +96,10 @@ comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text
 -- tandem.heard_elsewhere(p_peer_id) -> integer[]
 -- Peers whose changes this node does not send on to p_peer_id because it has a link of its own from them.
 create or replace function tandem.heard_elsewhere(p_peer_id integer) returns integer[]
-language sql stable as $$
-  select coalesce(array_agg(s.peer_id order by s.peer_id), '{}') from tandem.peer s
-  where s.peer_id <> p_peer_id and tandem.forwarded_by_other(s.peer_id, p_peer_id)
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select coalesce(array_agg(s.peer_id order by s.peer_id), '{}') from tandem.peer s
+    where s.peer_id <> p_peer_id and tandem.forwarded_by_other(s.peer_id, p_peer_id));
+end $$;
 comment on function tandem.heard_elsewhere(integer) is 'Whose changes a peer hears directly.';

@@ -39,25 +39,29 @@ comment on function tandem.action_sets(jsonb, smallint) is 'Whether a foreign ke
 -- tandem.child_not_written(p_plans, p_child_id, p_alias) -> text
 -- Condition on the row p_alias: no staged row of this batch writes it, so it stays as it is. 'true' where the child's table is not in the batch.
 create or replace function tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text default 'c') returns text
-language sql stable as $$
-  select coalesce((select format('not exists (select from %s s where %s and %s)', e ->> 'stage',
-      tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('s', cardinality(t.key_columns))), tandem.applies(e))
-    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
-    where t.table_id = p_child_id), 'true')
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select coalesce((select format('not exists (select from %s s where %s and %s)', e ->> 'stage',
+        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('s', cardinality(t.key_columns))), tandem.applies(e))
+      from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+      where t.table_id = p_child_id), 'true'));
+end $$;
 comment on function tandem.child_not_written(jsonb, integer, text) is 'Condition that a row is not written by the batch.';
 
 -- tandem.row_waits(p_plans, p_table_id, p_alias) -> text
 -- Condition on the row p_alias: the source has changed it too, and that change waits.
 create or replace function tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) returns text
-language sql stable as $$
-  select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s)',
-      e ->> 'stage', e ->> 'peer', e ->> 'id',
-      tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))))
-    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
-    where t.table_id = p_table_id
-      and exists (select from tandem.verdict v where v.peer_id = (e ->> 'peer')::integer and v.table_id = p_table_id and v.verdict = 'park')), 'false')
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s)',
+        e ->> 'stage', e ->> 'peer', e ->> 'id',
+        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))))
+      from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+      where t.table_id = p_table_id
+        and exists (select from tandem.verdict v where v.peer_id = (e ->> 'peer')::integer and v.table_id = p_table_id and v.verdict = 'park')), 'false'));
+end $$;
 comment on function tandem.row_waits(jsonb, integer, text) is 'Condition that the source''s change of a row waits.';
 
 -- tandem.deletion_tree(p_plan, p_plans) -> text

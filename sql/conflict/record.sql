@@ -7,6 +7,9 @@ language plpgsql as $$
 declare
   v_count bigint;
 begin
+  if not exists (select from tandem.verdict v where (v.peer_id, v.table_id) = ((p_plan ->> 'peer')::integer, (p_plan ->> 'id')::integer)) then
+    return 0;
+  end if;
   execute format($sql$
     insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner,
       local_stamp, local_origin, incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)

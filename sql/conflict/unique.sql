@@ -53,23 +53,27 @@ comment on function tandem.claims(jsonb, jsonb) is 'Queries for local rows that 
 -- Condition on s, a staged row of the plan's table: rows of the source refer to it (the closure has asked for one of each foreign key).
 -- True where the source cannot be asked: the foreign key refers to other columns than the key, or its table is not tracked.
 create or replace function tandem.referenced_there(p_plan jsonb, p_plans jsonb) returns text
-language sql stable as $$
-  select case when exists (select from tandem.plan_references(p_plan) r where not r.to_key or r.child_id is null) then 'true'
-    else coalesce((select '(' || string_agg(format('exists (select from (select %s from %s s where s.present) c where %s)',
-        (select string_agg(format('%s as k%s', u.value, u.i), ', ') from unnest(k.staged_values) with ordinality u (value, i)), e ->> 'stage',
-        tandem.all_equal(t.key_operators, tandem.key_names('c', cardinality(t.key_columns)), tandem.key_names('s', cardinality(t.key_columns)))), ' or ') || ')'
-      from jsonb_array_elements(p_plans) e cross join lateral tandem.plan_parents(e) k join tandem.tracked_table t on t.table_id = k.parent_id
-      where k.parent_id = (p_plan ->> 'id')::integer), 'false') end
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select case when exists (select from tandem.plan_references(p_plan) r where not r.to_key or r.child_id is null) then 'true'
+      else coalesce((select '(' || string_agg(format('exists (select from (select %s from %s s where s.present) c where %s)',
+          (select string_agg(format('%s as k%s', u.value, u.i), ', ') from unnest(k.staged_values) with ordinality u (value, i)), e ->> 'stage',
+          tandem.all_equal(t.key_operators, tandem.key_names('c', cardinality(t.key_columns)), tandem.key_names('s', cardinality(t.key_columns)))), ' or ') || ')'
+        from jsonb_array_elements(p_plans) e cross join lateral tandem.plan_parents(e) k join tandem.tracked_table t on t.table_id = k.parent_id
+        where k.parent_id = (p_plan ->> 'id')::integer), 'false') end);
+end $$;
 comment on function tandem.referenced_there(jsonb, jsonb) is 'Condition that rows of the source refer to a staged row.';
 
 -- tandem.referenced_after(p_plan, p_plans) -> text
 -- Condition on t, a row of the plan's table: rows that the set does not write refer to it.
 create or replace function tandem.referenced_after(p_plan jsonb, p_plans jsonb) returns text
-language sql stable as $$
-  select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
-  from tandem.plan_references(p_plan) r
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
+    from tandem.plan_references(p_plan) r);
+end $$;
 comment on function tandem.referenced_after(jsonb, jsonb) is 'Condition that a row is referred to after the set.';
 
 -- tandem.reject_claims(p_plans) -> bigint
@@ -241,6 +245,12 @@ declare
   v_key text;
   v_count bigint;
 begin
+  if not exists (select from tandem.fallback_pair p where (p.schema_name, p.table_name) = (p_plan ->> 'schema', p_plan ->> 'table'))
+    and not exists (select from tandem.verdict v
+      where (v.peer_id, v.table_id, v.verdict) = ((p_plan ->> 'peer')::integer, (p_plan ->> 'id')::integer, 'park') and v.holder is not null)
+  then
+    return 0;
+  end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
   v_key := format('array[%s]', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
   execute format('delete from tandem.fallback_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where %s = p.local_key)',

@@ -42,6 +42,12 @@ export function step(name: Step, sql: string): string {
   return `/* tandem:${name} */ ${sql}`;
 }
 
+/**
+ * Every round runs the same statements of Tandem's functions on its own small tables: planning them anew each time costs more
+ * than running them. What reads or writes the application's rows is put together anew and planned for what is there.
+ */
+export const keepPlans = "set local plan_cache_mode = force_generic_plan;";
+
 /** A list of texts as a literal of SQL. */
 export function textArray(values: readonly string[] | null): string {
   return values === null ? "null::text[]" : `array[${values.map(quoteLiteral).join(", ")}]::text[]`;
@@ -61,6 +67,7 @@ export function jsonLiteral(value: unknown): string {
 export function beginDurable(serverVersion: number): string {
   return `begin isolation level read committed read write;
 ${pinnedSettings(serverVersion)}
+${keepPlans}
 select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';`;
 }
 

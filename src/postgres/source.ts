@@ -17,7 +17,7 @@ import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { inTransaction } from "../db/transaction.ts";
-import { call, callJson, jsonLiteral, longestPause, nameLiteral, step, textArray } from "./session.ts";
+import { call, callJson, jsonLiteral, keepPlans, longestPause, nameLiteral, step, textArray } from "./session.ts";
 
 const nullable = (value: string | null): string => (value === null ? "null" : quoteLiteral(value));
 const intArray = (values: readonly number[]): string => `'{${values.join(",")}}'::integer[]`;
@@ -184,6 +184,7 @@ export class PostgresSource implements Source {
     const connection = this.#connection;
     // No statement that takes a snapshot may come before the locks: not even `select 1`.
     const begin = `/* tandem:read-begin */ begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
+      ${keepPlans}
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}'`;
     return inTransaction(connection, begin, async () => {

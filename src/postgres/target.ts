@@ -22,7 +22,17 @@ import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { execWhole, inTransaction } from "../db/transaction.ts";
 import { carry } from "./copy.ts";
-import { beginDurable, call, callJson, jsonLiteral, longestPause, nameLiteral, step, textArray } from "./session.ts";
+import {
+  beginDurable,
+  call,
+  callJson,
+  jsonLiteral,
+  keepPlans,
+  longestPause,
+  nameLiteral,
+  step,
+  textArray,
+} from "./session.ts";
 
 /** The document that `tandem.inbound_state` answers with. */
 interface InboundState extends Omit<LinkState, "clock"> {
@@ -110,12 +120,17 @@ export class PostgresTarget implements Target {
     return await callJson<TableName[]>(this.#connection, "describe", sql);
   }
 
-  /** One transaction, which holds the link: what is staged in it is seen by nobody before it ends. */
+  /**
+   * One transaction, which holds the link: what is staged in it is seen by nobody before it ends. The session takes the role that it will apply
+   * in, but not behind a pooler: the next client to use it would write in this role.
+   */
   async stage<T>(body: (staging: Staging) => Promise<T>): Promise<T> {
     const id = randomUUID();
     const begin = `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
+      ${keepPlans}
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}';
+      ${this.#connection.pooled ? "" : "select tandem.try_replica_role(true);"}
       ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)};
       set local lock_timeout = ${tableTimeoutMs}`;
     return await inTransaction(this.#connection, begin, () =>

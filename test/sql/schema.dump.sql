@@ -263,7 +263,7 @@ COMMENT ON FUNCTION tandem.advance_sequences(p_plans jsonb) IS 'Sets sequences p
 CREATE FUNCTION tandem.after(p_stamp timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $$
-  select p_stamp + (2 - (extract(microseconds from p_stamp)::bigint & 1)) * interval '1 microsecond'
+  select p_stamp + case when date_part('microseconds', p_stamp)::bigint & 1 = 1 then interval '1 microsecond' else interval '2 microseconds' end
 $$;
 
 
@@ -279,11 +279,13 @@ COMMENT ON FUNCTION tandem.after(p_stamp timestamp with time zone) IS 'The next 
 --
 
 CREATE FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_right text[]) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     AS $$
-  select string_agg(format('%s %s %s', u.l, u.o, u.r), ' and ' order by u.position)
-  from unnest(p_operators, p_left, p_right) with ordinality u (o, l, r, position)
-$$;
+begin
+  return (
+    select string_agg(format('%s %s %s', u.l, u.o, u.r), ' and ' order by u.position)
+    from unnest(p_operators, p_left, p_right) with ordinality u (o, l, r, position));
+end $$;
 
 
 --
@@ -321,13 +323,15 @@ COMMENT ON FUNCTION tandem.application_triggers(p_relid oid) IS 'Triggers of the
 --
 
 CREATE FUNCTION tandem.applies(p_plan jsonb) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
-    then format('s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''anew''))',
-      p_plan ->> 'peer', p_plan ->> 'id')
-    else 'true' end
-$$;
+begin
+  return (
+    select case when exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
+      then format('s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''anew''))',
+        p_plan ->> 'peer', p_plan ->> 'id')
+      else 'true' end);
+end $$;
 
 
 --
@@ -903,14 +907,16 @@ COMMENT ON FUNCTION tandem.arm_table(p_table_id integer) IS 'Creates and enables
 --
 
 CREATE FUNCTION tandem.base_type(p_type oid) RETURNS oid
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  with recursive d as (
-    select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = p_type
-    union all
-    select t.oid, t.typtype, t.typbasetype from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
-  select oid from d where typtype <> 'd'
-$$;
+begin
+  return (
+    with recursive d as (
+      select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = p_type
+      union all
+      select t.oid, t.typtype, t.typbasetype from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
+    select oid from d where typtype <> 'd');
+end $$;
 
 
 --
@@ -925,14 +931,16 @@ COMMENT ON FUNCTION tandem.base_type(p_type oid) IS 'The type under a domain.';
 --
 
 CREATE FUNCTION tandem.base_typmod(p_type oid, p_typmod integer) RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  with recursive d as (
-    select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else p_typmod end as typmod from pg_type t where t.oid = p_type
-    union all
-    select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else d.typmod end from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
-  select typmod from d where typtype <> 'd'
-$$;
+begin
+  return (
+    with recursive d as (
+      select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else p_typmod end as typmod from pg_type t where t.oid = p_type
+      union all
+      select t.typtype, t.typbasetype, case when t.typtype = 'd' then t.typtypmod else d.typmod end from d join pg_type t on t.oid = d.typbasetype where d.typtype = 'd')
+    select typmod from d where typtype <> 'd');
+end $$;
 
 
 --
@@ -1033,17 +1041,19 @@ COMMENT ON FUNCTION tandem.batch_end(p_from pg_snapshot, p_tables integer[], p_l
 --
 
 CREATE FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select jsonb_build_object('horizon', n.horizon, 'vector', cardinality(tandem.not_forwarded(p_peer_id)) > 1,
-    'known', (select coalesce(jsonb_object_agg(t.table_id,
-        case when b.state is null or b.state = 'copy' then null when b.state = 'flow' then i.position::text else b.position::text end), '{}')
-      from tandem.tracked_table t
-      left join tandem.inbound i on i.peer_id = p_peer_id
-      left join tandem.inbound_table b on b.peer_id = p_peer_id and (b.schema_name, b.table_name) = (t.schema_name, t.table_name)
-      where t.table_id = any (p_tables)))
-  from tandem.local_node n
-$$;
+begin
+  return (
+    select jsonb_build_object('horizon', n.horizon, 'vector', cardinality(tandem.not_forwarded(p_peer_id)) > 1,
+      'known', (select coalesce(jsonb_object_agg(t.table_id,
+          case when b.state is null or b.state = 'copy' then null when b.state = 'flow' then i.position::text else b.position::text end), '{}')
+        from tandem.tracked_table t
+        left join tandem.inbound i on i.peer_id = p_peer_id
+        left join tandem.inbound_table b on b.peer_id = p_peer_id and (b.schema_name, b.table_name) = (t.schema_name, t.table_name)
+        where t.table_id = any (p_tables)))
+    from tandem.local_node n);
+end $$;
 
 
 --
@@ -1225,7 +1235,7 @@ CREATE FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text,
     AS $_$
   select format(
     'insert into tandem_log.%1$I (xid, stamp, op, blind, origin, %2$s)
-      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s
+      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s and l.stamp >= %3$s
         order by %5$s, l.stamp desc limit 1) end), %6$L, %10$s, %7$L, %8$s %9$s',
     p_table.log_name,
     array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
@@ -1393,26 +1403,28 @@ COMMENT ON FUNCTION tandem.cast_error(p_query text) IS 'How a query of casts fai
 --
 
 CREATE FUNCTION tandem.catalog_mark(p_table_id integer) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select md5(concat_ws(' ',
-    t.xmin, (select c.xmin from pg_class c where c.oid = t.relid),
-    (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = t.relid and a.attnum > 0),
-    (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
-    (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
-    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
-    (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
-    (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
-      from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
-        union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
-      join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
-    (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
-    case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
-      where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
-    (select string_agg(o.xmin::text, ',' order by o.table_id) from tandem.tracked_table o),
-    (select max(f.installed_at) from tandem.sql_file f)))
-  from tandem.tracked_table t where t.table_id = p_table_id
-$$;
+begin
+  return (
+    select md5(concat_ws(' ',
+      t.xmin, (select c.xmin from pg_class c where c.oid = t.relid),
+      (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = t.relid and a.attnum > 0),
+      (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
+      (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
+      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
+      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
+      (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
+        from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
+          union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
+        join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
+      (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
+      case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
+        where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
+      (select string_agg(o.xmin::text, ',' order by o.table_id) from tandem.tracked_table o),
+      (select max(f.installed_at) from tandem.sql_file f)))
+    from tandem.tracked_table t where t.table_id = p_table_id);
+end $$;
 
 
 --
@@ -1545,13 +1557,15 @@ COMMENT ON FUNCTION tandem.check_identity(p_name text) IS 'Stops where this data
 --
 
 CREATE FUNCTION tandem.child_not_written(p_plans jsonb, p_child_id integer, p_alias text DEFAULT 'c'::text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select coalesce((select format('not exists (select from %s s where %s and %s)', e ->> 'stage',
-      tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('s', cardinality(t.key_columns))), tandem.applies(e))
-    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
-    where t.table_id = p_child_id), 'true')
-$$;
+begin
+  return (
+    select coalesce((select format('not exists (select from %s s where %s and %s)', e ->> 'stage',
+        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('s', cardinality(t.key_columns))), tandem.applies(e))
+      from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+      where t.table_id = p_child_id), 'true'));
+end $$;
 
 
 --
@@ -1760,11 +1774,13 @@ COMMENT ON FUNCTION tandem.closure_of_holders(p_plan jsonb, p_plans jsonb) IS 'K
 --
 
 CREATE FUNCTION tandem.columns(p_alias text, p_names text[]) RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     AS $$
-  select coalesce(array_agg(format('%s.%I', p_alias, u.name) order by u.position), '{}')
-  from unnest(p_names) with ordinality u (name, position)
-$$;
+begin
+  return (
+    select coalesce(array_agg(format('%s.%I', p_alias, u.name) order by u.position), '{}')
+    from unnest(p_names) with ordinality u (name, position));
+end $$;
 
 
 --
@@ -1779,11 +1795,13 @@ COMMENT ON FUNCTION tandem.columns(p_alias text, p_names text[]) IS 'Quoted colu
 --
 
 CREATE FUNCTION tandem.columns_mark(p_relid oid) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select md5(string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, a.attgenerated), ',' order by a.attnum))
-  from pg_attribute a where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped
-$$;
+begin
+  return (
+    select md5(string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, a.attgenerated), ',' order by a.attnum))
+    from pg_attribute a where a.attrelid = p_relid and a.attnum > 0 and not a.attisdropped);
+end $$;
 
 
 --
@@ -2339,30 +2357,32 @@ COMMENT ON FUNCTION tandem.deletion_tree(p_plan jsonb, p_plans jsonb) IS 'Query 
 --
 
 CREATE FUNCTION tandem.describe_tables(p_tables integer[] DEFAULT NULL::integer[]) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  with described as materialized (
-    select t.*, c.oid, c.reltuples from tandem.tracked_table t
-    left join (select c.oid, c.relname, c.reltuples, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace) c
-      on c.oid = t.relid and (c.nspname, c.relname) = (t.schema_name, t.table_name)
-    where p_tables is null or t.table_id = any (p_tables)),
-  -- Each type once: many columns share a few.
-  types as materialized (
-    select d.atttypid, d.atttypmod, format_type(d.atttypid, d.atttypmod) as name, tandem.value_class(d.atttypid, d.atttypmod) as class
-    from (select distinct a.atttypid, a.atttypmod from pg_attribute a join described t on a.attrelid = t.oid
-      where a.attnum > 0 and not a.attisdropped) d)
-  select coalesce(jsonb_agg(jsonb_build_object(
-    'id', t.table_id, 'schema', t.schema_name, 'name', t.table_name, 'relation', format('%I.%I', t.schema_name, t.table_name),
-    'exists', t.oid is not null, 'key', to_jsonb(t.key_columns), 'keyTypes', to_jsonb(t.key_types),
-    'estimate', greatest(t.reltuples, 0)::bigint, 'exactKey', coalesce((select to_jsonb(array_agg(a.attname)) from pg_attribute a
-      where a.attrelid = t.oid and a.attname = any (t.key_columns) and tandem.equal_is_identical(a.atttypid, a.attcollation)), '[]'::jsonb),
-    'columns', coalesce((select jsonb_agg(jsonb_build_object('name', a.attname, 'type', y.name, 'valueClass', y.class,
-        'generated', a.attgenerated <> '') order by a.attnum)
-      from pg_attribute a join types y using (atttypid, atttypmod) where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb),
-    'mark', tandem.columns_mark(t.relid), 'vanished', t.vanished)
-    order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
-  from described t
-$$;
+begin
+  return (
+    with described as materialized (
+      select t.*, c.oid, c.reltuples from tandem.tracked_table t
+      left join (select c.oid, c.relname, c.reltuples, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace) c
+        on c.oid = t.relid and (c.nspname, c.relname) = (t.schema_name, t.table_name)
+      where p_tables is null or t.table_id = any (p_tables)),
+    -- Each type once: many columns share a few.
+    types as materialized (
+      select d.atttypid, d.atttypmod, format_type(d.atttypid, d.atttypmod) as name, tandem.value_class(d.atttypid, d.atttypmod) as class
+      from (select distinct a.atttypid, a.atttypmod from pg_attribute a join described t on a.attrelid = t.oid
+        where a.attnum > 0 and not a.attisdropped) d)
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', t.table_id, 'schema', t.schema_name, 'name', t.table_name, 'relation', format('%I.%I', t.schema_name, t.table_name),
+      'exists', t.oid is not null, 'key', to_jsonb(t.key_columns), 'keyTypes', to_jsonb(t.key_types),
+      'estimate', greatest(t.reltuples, 0)::bigint, 'exactKey', coalesce((select to_jsonb(array_agg(a.attname)) from pg_attribute a
+        where a.attrelid = t.oid and a.attname = any (t.key_columns) and tandem.equal_is_identical(a.atttypid, a.attcollation)), '[]'::jsonb),
+      'columns', coalesce((select jsonb_agg(jsonb_build_object('name', a.attname, 'type', y.name, 'valueClass', y.class,
+          'generated', a.attgenerated <> '') order by a.attnum)
+        from pg_attribute a join types y using (atttypid, atttypmod) where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped), '[]'::jsonb),
+      'mark', tandem.columns_mark(t.relid), 'vanished', t.vanished)
+      order by t.schema_name collate "C", t.table_name collate "C"), '[]'::jsonb)
+    from described t);
+end $$;
 
 
 --
@@ -2536,14 +2556,16 @@ COMMENT ON FUNCTION tandem.end_stalled(p_silent interval) IS 'Ends sessions that
 --
 
 CREATE FUNCTION tandem.equal_is_identical(p_type oid, p_collation oid) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select (tandem.base_type(p_type) in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'bool'::regtype, 'bytea'::regtype,
-      'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'oid'::regtype, '"char"'::regtype, 'time'::regtype)
-    or (tandem.base_type(p_type) in ('text'::regtype, 'varchar'::regtype, 'name'::regtype)
-      and coalesce((select c.collisdeterministic from pg_collation c where c.oid = p_collation), true))
-    or exists (select from pg_type t where t.oid = tandem.base_type(p_type) and t.typtype = 'e'))
-$$;
+begin
+  return (
+    select (tandem.base_type(p_type) in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'bool'::regtype, 'bytea'::regtype,
+        'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'oid'::regtype, '"char"'::regtype, 'time'::regtype)
+      or (tandem.base_type(p_type) in ('text'::regtype, 'varchar'::regtype, 'name'::regtype)
+        and coalesce((select c.collisdeterministic from pg_collation c where c.oid = p_collation), true))
+      or exists (select from pg_type t where t.oid = tandem.base_type(p_type) and t.typtype = 'e')));
+end $$;
 
 
 --
@@ -2805,11 +2827,13 @@ COMMENT ON FUNCTION tandem.guard_condition() IS 'The condition that guards a tri
 --
 
 CREATE FUNCTION tandem.heard_elsewhere(p_peer_id integer) RETURNS integer[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select coalesce(array_agg(s.peer_id order by s.peer_id), '{}') from tandem.peer s
-  where s.peer_id <> p_peer_id and tandem.forwarded_by_other(s.peer_id, p_peer_id)
-$$;
+begin
+  return (
+    select coalesce(array_agg(s.peer_id order by s.peer_id), '{}') from tandem.peer s
+    where s.peer_id <> p_peer_id and tandem.forwarded_by_other(s.peer_id, p_peer_id));
+end $$;
 
 
 --
@@ -3152,10 +3176,12 @@ COMMENT ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) I
 --
 
 CREATE FUNCTION tandem.key_names(p_alias text, p_count integer) RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     AS $$
-  select array_agg(p_alias || '.k' || i order by i) from generate_series(1, p_count) i
-$$;
+begin
+  return (
+    select array_agg(p_alias || '.k' || i order by i) from generate_series(1, p_count) i);
+end $$;
 
 
 --
@@ -3449,11 +3475,13 @@ COMMENT ON FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) IS 'Locks the
 --
 
 CREATE FUNCTION tandem.lock_statement(p_tables integer[]) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select 'lock table ' || string_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name), ', ' order by t.table_id) || ' in access share mode'
-  from tandem.tracked_table t where t.table_id = any (p_tables)
-$$;
+begin
+  return (
+    select 'lock table ' || string_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name), ', ' order by t.table_id) || ' in access share mode'
+    from tandem.tracked_table t where t.table_id = any (p_tables));
+end $$;
 
 
 --
@@ -3617,11 +3645,14 @@ declare
   t tandem.tracked_table;
   v_node text;
   v_name text;
+  v_gone text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
+  v_gone := format('from tandem_old o where not exists (select from tandem_new n where %s)',
+    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   v_body := format($body$
 #variable_conflict use_variable
 -- Key: %11$s
@@ -3641,7 +3672,10 @@ begin
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      %9$s;
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
+      if exists (select %12$s) then
+        %9$s;
+      end if;
     elsif not (%10$s) then
       %8$s;
     end if;
@@ -3687,11 +3721,10 @@ $body$,
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), format(
-      'from tandem_old o where not exists (select from tandem_new n where %s)',
-      tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns))), 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), v_gone, 'v_blind'),
     tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)),
-    array_to_string(t.key_types, ', '));
+    array_to_string(t.key_types, ', '),
+    v_gone);
   if v_body is distinct from (
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
@@ -4060,15 +4093,17 @@ COMMENT ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) IS 'Query
 --
 
 CREATE FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
-    p_table.log_name,
-    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
-    array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
-    p_table.schema_name, p_table.table_name,
-    tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns))))
-$$;
+begin
+  return (
+    select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
+      p_table.log_name,
+      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
+      array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
+      p_table.schema_name, p_table.table_name,
+      tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns)))));
+end $$;
 
 
 --
@@ -4104,11 +4139,13 @@ COMMENT ON FUNCTION tandem.next_stamp() IS 'A stamp for a change made now.';
 --
 
 CREATE FUNCTION tandem.not_forwarded(p_peer_id integer) RETURNS integer[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select array_agg(s.peer_id order by s.peer_id)
-  from tandem.peer s where s.peer_id = p_peer_id or tandem.forwarded_by_other(s.peer_id, p_peer_id)
-$$;
+begin
+  return (
+    select array_agg(s.peer_id order by s.peer_id)
+    from tandem.peer s where s.peer_id = p_peer_id or tandem.forwarded_by_other(s.peer_id, p_peer_id));
+end $$;
 
 
 --
@@ -4123,13 +4160,15 @@ COMMENT ON FUNCTION tandem.not_forwarded(p_peer_id integer) IS 'Whose changes ar
 --
 
 CREATE FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_values text[]) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select coalesce((select format('not exists (select from %s z where %s)', e ->> 'stage',
-      tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), p_values))
-    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
-    where t.table_id = p_table_id), 'true')
-$$;
+begin
+  return (
+    select coalesce((select format('not exists (select from %s z where %s)', e ->> 'stage',
+        tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), p_values))
+      from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+      where t.table_id = p_table_id), 'true'));
+end $$;
 
 
 --
@@ -4479,11 +4518,13 @@ COMMENT ON FUNCTION tandem.orphans(p_plan jsonb, p_where text) IS 'Staged rows w
 --
 
 CREATE FUNCTION tandem.over(p_plan jsonb, p_left jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     AS $$
-  select coalesce((select 'not (' || string_agg(format('%s and s.n >= %s', x.phase, x.low), ' or ') || ')'
-    from (select e ->> 'phase' as phase, min((e ->> 'low')::bigint) as low from jsonb_array_elements(p_left) e where e -> 'id' = p_plan -> 'id' group by 1) x), 'true')
-$$;
+begin
+  return (
+    select coalesce((select 'not (' || string_agg(format('%s and s.n >= %s', x.phase, x.low), ' or ') || ')'
+      from (select e ->> 'phase' as phase, min((e ->> 'low')::bigint) as low from jsonb_array_elements(p_left) e where e -> 'id' = p_plan -> 'id' group by 1) x), 'true'));
+end $$;
 
 
 --
@@ -4552,9 +4593,18 @@ CREATE FUNCTION tandem.park_verdicts(p_plan jsonb, p_where text DEFAULT 'true'::
     LANGUAGE plpgsql
     AS $_$
 begin
-  execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s and (%7$s)
-      and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
-    p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id', p_where);
+  if exists (select from tandem.parked_change c
+    where (c.peer_id, c.schema_name, c.table_name) = ((p_plan ->> 'peer')::integer, p_plan ->> 'schema', p_plan ->> 'table'))
+  then
+    execute format('delete from tandem.parked_change c using %1$s s where c.peer_id = %2$s and c.schema_name = %3$L and c.table_name = %4$L and c.key = %5$s and (%7$s)
+        and s.n not in (select v.n from tandem.verdict v where v.peer_id = %2$s and v.table_id = %6$s and v.verdict = ''park'')',
+      p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', p_plan ->> 'id', p_where);
+  end if;
+  if not exists (select from tandem.verdict v
+    where (v.peer_id, v.table_id, v.verdict) = ((p_plan ->> 'peer')::integer, (p_plan ->> 'id')::integer, 'park'))
+  then
+    return;
+  end if;
   execute format($sql$
     insert into tandem.parked_change as c (peer_id, schema_name, table_name, key, kind, reason, sqlstate, stamp, origin)
     select %1$s, %2$L, %3$L, %4$s, v.kind, v.reason, v.sqlstate, s.stamp, s.origin
@@ -5050,6 +5100,12 @@ declare
   v_key text;
   v_count bigint;
 begin
+  if not exists (select from tandem.fallback_pair p where (p.schema_name, p.table_name) = (p_plan ->> 'schema', p_plan ->> 'table'))
+    and not exists (select from tandem.verdict v
+      where (v.peer_id, v.table_id, v.verdict) = ((p_plan ->> 'peer')::integer, (p_plan ->> 'id')::integer, 'park') and v.holder is not null)
+  then
+    return 0;
+  end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
   v_key := format('array[%s]', (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c));
   execute format('delete from tandem.fallback_pair p where p.schema_name = %L and p.table_name = %L and not exists (select from %s t where %s = p.local_key)',
@@ -5145,6 +5201,9 @@ CREATE FUNCTION tandem.record_conflicts(p_plan jsonb, p_source text) RETURNS big
 declare
   v_count bigint;
 begin
+  if not exists (select from tandem.verdict v where (v.peer_id, v.table_id) = ((p_plan ->> 'peer')::integer, (p_plan ->> 'id')::integer)) then
+    return 0;
+  end if;
   execute format($sql$
     insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner,
       local_stamp, local_origin, incoming_stamp, incoming_origin, local_columns, local_values, incoming_columns, incoming_values)
@@ -5256,11 +5315,13 @@ COMMENT ON FUNCTION tandem.reference_changes(p_table_id integer, p_columns text[
 --
 
 CREATE FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
-  from tandem.plan_references(p_plan) r
-$$;
+begin
+  return (
+    select coalesce('(' || string_agg(format('exists (select from %s c where %s and %s)', r.child, r.child_is_t, tandem.child_not_written(p_plans, r.child_id)), ' or ') || ')', 'false')
+    from tandem.plan_references(p_plan) r);
+end $$;
 
 
 --
@@ -5275,15 +5336,17 @@ COMMENT ON FUNCTION tandem.referenced_after(p_plan jsonb, p_plans jsonb) IS 'Con
 --
 
 CREATE FUNCTION tandem.referenced_there(p_plan jsonb, p_plans jsonb) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select case when exists (select from tandem.plan_references(p_plan) r where not r.to_key or r.child_id is null) then 'true'
-    else coalesce((select '(' || string_agg(format('exists (select from (select %s from %s s where s.present) c where %s)',
-        (select string_agg(format('%s as k%s', u.value, u.i), ', ') from unnest(k.staged_values) with ordinality u (value, i)), e ->> 'stage',
-        tandem.all_equal(t.key_operators, tandem.key_names('c', cardinality(t.key_columns)), tandem.key_names('s', cardinality(t.key_columns)))), ' or ') || ')'
-      from jsonb_array_elements(p_plans) e cross join lateral tandem.plan_parents(e) k join tandem.tracked_table t on t.table_id = k.parent_id
-      where k.parent_id = (p_plan ->> 'id')::integer), 'false') end
-$$;
+begin
+  return (
+    select case when exists (select from tandem.plan_references(p_plan) r where not r.to_key or r.child_id is null) then 'true'
+      else coalesce((select '(' || string_agg(format('exists (select from (select %s from %s s where s.present) c where %s)',
+          (select string_agg(format('%s as k%s', u.value, u.i), ', ') from unnest(k.staged_values) with ordinality u (value, i)), e ->> 'stage',
+          tandem.all_equal(t.key_operators, tandem.key_names('c', cardinality(t.key_columns)), tandem.key_names('s', cardinality(t.key_columns)))), ' or ') || ')'
+        from jsonb_array_elements(p_plans) e cross join lateral tandem.plan_parents(e) k join tandem.tracked_table t on t.table_id = k.parent_id
+        where k.parent_id = (p_plan ->> 'id')::integer), 'false') end);
+end $$;
 
 
 --
@@ -5636,18 +5699,20 @@ COMMENT ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings js
 --
 
 CREATE FUNCTION tandem.related_tables(p_tables integer[]) RETURNS integer[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  with recursive edges as (
-    select a.table_id as one, b.table_id as other
-    from pg_constraint c join tandem.tracked_table a on a.relid = c.conrelid join tandem.tracked_table b on b.relid = c.confrelid
-    where c.contype = 'f'),
-  reached as (
-    select u as id from unnest(p_tables) u
-    union
-    select case when e.one = r.id then e.other else e.one end from reached r join edges e on r.id in (e.one, e.other))
-  select coalesce(array_agg(id order by id), '{}') from reached
-$$;
+begin
+  return (
+    with recursive edges as (
+      select a.table_id as one, b.table_id as other
+      from pg_constraint c join tandem.tracked_table a on a.relid = c.conrelid join tandem.tracked_table b on b.relid = c.confrelid
+      where c.contype = 'f'),
+    reached as (
+      select u as id from unnest(p_tables) u
+      union
+      select case when e.one = r.id then e.other else e.one end from reached r join edges e on r.id in (e.one, e.other))
+    select coalesce(array_agg(id order by id), '{}') from reached);
+end $$;
 
 
 --
@@ -6108,15 +6173,17 @@ COMMENT ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) 
 --
 
 CREATE FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s)',
-      e ->> 'stage', e ->> 'peer', e ->> 'id',
-      tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))))
-    from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
-    where t.table_id = p_table_id
-      and exists (select from tandem.verdict v where v.peer_id = (e ->> 'peer')::integer and v.table_id = p_table_id and v.verdict = 'park')), 'false')
-$$;
+begin
+  return (
+    select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s)',
+        e ->> 'stage', e ->> 'peer', e ->> 'id',
+        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))))
+      from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
+      where t.table_id = p_table_id
+        and exists (select from tandem.verdict v where v.peer_id = (e ->> 'peer')::integer and v.table_id = p_table_id and v.verdict = 'park')), 'false'));
+end $$;
 
 
 --
@@ -6131,22 +6198,24 @@ COMMENT ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias 
 --
 
 CREATE FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias text, p_names text[]) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $_$
-  select format('%1$s.schema_name = %2$L and %1$s.table_name = %3$L and %4$s', p_alias, p_table.schema_name, p_table.table_name,
-    case when bool_and(x.exact) then format('%s.key = array[%s]', p_alias, string_agg(x.name || '::text', ', ' order by x.i))
-    else format('case when %1$s.schema_name = %2$L and %1$s.table_name = %3$L and cardinality(%1$s.key) = %4$s then %5$s else false end',
-      p_alias, p_table.schema_name, p_table.table_name, count(*),
-      tandem.all_equal(p_table.key_operators, array_agg(format('%s.key[%s]::%s', p_alias, x.i, p_table.key_types[x.i]) order by x.i), p_names)) end)
-  from (
-    select u.i, u.name, coalesce(t.typtype = 'e' or coalesce(c.collisdeterministic, true) and t.oid in ('int2'::regtype, 'int4'::regtype,
-      'int8'::regtype, 'oid'::regtype, 'text'::regtype, 'varchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'bool'::regtype,
-      'bytea'::regtype, 'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype), false) as exact
-    from unnest(p_table.key_columns, p_names) with ordinality u (key_column, name, i)
-    left join pg_attribute a on a.attrelid = p_table.relid and a.attname = u.key_column and not a.attisdropped
-    left join pg_collation c on c.oid = a.attcollation
-    left join pg_type t on t.oid = tandem.base_type(a.atttypid)) x
-$_$;
+begin
+  return (
+    select format('%1$s.schema_name = %2$L and %1$s.table_name = %3$L and %4$s', p_alias, p_table.schema_name, p_table.table_name,
+      case when bool_and(x.exact) then format('%s.key = array[%s]', p_alias, string_agg(x.name || '::text', ', ' order by x.i))
+      else format('case when %1$s.schema_name = %2$L and %1$s.table_name = %3$L and cardinality(%1$s.key) = %4$s then %5$s else false end',
+        p_alias, p_table.schema_name, p_table.table_name, count(*),
+        tandem.all_equal(p_table.key_operators, array_agg(format('%s.key[%s]::%s', p_alias, x.i, p_table.key_types[x.i]) order by x.i), p_names)) end)
+    from (
+      select u.i, u.name, coalesce(t.typtype = 'e' or coalesce(c.collisdeterministic, true) and t.oid in ('int2'::regtype, 'int4'::regtype,
+        'int8'::regtype, 'oid'::regtype, 'text'::regtype, 'varchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'bool'::regtype,
+        'bytea'::regtype, 'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype), false) as exact
+      from unnest(p_table.key_columns, p_names) with ordinality u (key_column, name, i)
+      left join pg_attribute a on a.attrelid = p_table.relid and a.attname = u.key_column and not a.attisdropped
+      left join pg_collation c on c.oid = a.attcollation
+      left join pg_type t on t.oid = tandem.base_type(a.atttypid)) x);
+end $_$;
 
 
 --
@@ -6161,37 +6230,39 @@ COMMENT ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias
 --
 
 CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $_$
-  select concat_ws(', ',
-    array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
-    'n.op',
-    x.present,
-    p_stamp, p_origin,
-    case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-    case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-    case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
-        and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
-      then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
-        tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
-      else 'false' end,
-    format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
-        or exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp))), false)',
-      x.present, p_table.log_name, x.same_key),
-    case when cardinality(p_unplaced) = 0 then 'null'
-      else format('nullif(concat_ws('', '', %s), '''')',
-        (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
-    p_asked::text,
-    nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
-  from (select
-    p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
-    format('t.%I is distinct from null', p_table.key_columns[1]) as present,
-    tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-    format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-        else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
-      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
-  ) x
-$_$;
+begin
+  return (
+    select concat_ws(', ',
+      array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
+      'n.op',
+      x.present,
+      p_stamp, p_origin,
+      case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+      case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
+      case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+          and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
+        then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
+          tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
+        else 'false' end,
+      format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+          or (exists (select from tandem_log.%2$I l where l.blind) and exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
+        x.present, p_table.log_name, x.same_key),
+      case when cardinality(p_unplaced) = 0 then 'null'
+        else format('nullif(concat_ws('', '', %s), '''')',
+          (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
+      p_asked::text,
+      nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
+    from (select
+      p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
+      format('t.%I is distinct from null', p_table.key_columns[1]) as present,
+      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
+      format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
+          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
+        tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
+    ) x);
+end $_$;
 
 
 --
@@ -6512,15 +6583,17 @@ COMMENT ON FUNCTION tandem.staged_parents(p_plan jsonb) IS 'Parents that staged 
 --
 
 CREATE FUNCTION tandem.staged_value(p_plan jsonb, p_column text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select coalesce(
-    (select q.value from tandem.tracked_table t
-      cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) q
-      where t.table_id = (p_plan ->> 'id')::integer and q.name = p_column),
-    (select 's.k' || array_position(t.key_columns, p_column) from tandem.tracked_table t
-      where t.table_id = (p_plan ->> 'id')::integer and p_column = any (t.key_columns)))
-$$;
+begin
+  return (
+    select coalesce(
+      (select q.value from tandem.tracked_table t
+        cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) q
+        where t.table_id = (p_plan ->> 'id')::integer and q.name = p_column),
+      (select 's.k' || array_position(t.key_columns, p_column) from tandem.tracked_table t
+        where t.table_id = (p_plan ->> 'id')::integer and p_column = any (t.key_columns))));
+end $$;
 
 
 --
@@ -6726,9 +6799,14 @@ declare
   v_xmax xid8 := pg_snapshot_xmax(p_from);
   v_xip xid8[] := array(select pg_snapshot_xip(p_from));
 begin
+  if pg_snapshot_xmax(pg_current_snapshot()) = v_xmax and array(select pg_snapshot_xip(pg_current_snapshot())) @> v_xip then
+    return;
+  end if;
   for t in select table_id, log_name from tandem.tracked_table order by table_id loop
-    execute format('select exists (select from tandem_log.%1$I where xid >= $1) or exists (select from tandem_log.%1$I where xid = any ($2))',
-      t.log_name) into v_there using v_xmax, v_xip;
+    execute format('select (select xid from tandem_log.%I where xid >= $1 order by xid limit 1) is not null', t.log_name) into v_there using v_xmax;
+    if not v_there and cardinality(v_xip) > 0 then
+      execute format('select (select xid from tandem_log.%I where xid = any ($1) order by xid limit 1) is not null', t.log_name) into v_there using v_xip;
+    end if;
     if v_there then
       return next t.table_id;
     end if;
@@ -6951,14 +7029,14 @@ COMMENT ON FUNCTION tandem.trigger_parts(p_trigger oid, OUT head text, OUT condi
 
 
 --
--- Name: try_replica_role(); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: try_replica_role(boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.try_replica_role() RETURNS boolean
+CREATE FUNCTION tandem.try_replica_role(p_session boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 begin
-  perform set_config('session_replication_role', 'replica', true);
+  perform set_config('session_replication_role', 'replica', not p_session);
   return true;
 exception when insufficient_privilege then
   return false;
@@ -6966,10 +7044,10 @@ end $$;
 
 
 --
--- Name: FUNCTION try_replica_role(); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION try_replica_role(p_session boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.try_replica_role() IS 'Sets replica role for this transaction where the role may.';
+COMMENT ON FUNCTION tandem.try_replica_role(p_session boolean) IS 'Sets replica role where the role may.';
 
 
 --
@@ -7020,12 +7098,14 @@ COMMENT ON FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], 
 --
 
 CREATE FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
-    quote_literal(s.origin)) end
-  from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s
-$$;
+begin
+  return (
+    select case p_rejoin when 'survivor' then quote_literal(n.name) when 'restored' then '''''' when 'replaced' then '''''' else coalesce((select format('case when %s.%I is null then %L else %L end', p_alias, u, s.origin, n.name) from tandem.time_column(p_table) u),
+      quote_literal(s.origin)) end
+    from tandem.local_node n cross join lateral (select case when n.seed = n.name then n.name else '' end as origin) s);
+end $$;
 
 
 --
@@ -7040,13 +7120,15 @@ COMMENT ON FUNCTION tandem.unlogged_origin(p_table tandem.tracked_table, p_alias
 --
 
 CREATE FUNCTION tandem.unlogged_stamp(p_table tandem.tracked_table, p_alias text, p_rejoin text DEFAULT NULL::text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
-    when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
-    else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
-    from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end
-$$;
+begin
+  return (
+    select case p_rejoin when 'survivor' then format('%L::timestamptz', tandem.log_begin())
+      when 'restored' then 'timestamptz ''0001-01-01 00:00:00+00''' when 'replaced' then 'timestamptz ''0001-01-01 00:00:00+00'''
+      else coalesce((select format('coalesce(least(%s.%I::timestamptz, clock_timestamp()), timestamptz ''0001-01-01 00:00:00+00'')', p_alias, u)
+      from tandem.time_column(p_table) u), 'timestamptz ''0001-01-01 00:00:00+00''') end);
+end $$;
 
 
 --
@@ -7929,12 +8011,15 @@ begin
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
+      if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
+        insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
+      end if;
     elsif not (old.id operator(pg_catalog.=) new.id) then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
     end if;
   end if;
@@ -7952,34 +8037,34 @@ begin
     perform set_config('enable_seqscan', 'on', true);
     -- Leaves that have a trigger of their own are logged by it.
     execute 'insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest($1, case when not $2 then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
+      select pg_current_xact_id(), greatest($1, case when not $2 then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= $1
         order by l.k1 desc, l.stamp desc limit 1) end), ''D'', $2, ''local'', o.id from ' || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from tandem_new n;
     elsif tg_op = 'UPDATE' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from tandem_new n;
     else
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o;
     end if;
   elsif tg_op = 'INSERT' then
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', new.id ;
   elsif tg_op = 'DELETE' then
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
   else
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id
+      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', new.id ;
   end if;
   return null;
@@ -11072,10 +11157,10 @@ REVOKE ALL ON FUNCTION tandem.trigger_parts(p_trigger oid, OUT head text, OUT co
 
 
 --
--- Name: FUNCTION try_replica_role(); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION try_replica_role(p_session boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.try_replica_role() FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.try_replica_role(p_session boolean) FROM PUBLIC;
 
 
 --
