@@ -184,9 +184,8 @@ export class PostgresSource implements Source {
     const connection = this.#connection;
     // No statement that takes a snapshot may come before the locks: not even `select 1`.
     const begin = `/* tandem:read-begin */ begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
-      ${keepPlans}
       set local lock_timeout = ${this.#lockTimeout};
-      set local idle_in_transaction_session_timeout = '${longestPause}'`;
+      set local idle_in_transaction_session_timeout = '${longestPause}'; ${keepPlans}`;
     return inTransaction(connection, begin, async () => {
       if (statement) await connection.exec(step("read-lock", statement));
       const [row] = await connection.query(
