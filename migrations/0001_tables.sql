@@ -230,8 +230,9 @@ create table tandem.interleaved_sequence (
 comment on table tandem.interleaved_sequence is 'Sequences whose increment Tandem changed, with what it was before.';
 
 create unlogged table tandem.verdict (
-  peer_id integer not null references tandem.peer,
-  table_id integer not null references tandem.tracked_table on delete cascade,
+  -- No foreign keys: they are checked row by row, and a first copy writes a verdict for every row that both sides have.
+  peer_id integer not null,
+  table_id integer not null,
   n bigint not null,
   verdict text not null check (verdict in ('adopt', 'drop', 'win', 'lose', 'prefer', 'keep', 'tie', 'anew', 'park', 'undecided', 'missing')),
   kind text,
@@ -242,7 +243,6 @@ create unlogged table tandem.verdict (
   holder text[],
   primary key (peer_id, table_id, n)
 );
-create index verdict_table on tandem.verdict (table_id);
 comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew.';
 
 create unlogged table tandem.staged (

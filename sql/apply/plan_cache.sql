@@ -70,19 +70,32 @@ comment on function tandem.catalog_mark(integer) is 'Fingerprint of the catalogs
 -- What the catalogs say of a table, for the plan: its foreign keys, those that refer to it, parents of staged rows, unique
 -- indexes beside the key, deferrable unique constraints, sequences.
 create or replace function tandem.plan_catalog(p_plan jsonb) returns jsonb
-language sql stable as $$
-  select jsonb_build_object(
-    'image_query', tandem.image_query(p_plan),
-    'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
-    'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
-    'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]')
-      from tandem.reference_changes(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) r),
-    'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),
-    'uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
-      from tandem.unique_matches(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u),
-    'sequences', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from tandem.sequences_of(x.id) s))
-  from (select (p_plan ->> 'id')::integer as id) x
-$$;
+language plpgsql stable as $$
+declare
+  v_id constant integer := p_plan ->> 'id';
+  v_relid constant oid := (select t.relid from tandem.tracked_table t where t.table_id = v_id);
+  v_columns constant text[] := array(select jsonb_array_elements_text(p_plan -> 'columns'));
+  v_as_text constant boolean := p_plan ->> 'as_text';
+  v_said jsonb := '{"foreign_keys": [], "parents": [], "references": [], "changes": [], "uniques": []}';
+begin
+  -- each of these queries takes longer to plan than a round lasts: what a table does not have is not asked for
+  if exists (select from pg_constraint c where c.conrelid = v_relid and c.contype = 'f') then
+    v_said := v_said || jsonb_build_object(
+      'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(v_id) f),
+      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r));
+  end if;
+  if exists (select from pg_constraint c where c.confrelid = v_relid and c.contype = 'f') then
+    v_said := v_said || jsonb_build_object(
+      'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(v_id) r),
+      'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.reference_changes(v_id, v_columns, v_as_text) r));
+  end if;
+  if (select count(*) > 1 from pg_index i where i.indrelid = v_relid and i.indisunique) then
+    v_said := v_said || jsonb_build_object('uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
+      from tandem.unique_matches(v_id, v_columns, v_as_text, p_plan ->> 'stage') u));
+  end if;
+  return v_said || jsonb_build_object('image_query', tandem.image_query(p_plan),
+    'sequences', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from tandem.sequences_of(v_id) s));
+end $$;
 comment on function tandem.plan_catalog(jsonb) is 'What the catalogs say of a table.';
 
 -- The same again as rows, from a plan.

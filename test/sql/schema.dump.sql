@@ -4720,20 +4720,33 @@ COMMENT ON FUNCTION tandem.pause_link(p_source text, p_by text) IS 'Lets the lin
 --
 
 CREATE FUNCTION tandem.plan_catalog(p_plan jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select jsonb_build_object(
-    'image_query', tandem.image_query(p_plan),
-    'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(x.id) f),
-    'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(x.id) r),
-    'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]')
-      from tandem.reference_changes(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) r),
-    'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r),
-    'uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
-      from tandem.unique_matches(x.id, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean, p_plan ->> 'stage') u),
-    'sequences', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from tandem.sequences_of(x.id) s))
-  from (select (p_plan ->> 'id')::integer as id) x
-$$;
+declare
+  v_id constant integer := p_plan ->> 'id';
+  v_relid constant oid := (select t.relid from tandem.tracked_table t where t.table_id = v_id);
+  v_columns constant text[] := array(select jsonb_array_elements_text(p_plan -> 'columns'));
+  v_as_text constant boolean := p_plan ->> 'as_text';
+  v_said jsonb := '{"foreign_keys": [], "parents": [], "references": [], "changes": [], "uniques": []}';
+begin
+  -- each of these queries takes longer to plan than a round lasts: what a table does not have is not asked for
+  if exists (select from pg_constraint c where c.conrelid = v_relid and c.contype = 'f') then
+    v_said := v_said || jsonb_build_object(
+      'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(v_id) f),
+      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r));
+  end if;
+  if exists (select from pg_constraint c where c.confrelid = v_relid and c.contype = 'f') then
+    v_said := v_said || jsonb_build_object(
+      'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(v_id) r),
+      'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.reference_changes(v_id, v_columns, v_as_text) r));
+  end if;
+  if (select count(*) > 1 from pg_index i where i.indrelid = v_relid and i.indisunique) then
+    v_said := v_said || jsonb_build_object('uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
+      from tandem.unique_matches(v_id, v_columns, v_as_text, p_plan ->> 'stage') u));
+  end if;
+  return v_said || jsonb_build_object('image_query', tandem.image_query(p_plan),
+    'sequences', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from tandem.sequences_of(v_id) s));
+end $$;
 
 
 --
@@ -9538,13 +9551,6 @@ CREATE INDEX throughput_minute ON tandem.throughput USING btree (minute);
 
 
 --
--- Name: verdict_table; Type: INDEX; Schema: tandem; Owner: -
---
-
-CREATE INDEX verdict_table ON tandem.verdict USING btree (table_id);
-
-
---
 -- Name: public.perfis_k1_stamp_origin_idx; Type: INDEX; Schema: tandem_log; Owner: -
 --
 
@@ -9703,22 +9709,6 @@ ALTER TABLE ONLY tandem.staged
 
 ALTER TABLE ONLY tandem.throughput
     ADD CONSTRAINT throughput_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
-
-
---
--- Name: verdict verdict_peer_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.verdict
-    ADD CONSTRAINT verdict_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES tandem.peer(peer_id);
-
-
---
--- Name: verdict verdict_table_id_fkey; Type: FK CONSTRAINT; Schema: tandem; Owner: -
---
-
-ALTER TABLE ONLY tandem.verdict
-    ADD CONSTRAINT verdict_table_id_fkey FOREIGN KEY (table_id) REFERENCES tandem.tracked_table(table_id) ON DELETE CASCADE;
 
 
 --
