@@ -95,6 +95,27 @@ describe.each(ways)("unique values in $way", ({ options }) => {
     expect(await contentOf(nodes.external.superUrl, "public.loan")).toEqual(["(1,1)"]);
   });
 
+  test("C3 C7: a row falls back once for each time its holder is there: one that comes back is another", async () => {
+    await using linked = await linkedCluster(2, { ...options, schema });
+    const { nodes, links } = linked;
+    // Referred to on both sides: where the pair were still known, both rows would stay, parked, for a person.
+    await app(nodes.local, "insert into member values (1, 'own'); insert into loan values (1, 1)");
+    await links.sync();
+    for (const mail of ["wanted", "again"]) {
+      await app(nodes.external, `insert into member values (10, '${mail}'); insert into loan values (10, 10)`);
+      await app(nodes.local, `update member set mail = '${mail}' where id = 1`);
+      await links.catchUp("local", "external");
+      expect(await links.parked("external")).toEqual([]);
+      await settle(nodes, links);
+      expect(await contentOf(nodes.local.superUrl, "public.member")).toEqual(["(,1,own,)", `(,10,${mail},)`]);
+      await app(nodes.external, "delete from loan where id = 10; delete from member where id = 10");
+      await links.sync();
+      // A batch of this table, by which the other node sees that the holder is gone.
+      await app(nodes.local, "insert into member values (2, 'other'); delete from member where id = 2");
+      await links.sync();
+    }
+  });
+
   test("C3: a preferred node's value that loses to a unique index does not go round for ever", async () => {
     await using linked = await linkedCluster(2, {
       ...options,
