@@ -245,6 +245,9 @@ create unlogged table tandem.verdict (
 );
 comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew.';
 
+create sequence tandem.wake_until minvalue 0 start 0;
+comment on sequence tandem.wake_until is 'Until when commits notify those who wait for them, in milliseconds since 1970.';
+
 create unlogged table tandem.staged (
   peer_id integer primary key references tandem.peer on delete cascade,
   staging uuid not null
@@ -364,3 +367,4 @@ drop schema tandem_log cascade;
 drop table tandem.sql_file, tandem.alert, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;
+drop sequence tandem.wake_until;

@@ -3,6 +3,7 @@ set check_function_bodies = off;
 \ir admin/version.sql
 \ir admin/naming.sql
 \ir capture/stamp.sql
+\ir capture/wake.sql
 \ir capture/candidates.sql
 \ir capture/capture_function.sql
 \ir capture/triggers.sql

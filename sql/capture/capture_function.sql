@@ -84,6 +84,9 @@ begin
     end if;
   end if;
   v_now := tandem.next_stamp();
+  if pg_sequence_last_value('tandem.wake_until') > date_part('epoch', clock_timestamp()) * 1000 then
+    perform tandem.wake();
+  end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then

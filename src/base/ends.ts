@@ -178,6 +178,15 @@ export interface Source {
   confirm(position: Position, token: string, seen: Position, parked: readonly ParkedRow[]): Promise<void>;
   /** Notes all tables that the target does not let flow: what they wait with is pending. */
   noteHeld(tables: readonly HeldTable[]): Promise<void>;
+  /** Has `told` called, while it is asked to, when changes are committed here; false where nobody can be told. Once for a connection. */
+  listen(told: () => void): Promise<boolean>;
+  /**
+   * Asks to be told of commits for `ms` milliseconds, or half of them at least. False: that had not been asked for, so transactions that have
+   * begun to write by now may end without a word.
+   */
+  askWake(ms: number): Promise<boolean>;
+  /** Ends the asking. */
+  hushWake(): Promise<void>;
 }
 
 /** A key that a target has parked. */

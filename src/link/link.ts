@@ -14,6 +14,8 @@ export interface RoundResult {
   readonly worked: boolean;
   /** Whether the link has reached the state its source was in when the round began. */
   readonly reached: boolean;
+  /** Where the source stood when the round began. */
+  readonly now: Position;
   /** Who lets the link rest: then nothing was looked for. */
   readonly pausedBy?: string | null;
 }
@@ -57,6 +59,10 @@ export class Link {
   /** One round: whatever waits is carried, at most one batch. */
   async round(): Promise<RoundResult> {
     const { here, state } = await this.meet();
+    return { now: here.now, ...(await this.#roundFrom(here, state)) };
+  }
+
+  async #roundFrom(here: SourceState, state: LinkState): Promise<Omit<RoundResult, "now">> {
     if (state.pausedBy !== null) return { worked: false, reached: false, pausedBy: state.pausedBy };
     if (here.waits) return { worked: false, reached: false };
     if (await this.#reconcile(state)) return { worked: true, reached: false };
@@ -159,7 +165,7 @@ export class Link {
   }
 
   /** `unconfirmed`: the source does not know how far the target has come, for an applier ended before it could say so. */
-  async #batch(context: RoundContext, state: LinkState, unconfirmed: boolean): Promise<RoundResult> {
+  async #batch(context: RoundContext, state: LinkState, unconfirmed: boolean): Promise<Omit<RoundResult, "now">> {
     const own = state.tables.filter((table) => table.state === "catch_up");
     const resting = new Set(state.tables.filter((table) => table.state !== "catch_up").map(tableKey));
     const from = this.#scanned?.to ?? context.position;

@@ -17,6 +17,7 @@ export type Step =
   | "read-rows"
   | "settle"
   | "confirm"
+  | "wake"
   | "meet"
   | "target-state"
   | "reconcile"

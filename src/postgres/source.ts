@@ -157,6 +157,22 @@ export class PostgresSource implements Source {
     await call(this.#connection, "confirm", sql);
   }
 
+  /** Not through a pooler: the session that listens would be anybody's. */
+  async listen(told: () => void): Promise<boolean> {
+    if (this.#connection.pooled) return false;
+    this.#connection.onNotification(told);
+    await this.#connection.exec(step("wake", "listen tandem"));
+    return true;
+  }
+
+  async askWake(ms: number): Promise<boolean> {
+    return await callJson<boolean>(this.#connection, "wake", `to_jsonb(tandem.ask_wake(${ms}))`);
+  }
+
+  async hushWake(): Promise<void> {
+    await call(this.#connection, "wake", "select tandem.hush_wake()");
+  }
+
   #changedTables({ from, own }: BatchRequest): string {
     const owned = own.map(
       (table) => `union select table_id from tandem.tracked_table

@@ -7,6 +7,7 @@ import type { LinkEvent } from "../link/report.ts";
 import { findMisfits, standsStill } from "./identity.ts";
 import { disconnectFromMs, type Lease } from "./lease.ts";
 import { type OpenLink, openLink } from "./open-link.ts";
+import { WakeUp } from "./wake-up.ts";
 
 /** What a link is doing, for status. */
 export interface LinkActivity {
@@ -40,6 +41,8 @@ export class LinkLoop {
   readonly #idle: Backoff;
   readonly #failing = new Backoff({ min: 250, max: 15_000 });
   #open: OpenLink | null = null;
+  /** Of the open link; none where it is closed between rounds. */
+  #wakeUp: WakeUp | null = null;
   /** The lease's tenure under which the link was opened. */
   #tenure: AbortSignal | null = null;
   #worked = false;
@@ -58,7 +61,8 @@ export class LinkLoop {
     try {
       while (!signal.aborted) {
         const pause = await this.#turn();
-        if (pause > 0 && !signal.aborted) await clock.sleep(pause, signal).catch(() => {});
+        if (pause <= 0 || signal.aborted) continue;
+        await (this.#wakeUp?.sleep(clock, pause, signal) ?? clock.sleep(pause, signal).catch(() => {}));
       }
     } finally {
       await this.#close();
@@ -72,7 +76,8 @@ export class LinkLoop {
       await this.#leased();
       const link = (await this.#connected()).link;
       this.#set({ state: "working" });
-      const { worked, reached, pausedBy = null } = await link.round();
+      await this.#wakeUp?.rise();
+      const { worked, reached, now, pausedBy = null } = await link.round();
       this.#failing.reset();
       this.#options.lease.noteReach(this.#pair.source, true);
       this.#worked = true;
@@ -84,7 +89,8 @@ export class LinkLoop {
         return 0;
       }
       this.#set({ state: pausedBy === null ? "idle" : "paused" });
-      const pause = this.#idle.next();
+      const calm = reached && (await this.#wakeUp?.ask(now));
+      const pause = calm ? this.#config.sync.intervalMs : this.#idle.next();
       if (pause >= disconnectFromMs) await this.#close();
       return pause;
     } catch (error) {
@@ -119,6 +125,8 @@ export class LinkLoop {
           onEvent?.(event);
         },
       });
+      const { intervalMs } = this.#config.sync;
+      if (intervalMs < disconnectFromMs) this.#wakeUp = new WakeUp(this.#open.link.source, intervalMs);
     }
     return this.#open;
   }
@@ -153,6 +161,7 @@ export class LinkLoop {
   async #close(): Promise<void> {
     await this.#open?.[Symbol.asyncDispose]();
     this.#open = null;
+    this.#wakeUp = null;
   }
 
   #set(change: Partial<LinkActivity>): void {

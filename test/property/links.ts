@@ -26,7 +26,7 @@ export class HistoryLink {
   readonly #ways: LinkWays;
   #purpose: string;
   #link: Link | null = null;
-  #sessions: readonly Connection[] = [];
+  readonly #sessions: Connection[] = [];
 
   constructor(source: HistoryNode, target: HistoryNode, ways: LinkWays) {
     this.source = source;
@@ -40,7 +40,8 @@ export class HistoryLink {
   async open(): Promise<Link> {
     if (this.#sessions.some(({ broken }) => broken)) await this.kill();
     if (!this.#link) {
-      this.#sessions = [await this.#session(this.source), await this.#session(this.target)];
+      // one by one: where the second cannot be had, the first is there to be ended
+      for (const node of [this.source, this.target]) this.#sessions.push(await this.#session(node));
       const [from, to] = this.#sessions as [Connection, Connection];
       this.#link = new Link(new PostgresSource(from, this.target.name), new PostgresTarget(to, this.source.name), {
         clock: systemClock,
@@ -65,9 +66,11 @@ export class HistoryLink {
   /** The applier is gone from one moment to the next; returns once the servers have noticed. */
   async kill(): Promise<void> {
     this.#link = null;
-    if (this.#ways.reach === null) return;
-    for (const session of this.#sessions) session.destroy();
-    this.#sessions = [];
+    if (this.#ways.reach === null) {
+      this.#sessions.length = 0;
+      return;
+    }
+    for (const session of this.#sessions.splice(0)) session.destroy();
     // a server notices at the end of a statement only; the longest waits half a minute for another applier of the link
     for (const { looking } of [this.source, this.target]) {
       await waitFor(

@@ -201,6 +201,8 @@ describe("what a session is set to", () => {
     await configure(server.url(), "local", ["external"]);
     const client = await openClient(server.url());
     await client.query("create table public.t (id int primary key, v text); select tandem.track_table('public', 't')");
+    // an applier waits to be told of commits: NOTIFY would make the preparing fail
+    await client.query("select tandem.ask_wake(60000)");
     await client.query("begin; insert into public.t values (1, 'a'); prepare transaction 'x'");
     await client.query("commit prepared 'x'");
     const { rows } = await client.query(`select op, k1 from tandem_log."public.t"`);

@@ -460,6 +460,7 @@ begin
   perform tandem.hurry_parked(v_tables);
   update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
+  perform tandem.wake_onward(v_peer);
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
     'undecided', (select coalesce(sum((t.value ->> 'undecided')::bigint), 0) from jsonb_each(v_tables) t),
     'seen', pg_current_snapshot()::text,
@@ -900,6 +901,31 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.arm_table(p_table_id integer) IS 'Creates and enables the capture triggers that a tracked table lacks.';
+
+
+--
+-- Name: ask_wake(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.ask_wake(p_ms bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_now constant bigint := date_part('epoch', clock_timestamp()) * 1000;
+  v_until constant bigint := coalesce(pg_sequence_last_value('tandem.wake_until'), 0);
+begin
+  if v_until < v_now + p_ms / 2 then
+    perform setval('tandem.wake_until', v_now + p_ms);
+  end if;
+  return v_until > v_now;
+end $$;
+
+
+--
+-- Name: FUNCTION ask_wake(p_ms bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.ask_wake(p_ms bigint) IS 'Asks to be told of commits for a while.';
 
 
 --
@@ -2937,6 +2963,24 @@ COMMENT ON FUNCTION tandem.hurry_parked(p_tables jsonb) IS 'Lets rows that wait 
 
 
 --
+-- Name: hush_wake(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.hush_wake() RETURNS void
+    LANGUAGE sql
+    AS $$
+  select setval('tandem.wake_until', 0) where pg_sequence_last_value('tandem.wake_until') > 0
+$$;
+
+
+--
+-- Name: FUNCTION hush_wake(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.hush_wake() IS 'Ends what tandem.ask_wake has asked for.';
+
+
+--
 -- Name: image(text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3668,6 +3712,9 @@ begin
     end if;
   end if;
   v_now := tandem.next_stamp();
+  if pg_sequence_last_value('tandem.wake_until') > date_part('epoch', clock_timestamp()) * 1000 then
+    perform tandem.wake();
+  end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
@@ -7681,6 +7728,48 @@ COMMENT ON FUNCTION tandem.version() IS 'The version of Tandem that is installed
 
 
 --
+-- Name: wake(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.wake() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if pg_sequence_last_value('tandem.wake_until') > date_part('epoch', clock_timestamp()) * 1000 and current_setting('max_prepared_transactions') = '0' then
+    perform pg_notify('tandem', '');
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION wake(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.wake() IS 'Tells who has asked that this transaction commits changes.';
+
+
+--
+-- Name: wake_onward(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.wake_onward(p_peer_id integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from tandem.outbound o where o.peer_id <> p_peer_id and not tandem.forwarded_by_other(p_peer_id, o.peer_id)) then
+    perform tandem.wake();
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION wake_onward(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.wake_onward(p_peer_id integer) IS 'Wakes the links that applied changes go on by.';
+
+
+--
 -- Name: wanted_triggers(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -8020,6 +8109,9 @@ begin
     end if;
   end if;
   v_now := tandem.next_stamp();
+  if pg_sequence_last_value('tandem.wake_until') > date_part('epoch', clock_timestamp()) * 1000 then
+    perform tandem.wake();
+  end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
@@ -9229,6 +9321,25 @@ ALTER TABLE tandem.verification ALTER COLUMN verification_id ADD GENERATED ALWAY
 
 
 --
+-- Name: wake_until; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+CREATE SEQUENCE tandem.wake_until
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: SEQUENCE wake_until; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON SEQUENCE tandem.wake_until IS 'Until when commits notify those who wait for them, in milliseconds since 1970.';
+
+
+--
 -- Name: floor external; Type: SEQUENCE; Schema: tandem_log; Owner: -
 --
 
@@ -9831,6 +9942,13 @@ REVOKE ALL ON FUNCTION tandem.arm_table(p_table_id integer) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION ask_wake(p_ms bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.ask_wake(p_ms bigint) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION base_type(p_type oid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10234,6 +10352,13 @@ REVOKE ALL ON FUNCTION tandem.hold_lease(p_holder uuid, p_label text, p_lasts in
 --
 
 REVOKE ALL ON FUNCTION tandem.hurry_parked(p_tables jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION hush_wake(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.hush_wake() FROM PUBLIC;
 
 
 --
@@ -11277,6 +11402,20 @@ REVOKE ALL ON FUNCTION tandem.verify_text(p_expression text, p_portable boolean)
 --
 
 REVOKE ALL ON FUNCTION tandem.version() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION wake(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.wake() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION wake_onward(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.wake_onward(p_peer_id integer) FROM PUBLIC;
 
 
 --

@@ -1,0 +1,61 @@
+import { expect, test, vi } from "vitest";
+import { tandem } from "../support/child.ts";
+import { cluster, openClient, type TestNode } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
+import { Opened, sidecar } from "./support.ts";
+
+vi.setConfig({ testTimeout: 180_000 });
+
+/** So long that nothing but being woken brings a change in time. */
+const interval = "{ interval: 55s }";
+
+/** Nodes in a running sidecar that has nothing to do. */
+async function resting(count: number, opened: Opened, before: (nodes: TestNode[]) => Promise<void> = async () => {}) {
+  const { nodes } = opened.add(await cluster(count));
+  for (const { admin } of nodes) await admin.query("create table t (id int primary key, v text)");
+  const links = count > 2 ? `${interval}\nlinks: [[local, external], [external, n3]]` : interval;
+  const at = await opened.folder(Object.fromEntries(nodes.map(({ name, url }) => [name, url])), links);
+  for (const command of ["migrate", "sync"]) expect((await tandem([command], at)).code).toBe(0);
+  await before(nodes);
+  opened.add(sidecar(at));
+  for (const { admin } of nodes)
+    await waitFor(() => admin.value("select true where pg_sequence_last_value('tandem.wake_until') > 0"));
+  return nodes;
+}
+
+async function arrives({ admin }: TestNode, id: number): Promise<void> {
+  await waitFor(() => admin.value(`select true from t where id = ${id}`), { what: `row ${id}` });
+}
+
+test("C1: an idle link is woken by what is committed, whichever side writes and however often", async () => {
+  await using opened = new Opened();
+  const [local, external] = (await resting(2, opened)) as [TestNode, TestNode];
+  for (let id = 1; id <= 12; id++) {
+    const [from, to] = id % 3 === 0 ? [external, local] : [local, external];
+    await from.admin.query(`insert into t values (${id}, 'x')`);
+    await arrives(to, id);
+  }
+});
+
+test("C1: a transaction that wrote before anybody asked to be told is not slept over", async () => {
+  await using opened = new Opened();
+  let commit = async () => {};
+  const [, external] = (await resting(2, opened, async ([local]) => {
+    const writer = await openClient(local!.superUrl);
+    await writer.query("begin; insert into t values (1, 'x')");
+    commit = async () => void (await writer.query("commit"));
+  })) as [TestNode, TestNode];
+  await commit();
+  await arrives(external, 1);
+});
+
+test("C1: what came from one neighbour wakes the link to the next", async () => {
+  await using opened = new Opened();
+  const [local, external, n3] = (await resting(3, opened)) as [TestNode, TestNode, TestNode];
+  for (let id = 1; id <= 4; id++) {
+    const [from, to] = id % 2 === 0 ? [n3, local] : [local, n3];
+    await from.admin.query(`insert into t values (${id}, 'x')`);
+    await arrives(to, id);
+    await arrives(external, id);
+  }
+});
