@@ -30,7 +30,7 @@ test("C2: a sidecar that is asked to end commits the batch in hand, and leaves n
   for (const { admin } of nodes) {
     expect(
       await admin.query(
-        "select pid, application_name from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and application_name <> 'test-admin'",
+        "select pid, application_name from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid() and application_name <> 'test-admin'",
       ),
     ).toEqual([]);
     expect(await admin.query("select * from tandem.lease")).toEqual([]);
