@@ -103,6 +103,25 @@ for (const { way, options } of ways) {
       expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual(['(A,C,2,"from there")', "(a,c,1,b)"]);
     });
 
+    test("C1 C3: a column that is dropped and added again, as another type, flows again by itself", async () => {
+      await using linked = await linkedCluster(2, {
+        ...options,
+        schema: "create table public.t (id int primary key, a text, b text)",
+      });
+      const { nodes, links } = linked;
+      await app(nodes.local, "insert into public.t values (1, 'a', 'b')");
+      await links.sync();
+      const again = "alter table public.t drop column a; alter table public.t add column a int";
+      await app(nodes.local, again);
+      await app(nodes.local, "insert into public.t (id, a, b) values (2, 7, 'meanwhile')");
+      await links.sync();
+      expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual(["(a,b,1)"]);
+      await app(nodes.external, again);
+      await links.sync();
+      expect(await links.expectRest()).toBe(2);
+      expect(await contentOf(nodes.external.superUrl, "public.t")).toEqual(["(,b,1)", "(7,meanwhile,2)"]);
+    });
+
     test("C3 C6: values that do not fit a narrower type wait alone, never cut, and go once they fit", async () => {
       await using linked = await linkedCluster(2, { ...options });
       const { nodes, links } = linked;

@@ -142,3 +142,26 @@ test("C3 C8: a displaced row's tombstone reaches the home whose name it bears", 
   await links.expectRest();
   expect(await contentOf(nodes.local.superUrl, "public.customer")).toEqual(["(y,2,newer)"]);
 });
+
+test("C3 C5 C8: a displaced row that was there before Tandem goes at its home too, though nothing there claims its value", async () => {
+  await using linked = await linkedCluster(3, {
+    pairs: [
+      ["local", "external"],
+      ["external", "n3"],
+    ],
+  });
+  const { nodes, links } = linked;
+  for (const node of nodes) await app(node, customers);
+  // Equal on both sides, so that neither node notes a version of it.
+  for (const node of [nodes.local, nodes.external])
+    await app(node, "insert into public.customer values (1, 'x', 'undated')");
+  await links.migrate();
+  await links.catchUp("local", "external");
+  await links.catchUp("external", "local");
+  await app(nodes.node("n3"), "insert into public.customer values (2, 'x', 'newer')");
+  await links.catchUp("n3", "external");
+  await app(nodes.external, "update public.customer set email = 'y' where id = 2");
+  await settle(links);
+  await links.expectRest();
+  expect(await contentOf(nodes.local.superUrl, "public.customer")).toEqual(["(y,2,newer)"]);
+});
