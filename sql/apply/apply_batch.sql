@@ -17,7 +17,7 @@ comment on function tandem.try_replica_role(boolean) is 'Sets replica role where
 --   peer (id), staging, from and to (positions; equal when only parked rows or a range of a copy are applied), token (null: keep),
 --   horizon (of the source), source (its name), mode ("batch", "copy", "alone"), copy ({"schema", "name", "upto", "done"} or null), released
 --   ([{"schema", "name"}], tables that flow with the link from now on), unsettled ("park": rows that the source was asked to settle, and could
---   not, wait), cut, skew (an interval), tables ([{"id", "columns", "as_text", "known",
+--   not, wait), cut, skew (an interval), asOf and since (of note_caught_up), tables ([{"id", "columns", "as_text", "known",
 --   "mark" (the columns_mark that was staged by)}]).
 -- Returns {"complete", "step", "unsettled": [{"id", "keys"}], "undecided", "conflicts", "seen", "tables": {id: {"staged", "applied",
 -- "adopted", "superseded", "parked", "inserted", "updated", "deleted"}}, "parked": [{"schema", "table", "key"}] (an empty key: the table
@@ -208,16 +208,19 @@ end $$;
 comment on function tandem.note_piece(jsonb, jsonb) is 'Counts what a piece of a batch has done.';
 
 -- tandem.advance_link(p_batch, p_to, p_tables) -> void
--- Stores how far the link has come: the position, the contact token, a copy's progress, tables that flow again.
+-- Stores how far the link has come: the position, the contact token, how far behind it is, a copy's progress, tables that flow again.
 create or replace function tandem.advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb) returns void
 language plpgsql as $$
 declare
   v_peer integer := (p_batch ->> 'peer')::integer;
+  v_as_of timestamptz := (p_batch ->> 'asOf')::timestamptz;
+  v_reached boolean := p_batch ->> 'mode' = 'batch' and not (p_batch ->> 'cut')::boolean;
 begin
   delete from tandem.staged where peer_id = v_peer;
   update tandem.inbound set
     position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), applied_at = clock_timestamp(),
-    caught_up_at = case when p_batch ->> 'mode' = 'batch' and not (p_batch ->> 'cut')::boolean then clock_timestamp() else caught_up_at end,
+    caught_up_at = case when v_reached then v_as_of else caught_up_at end,
+    lag = case when v_reached then tandem.measured_lag(coalesce((p_batch ->> 'since')::timestamptz, caught_up_at)) else lag end,
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),

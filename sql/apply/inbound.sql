@@ -30,7 +30,7 @@ comment on function tandem.inbound_state(text) is 'How far a link into this node
 -- {"changed" (how many did), "vanished": [{"schema", "name", "vanished"}] (tables that flow and of which rows may have gone unseen at
 -- the source since the link last asked)}. A table the link has not met is to be copied; one that is missing here, or whose key or a column's type differs
 -- (see shape_difference), is held where the link stands (the others flow); one that fits again catches up from there. A held table's
--- entries stay at the source.
+-- entries stay at the source. A probe (see admin/probe.sql) that only the source has by now, or still has, is left alone.
 create or replace function tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) returns jsonb
 language plpgsql as $$
 declare
@@ -55,6 +55,7 @@ begin
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
     left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
     join tandem.inbound i on i.peer_id = p_peer_id
+    where t.id is not null or (s.schema, s.name) <> ('tandem', 'probe')
   loop
     if r.reason is not null and r.state is null then
       insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason, vanished_seen)
@@ -118,13 +119,25 @@ language sql as $$
 $$;
 comment on function tandem.note_error(integer, text) is 'Keeps a link''s error for status.';
 
--- tandem.note_caught_up(p_peer_id) -> void: the link has just been seen to hold nothing for this node. Written twice a minute at most.
-create or replace function tandem.note_caught_up(p_peer_id integer) returns void
+-- tandem.note_caught_up(p_peer_id, p_as_of, p_since) -> void
+-- The link has been seen to hold nothing for this node that was committed at the source before p_as_of, by this node's clock; p_since: the same
+-- of the look before (null: take what is stored). Written twice a minute at most. Who looks reads this clock after the source's snapshot was
+-- asked for, and takes off the time that has passed since: so no two clocks are compared, and what is stored is never too late.
+create or replace function tandem.note_caught_up(p_peer_id integer, p_as_of timestamptz, p_since timestamptz) returns void
 language sql as $$
-  update tandem.inbound set caught_up_at = clock_timestamp()
-  where peer_id = p_peer_id and coalesce(caught_up_at not between clock_timestamp() - interval '30 seconds' and clock_timestamp(), true)
+  update tandem.inbound set caught_up_at = p_as_of, lag = tandem.measured_lag(coalesce(p_since, caught_up_at))
+  where peer_id = p_peer_id and coalesce(caught_up_at not between p_as_of - interval '30 seconds' and p_as_of, true)
 $$;
-comment on function tandem.note_caught_up(integer) is 'Notes that nothing waits for this node.';
+comment on function tandem.note_caught_up(integer, timestamptz, timestamptz) is 'Notes that nothing waits for this node.';
+
+-- tandem.measured_lag(p_since) -> interval
+-- A change that was committed at the source right after p_since, up to which all had come, is here now: it was under way for so long, and
+-- no other one for longer. Null for null; never negative, also where the clock stepped back.
+create or replace function tandem.measured_lag(p_since timestamptz) returns interval
+language sql volatile as $$
+  select greatest(clock_timestamp() - p_since, interval '0') where p_since is not null
+$$;
+comment on function tandem.measured_lag(timestamptz) is 'How long the last changes were under way, at most.';
 
 -- tandem.preview_batch(p_batch) -> jsonb
 -- What apply_batch would do with what is staged, without a lock on any row: {"tables": [{"schema", "name", "insert", "update",

@@ -95,7 +95,7 @@ select p.name as peer,
   i.last_error, i.last_error_at,
   (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id and k.key <> '{}') as parked_there,
   (select count(*) from tandem.dropped_change d where d.peer_id = p.peer_id and d.dropped_id in (select o from tandem.dropped_open() o)) as dropped,
-  l.paused_at, l.paused_by
+  l.paused_at, l.paused_by, i.lag
 from tandem.peer p
 cross join lateral (select count(*) as pending, min(x.stamp) as oldest_pending from tandem.unsynced(p.peer_id) x) u
 left join tandem.inbound i using (peer_id)

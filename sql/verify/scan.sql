@@ -12,7 +12,7 @@ begin
   return (select jsonb_build_object('name', (select name from tandem.local_node), 'encoding', getdatabaseencoding(),
       'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name), 'policy', t.conflict_policy) order by i), '[]'))
     from jsonb_array_elements(tandem.describe_tables()) with ordinality x (e, i)
-    join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer);
+    join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer and t.schema_name <> 'tandem');
 end $$;
 comment on function tandem.verify_overview() is 'What verify must know of a node.';
 

@@ -134,7 +134,7 @@ async function changeLog(connection: Connection): Promise<Manifest["changeLog"]>
   const [node] = await connection.query("select name, incarnation::text from tandem.local_node");
   if (!node) return null;
   const logs = await connection.query(`select schema_name as schema, table_name as name, log_name as log
-    from tandem.tracked_table order by schema_name collate "C", table_name collate "C"`);
+    from tandem.tracked_table where schema_name <> 'tandem' order by schema_name collate "C", table_name collate "C"`);
   const text = (row: Row, key: string) => row[key] ?? "";
   return {
     node: text(node, "name"),

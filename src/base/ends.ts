@@ -204,6 +204,16 @@ export interface StagedTable {
   readonly known: Position | null;
 }
 
+/**
+ * Up to when a target has all from its source, by the target's clock: whatever was committed at the source before `asOf` is in
+ * what the round reads, and before `since` in what an earlier one has applied (null: it is not known here).
+ */
+export interface Reach {
+  /** Milliseconds since 1970. */
+  readonly asOf: number;
+  readonly since: number | null;
+}
+
 /** How a staged batch is to be applied. */
 export interface ApplyRequest {
   readonly mode: "batch" | "copy" | "alone";
@@ -214,6 +224,7 @@ export interface ApplyRequest {
   readonly horizon: string;
   readonly cut: boolean;
   readonly skewMs: number;
+  readonly reach: Reach;
   readonly copy: (TableName & { readonly upto: readonly string[] | null; readonly done: boolean }) | null;
   readonly released: readonly TableName[];
   readonly tables: readonly StagedTable[];
@@ -302,5 +313,5 @@ export interface Target {
   parkedCount(): Promise<number>;
   noteError(error: string | null): Promise<void>;
   /** Notes, for status, that the source holds nothing for it now. */
-  noteCaughtUp(): Promise<void>;
+  noteCaughtUp(reach: Reach): Promise<void>;
 }

@@ -5,11 +5,14 @@ import { hasColours } from "./text.ts";
 export const doctor = defineCommand({
   usage: "doctor",
   summary: "look for everything that would go wrong, each with its remedy",
-  async run(_, { loadConfig, signal, stdout, env, answer }) {
+  options: {
+    roundtrip: { type: "boolean", describe: "also write a probe row in each node and time its way into the others" },
+  },
+  async run({ roundtrip }, { loadConfig, signal, stdout, env, answer }) {
     const config = await loadConfig();
     const { doctor: examine } = await import("../doctor/doctor.ts");
     const { renderDoctor } = await import("../doctor/render.ts");
-    const report = await examine(config, { signal });
+    const report = await examine(config, { signal, roundtrip });
     answer(report, renderDoctor(report, { color: hasColours(stdout, env) }).trimEnd());
     return report.exitCode;
   },

@@ -87,6 +87,10 @@ function isOnlyHere(job: StatusReport["backups"][number] | undefined): boolean {
   return job !== undefined && job.last !== null && !job.places.includes("store");
 }
 
+function lag(ms: number): string {
+  return ms < 2_000 ? `${Math.ceil(ms)} ms` : duration(ms);
+}
+
 function links({ links: all }: StatusReport): string {
   const rows = all.map((link) => [
     `${link.source} → ${link.target}`,
@@ -96,11 +100,23 @@ function links({ links: all }: StatusReport): string {
     link.tablesHeld,
     link.tablesCopying,
     link.conflicts24h,
+    link.lagMs === null ? null : lag(link.lagMs),
     link.appliedAt === null ? null : moment(link.appliedAt),
     link.caughtUpAt === null ? null : moment(link.caughtUpAt),
   ]);
   return renderTable(
-    ["link", "pending", "oldest", "parked", "held", "copying", "conflicts 24h", "applied (UTC)", "caught up (UTC)"],
+    [
+      "link",
+      "pending",
+      "oldest",
+      "parked",
+      "held",
+      "copying",
+      "conflicts 24h",
+      "lag",
+      "applied (UTC)",
+      "caught up (UTC)",
+    ],
     rows,
   );
 }

@@ -67,6 +67,7 @@ export const statusView = tandemSchema
     lastErrorAt: instant("last_error_at"),
     pausedAt: instant("paused_at"),
     pausedBy: text("paused_by"),
+    lag: text("lag"),
   })
   .existing();
 

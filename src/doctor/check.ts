@@ -21,6 +21,8 @@ export interface Finding {
   readonly link?: string | undefined;
   /** As the configuration names tables: `public.perfis`. */
   readonly table?: string | undefined;
+  /** Of what was timed: milliseconds. */
+  readonly tookMs?: number | undefined;
 }
 
 /** A finding before it is known which check it is of. */

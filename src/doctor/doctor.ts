@@ -6,6 +6,7 @@ import { toTandemError } from "../db/sqlstate.ts";
 import type { Check, ClosedNode, DoctorContext, Finding } from "./check.ts";
 import { checks as allChecks } from "./checks.ts";
 import { DoctorNode } from "./node.ts";
+import { roundtrip as roundtripCheck } from "./roundtrip.ts";
 
 /** What the doctor has seen. */
 export interface DoctorReport {
@@ -23,16 +24,20 @@ export interface DoctorReport {
 export interface DoctorOptions {
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
+  /** Also writes a probe row in each node, and times how long it takes into the others. */
+  readonly roundtrip?: boolean | undefined;
   /** Other checks than all. */
   readonly checks?: readonly Check[] | undefined;
 }
 
 /**
- * Looks for everything that would go wrong, in all nodes at once; writes nothing that is not rolled back. A node that
+ * Looks for everything that would go wrong, in all nodes at once; writes nothing that is not rolled back, but for the probe of
+ * `roundtrip`, which it takes away again. A node that
  * cannot be reached, and a check that fails, are findings: nothing but a signal makes this throw.
  */
 export async function doctor(config: Config, options: DoctorOptions = {}): Promise<DoctorReport> {
-  const { signal, clock = systemClock, checks = allChecks } = options;
+  const { signal, clock = systemClock, roundtrip = false } = options;
+  const { checks = roundtrip ? [...allChecks, roundtripCheck] : allChecks } = options;
   const { nodes, closed } = await openAll(config, signal);
   const stop = () => {
     for (const node of nodes) node.connection.destroy(stopped(signal));

@@ -63,6 +63,7 @@ const linkStatus = z.strictObject({
   appliedAt: instant.nullable(),
   caughtUpAt: instant.nullable(),
   caughtUpMs: z.number().nullable(),
+  lagMs: z.number().nullable().describe("How long what came last was under way at most, from commit to commit."),
   clockSkewMs: z.number().nullable(),
   lastError: z.string().nullable(),
   lastErrorAt: instant.nullable(),

@@ -28,8 +28,13 @@ const linkGauges: readonly (readonly [name: string, help: string, read: (link: L
   ],
   [
     "caught_up_timestamp_seconds",
-    "When the target was last seen to have everything from the source.",
+    "Everything that was committed at the source before this is known to be in the target, by its clock.",
     ({ caughtUpAt }) => seconds(caughtUpAt),
+  ],
+  [
+    "lag_seconds",
+    "How long what came last was under way at most, from its commit at the source to its commit at the target.",
+    ({ lagMs }) => (lagMs === null ? null : lagMs / 1_000),
   ],
   [
     "acknowledged_timestamp_seconds",

@@ -78,7 +78,7 @@ export function selectionQuery(config: Config, triggers: TriggerChoice | null = 
     ${excludeRows(config.exclude)}
   ), named as (
     select schema_name, table_name from tandem.table_candidates
-    union select schema_name, table_name from tandem.tracked_table
+    union select schema_name, table_name from tandem.tracked_table where schema_name <> 'tandem'
     union select schema_name, table_name from rule where schema_name is not null
   ), seen as (
     select n.schema_name, n.table_name, c.relid, c.reason_code, c.reason, c.key_columns, t.table_id is not null as tracked,

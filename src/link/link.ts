@@ -1,4 +1,13 @@
-import type { LinkState, Position, Source, SourceState, TablePreview, Target, VanishedTable } from "../base/ends.ts";
+import type {
+  LinkState,
+  Position,
+  Reach,
+  Source,
+  SourceState,
+  TablePreview,
+  Target,
+  VanishedTable,
+} from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import { tableKey, type Wanted } from "./carry-batch.ts";
 import { copyTables } from "./first-copy.ts";
@@ -43,6 +52,8 @@ export class Link {
   #scanned: { readonly from: Position; readonly to: Position; readonly incarnation: string } | null = null;
   #skewMs = 0;
   #toldAt: number | null = null;
+  /** Up to when the last round that brought all had it, by the target's clock. */
+  #reachedAsOf: number | null = null;
 
   constructor(source: Source, target: Target, options: LinkOptions) {
     this.source = source;
@@ -58,26 +69,27 @@ export class Link {
 
   /** One round: whatever waits is carried, at most one batch. */
   async round(): Promise<RoundResult> {
-    const { here, state } = await this.meet();
-    return { now: here.now, ...(await this.#roundFrom(here, state)) };
+    const { here, state, asOf } = await this.meet();
+    return { now: here.now, ...(await this.#roundFrom(here, state, asOf)) };
   }
 
-  async #roundFrom(here: SourceState, state: LinkState): Promise<Omit<RoundResult, "now">> {
+  async #roundFrom(here: SourceState, state: LinkState, asOf: number): Promise<Omit<RoundResult, "now">> {
     if (state.pausedBy !== null) return { worked: false, reached: false, pausedBy: state.pausedBy };
     if (here.waits) return { worked: false, reached: false };
     if (await this.#reconcile(state)) return { worked: true, reached: false };
     const { signal } = this.#options;
     await askForVanished(this.source, this.target, this.#vanished.splice(0), signal);
     try {
-      const context = new RoundContext(this, this.#options, state, this.#asText, this.#skewMs);
+      const context = this.#context(state, asOf);
       if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
       if (this.#scanned?.from !== context.position || this.#scanned.incarnation !== here.incarnation)
         this.#scanned = null;
       const result = await this.#batch(context, state, here.acknowledged !== context.position);
       if (!result.worked) {
         this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
-        await this.#noteCaughtUp();
+        await this.#noteCaughtUp({ asOf, since: this.#reachedAsOf });
       }
+      if (result.reached) this.#reachedAsOf = asOf;
       return result;
     } catch (error) {
       // The next round compares the tables first.
@@ -91,29 +103,41 @@ export class Link {
    * tables; no row of the application is written or locked.
    */
   async preview(): Promise<Map<string, TablePreview>> {
-    let { state } = await this.meet();
+    const met = await this.meet();
+    let { state } = met;
     if (await this.#reconcile(state)) state = await this.target.state();
-    return await previewLink(new RoundContext(this, this.#options, state, this.#asText, this.#skewMs), state);
+    return await previewLink(this.#context(state, met.asOf), state);
   }
 
   /** A failure's trace in memory is forgotten: what was learned over a lost connection may not hold. */
   forget(): void {
     this.#metAt = null;
     this.#scanned = null;
+    this.#reachedAsOf = null;
+  }
+
+  #context(state: LinkState, asOf: number): RoundContext {
+    const reach = { asOf, since: this.#reachedAsOf };
+    return new RoundContext(this, this.#options, state, { asText: this.#asText, skewMs: this.#skewMs, reach });
   }
 
   /**
    * Sees that both ends are the databases they were, and know each other: by themselves, and by what each has got from the
    * other, in both directions. Nothing of the application is read before. Throws `identity_mismatch` when they are not.
+   * `asOf`: a moment by the target's clock, in milliseconds since 1970, that was over before the source was asked where it stands.
    */
-  async meet(): Promise<{ readonly here: SourceState; readonly state: LinkState }> {
+  async meet(): Promise<{ readonly here: SourceState; readonly state: LinkState; readonly asOf: number }> {
+    const { clock } = this.#options;
+    const began = clock.now();
     const here = await this.#recognized();
     const state = await this.target.state();
+    // The target read its clock at the latest now: only times by one clock are taken from each other, in whole milliseconds.
+    const asOf = state.clock - Math.max(0, clock.now() - began) - 1;
     this.#skewMs = state.clock - here.clock;
     if (!(await this.source.contactFits(state.token))) {
       throw (await movedOn(this, state.token)) ?? this.#identityMismatch();
     }
-    return { here, state };
+    return { here, state, asOf };
   }
 
   /** While an applier of the other direction works, the token that was read may be an old one already: then it is read again. */
@@ -136,10 +160,10 @@ export class Link {
   }
 
   /** The target is told now and then only: an idle link writes next to nothing. */
-  async #noteCaughtUp(): Promise<void> {
+  async #noteCaughtUp(reach: Reach): Promise<void> {
     const time = this.#options.clock.now();
     if (this.#toldAt !== null && time - this.#toldAt < reconcileEveryMs && time >= this.#toldAt) return;
-    await this.target.noteCaughtUp();
+    await this.target.noteCaughtUp(reach);
     this.#toldAt = time;
   }
 

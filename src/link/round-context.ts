@@ -4,6 +4,7 @@ import type {
   LinkState,
   OpenBatch,
   Position,
+  Reach,
   Source,
   TableName,
   Target,
@@ -62,19 +63,26 @@ export class RoundContext {
   readonly #asText: Set<string>;
   readonly #held: ReadonlySet<string>;
   readonly #skewMs: number;
+  readonly #reach: Reach;
   readonly #allVersions: boolean;
   /** Whether there are tables that do not flow with the link. */
   #someHeld: boolean;
   #position: Position;
   #token: string | null;
 
-  constructor(ends: Ends, options: LinkOptions, state: LinkState, asText: Set<string>, skewMs: number) {
+  constructor(
+    ends: Ends,
+    options: LinkOptions,
+    state: LinkState,
+    { asText, skewMs, reach }: { readonly asText: Set<string>; readonly skewMs: number; readonly reach: Reach },
+  ) {
     if (state.position === null) throw new TandemError("internal", "a link was used before its first contact");
     this.ends = ends;
     this.options = options;
     this.#asText = asText;
     this.#held = new Set(state.tables.filter((table) => table.state === "held").map(tableKey));
     this.#skewMs = skewMs;
+    this.#reach = reach;
     this.#someHeld = state.tables.length > 0;
     this.#allVersions = state.tables.some(({ rejoin }) => rejoin !== null);
     this.#position = state.position;
@@ -112,6 +120,7 @@ export class RoundContext {
       token,
       horizon: read.horizon,
       skewMs: this.#skewMs,
+      reach: this.#reach,
       tables: read.staged.tables,
     };
     let result = await this.#apply(apply);
@@ -154,6 +163,7 @@ export class RoundContext {
       token: null,
       horizon: read.horizon,
       skewMs: this.#skewMs,
+      reach: this.#reach,
       tables: read.staged.tables,
     });
   }

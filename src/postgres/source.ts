@@ -16,6 +16,7 @@ import { TandemError } from "../base/errors.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
+import { sqlState } from "../db/sqlstate.ts";
 import { inTransaction } from "../db/transaction.ts";
 import { call, callJson, jsonLiteral, keepPlans, longestPause, nameLiteral, step, textArray } from "./session.ts";
 
@@ -97,7 +98,7 @@ export class PostgresSource implements Source {
 
   async hasEntries(from: Position): Promise<boolean> {
     const sql = `to_jsonb(exists (select from tandem.tables_with_entries(${quoteLiteral(from)}::pg_snapshot)))`;
-    return await callJson<boolean>(this.#connection, "probe", sql);
+    return await this.#followed(() => callJson<boolean>(this.#connection, "probe", sql));
   }
 
   /**
@@ -106,9 +107,8 @@ export class PostgresSource implements Source {
    */
   async read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T> {
     for (let attempt = 0; attempt < 10; attempt++) {
-      const locked = await this.#tablesToRead(request);
       try {
-        return await this.#readLocked(request, locked, body);
+        return await this.#followed(async () => this.#readLocked(request, await this.#tablesToRead(request), body));
       } catch (error) {
         if (!(error instanceof MoreTables)) throw error;
       }
@@ -116,6 +116,23 @@ export class PostgresSource implements Source {
     throw new TandemError("serialization", `node ${this.name}: tables kept changing while a batch was opened`, {
       node: this.name,
     });
+  }
+
+  /**
+   * A log that goes away while it is looked for (a table is not tracked any more) is a change of shape, after which the link begins
+   * anew; one that is missing is a failure.
+   */
+  async #followed<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (sqlState(error) !== "42P01" || !(error instanceof TandemError) || error.node !== this.name) throw error;
+      const complete = `to_jsonb(not exists (select from tandem.tracked_table t
+        where to_regclass(format('tandem_log.%I', t.log_name)) is null))`;
+      if (!(await callJson<boolean>(this.#connection, "probe", complete))) throw error;
+      const message = `node ${this.name}: a table that was read is not tracked any more`;
+      throw new TandemError("shape_changed", message, { node: this.name, cause: error });
+    }
   }
 
   async settle(keys: readonly TableKeys[], wait: boolean): Promise<number> {

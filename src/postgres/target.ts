@@ -6,6 +6,7 @@ import type {
   AskedKeys,
   LinkState,
   Position,
+  Reach,
   Reconciled,
   SourceState,
   StagedTable,
@@ -60,6 +61,12 @@ const planned = ({ shape, columns, asText, known }: StagedTable) => ({
   columns,
   as_text: asText,
   known,
+});
+
+/** The moments as PostgreSQL reads them. */
+const instants = ({ asOf, since }: Reach) => ({
+  asOf: new Date(asOf).toISOString(),
+  since: since === null ? null : new Date(since).toISOString(),
 });
 
 /** A PostgreSQL database as the target of a link. */
@@ -177,13 +184,16 @@ export class PostgresTarget implements Target {
     await call(this.#connection, "note", sql);
   }
 
-  async noteCaughtUp(): Promise<void> {
-    await call(this.#connection, "note", `select tandem.note_caught_up(${this.#peer})`);
+  async noteCaughtUp(reach: Reach): Promise<void> {
+    const { asOf, since } = instants(reach);
+    const moments = [asOf, since].map((moment) => (moment === null ? "null" : quoteLiteral(moment))).join(", ");
+    await call(this.#connection, "note", `select tandem.note_caught_up(${this.#peer}, ${moments})`);
   }
 
-  #document({ tables, skewMs, ...request }: ApplyRequest): object {
+  #document({ tables, skewMs, reach, ...request }: ApplyRequest): object {
     return {
       ...request,
+      ...instants(reach),
       peer: this.#peer,
       source: this.#source,
       skew: `${skewMs / 1_000} seconds`,

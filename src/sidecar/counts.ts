@@ -34,6 +34,7 @@ const sizes = `
   from tandem.tracked_table t
   join lateral (select t.relid union select p.relid from pg_partition_tree(t.relid) p) leaf (relid) on true
   join pg_class c on c.oid = leaf.relid and c.relkind = 'r'
+  where t.schema_name <> 'tandem'
   group by 1, 2 order by 1, 2`;
 
 /** Counts the rows of every tracked table, in every node; those of large tables as the planner guesses. */

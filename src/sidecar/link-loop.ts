@@ -14,7 +14,7 @@ export interface LinkActivity {
   readonly source: string;
   readonly target: string;
   state: "connecting" | "standby" | "working" | "idle" | "paused" | "failing" | "stopped";
-  /** Milliseconds since 1970: when the target last had all its source had. */
+  /** Milliseconds since 1970: the target has all that was committed at its source before this. */
   caughtUpAt: number | null;
   error: string | null;
   skewMs: number;
@@ -77,13 +77,14 @@ export class LinkLoop {
       const link = (await this.#connected()).link;
       this.#set({ state: "working" });
       await this.#wakeUp?.rise();
+      const began = this.#options.clock.now();
       const { worked, reached, now, pausedBy = null } = await link.round();
       this.#failing.reset();
       this.#options.lease.noteReach(this.#pair.source, true);
       this.#worked = true;
       if (this.activity.error !== null) await link.target.noteError(null);
       this.#set({ error: null, skewMs: link.skewMs });
-      if (reached) this.#set({ caughtUpAt: this.#options.clock.now() });
+      if (reached) this.#set({ caughtUpAt: began });
       if (worked) {
         this.#idle.reset();
         return 0;

@@ -20,9 +20,11 @@ export interface LinkStatus {
   readonly rowsApplied: number | null;
   readonly batchesCut: number | null;
   readonly appliedAt: string | null;
-  /** When the target was last seen to have everything from the source. */
+  /** All that was committed at the source before this moment, by the target's clock, is known to be in the target. */
   readonly caughtUpAt: string | null;
   readonly caughtUpMs: number | null;
+  /** How long what came last was under way at most, from commit to commit, in milliseconds; measured by one clock, with or without changes. */
+  readonly lagMs: number | null;
   readonly clockSkewMs: number | null;
   readonly lastError: string | null;
   readonly lastErrorAt: string | null;
@@ -55,6 +57,7 @@ export function linkStatus(source: string, target: string, answers: ReadonlyMap<
     appliedAt: to?.appliedAt ?? null,
     caughtUpAt: to?.caughtUpAt ?? null,
     caughtUpMs: to?.caughtUpMs ?? null,
+    lagMs: to?.lagMs ?? null,
     clockSkewMs: to?.clockSkewMs ?? null,
     lastError: to?.lastError ?? null,
     lastErrorAt: to?.lastErrorAt ?? null,

@@ -142,11 +142,14 @@ CREATE FUNCTION tandem.advance_link(p_batch jsonb, p_to pg_snapshot, p_tables js
     AS $$
 declare
   v_peer integer := (p_batch ->> 'peer')::integer;
+  v_as_of timestamptz := (p_batch ->> 'asOf')::timestamptz;
+  v_reached boolean := p_batch ->> 'mode' = 'batch' and not (p_batch ->> 'cut')::boolean;
 begin
   delete from tandem.staged where peer_id = v_peer;
   update tandem.inbound set
     position = p_to, token = coalesce((p_batch ->> 'token')::uuid, token), applied_at = clock_timestamp(),
-    caught_up_at = case when p_batch ->> 'mode' = 'batch' and not (p_batch ->> 'cut')::boolean then clock_timestamp() else caught_up_at end,
+    caught_up_at = case when v_reached then v_as_of else caught_up_at end,
+    lag = case when v_reached then tandem.measured_lag(coalesce((p_batch ->> 'since')::timestamptz, caught_up_at)) else lag end,
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
@@ -1690,6 +1693,32 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) IS 'Queries for local rows that hold a value an incoming row claims.';
+
+
+--
+-- Name: close_probe(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.close_probe() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform tandem.untrack_table('tandem', 'probe');
+  drop table if exists tandem.probe;
+  delete from tandem.inbound_table where (schema_name, table_name) = ('tandem', 'probe');
+  delete from tandem.outbound_held where (schema_name, table_name) = ('tandem', 'probe');
+  delete from tandem.outbound_parked where (schema_name, table_name) = ('tandem', 'probe');
+  delete from tandem.parked_change where (schema_name, table_name) = ('tandem', 'probe');
+  delete from tandem.dropped_change where (schema_name, table_name) = ('tandem', 'probe');
+  delete from tandem.conflict where (schema_name, table_name) = ('tandem', 'probe');
+end $$;
+
+
+--
+-- Name: FUNCTION close_probe(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.close_probe() IS 'Takes the probe of a round trip away.';
 
 
 --
@@ -4028,6 +4057,24 @@ COMMENT ON FUNCTION tandem.mark_unique(p_plans jsonb) IS 'Marks plans in which u
 
 
 --
+-- Name: measured_lag(timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.measured_lag(p_since timestamp with time zone) RETURNS interval
+    LANGUAGE sql
+    AS $$
+  select greatest(clock_timestamp() - p_since, interval '0') where p_since is not null
+$$;
+
+
+--
+-- Name: FUNCTION measured_lag(p_since timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.measured_lag(p_since timestamp with time zone) IS 'How long the last changes were under way, at most.';
+
+
+--
 -- Name: meet(text, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4226,22 +4273,22 @@ COMMENT ON FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_value
 
 
 --
--- Name: note_caught_up(integer); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: note_caught_up(integer, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.note_caught_up(p_peer_id integer) RETURNS void
+CREATE FUNCTION tandem.note_caught_up(p_peer_id integer, p_as_of timestamp with time zone, p_since timestamp with time zone) RETURNS void
     LANGUAGE sql
     AS $$
-  update tandem.inbound set caught_up_at = clock_timestamp()
-  where peer_id = p_peer_id and coalesce(caught_up_at not between clock_timestamp() - interval '30 seconds' and clock_timestamp(), true)
+  update tandem.inbound set caught_up_at = p_as_of, lag = tandem.measured_lag(coalesce(p_since, caught_up_at))
+  where peer_id = p_peer_id and coalesce(caught_up_at not between p_as_of - interval '30 seconds' and p_as_of, true)
 $$;
 
 
 --
--- Name: FUNCTION note_caught_up(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION note_caught_up(p_peer_id integer, p_as_of timestamp with time zone, p_since timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.note_caught_up(p_peer_id integer) IS 'Notes that nothing waits for this node.';
+COMMENT ON FUNCTION tandem.note_caught_up(p_peer_id integer, p_as_of timestamp with time zone, p_since timestamp with time zone) IS 'Notes that nothing waits for this node.';
 
 
 --
@@ -4529,6 +4576,39 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) IS 'Offers the token of the next contact.';
+
+
+--
+-- Name: open_probe(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.open_probe() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_id integer;
+begin
+  perform tandem.close_probe();
+  create table tandem.probe (node text collate "C" primary key, sent_at timestamptz not null default clock_timestamp());
+  comment on table tandem.probe is 'Rows of "tandem doctor --roundtrip", while it runs.';
+  insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view, key_columns, key_types, key_operators, partitioned)
+  select 'tandem', 'probe', 'tandem.probe'::regclass, tandem.object_name('', 'tandem', 'probe'), tandem.free_changelog_name('tandem', 'probe'),
+    k.key_columns, k.key_types, k.key_operators, false
+  from tandem.table_key('tandem.probe'::regclass) k
+  returning table_id into strict v_id;
+  perform tandem.make_log(v_id);
+  perform tandem.make_capture_function(v_id);
+  perform tandem.make_changelog_view(v_id);
+  perform tandem.arm_table(v_id);
+  perform tandem.arm_last_trigger(v_id);
+end $$;
+
+
+--
+-- Name: FUNCTION open_probe(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.open_probe() IS 'Makes and captures the table of a round trip.';
 
 
 --
@@ -5034,6 +5114,26 @@ COMMENT ON FUNCTION tandem.preview_batch(p_batch jsonb) IS 'What a staged batch 
 
 
 --
+-- Name: probe_flows(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.probe_flows(p_source text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select exists (
+    select from tandem.inbound_table b join tandem.peer p using (peer_id)
+    where p.name = p_source and p.configured and (b.schema_name, b.table_name, b.state) = ('tandem', 'probe', 'flow'))
+$$;
+
+
+--
+-- Name: FUNCTION probe_flows(p_source text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.probe_flows(p_source text) IS 'Whether a link carries the probe.';
+
+
+--
 -- Name: prune(bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5218,6 +5318,7 @@ begin
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
     left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
     join tandem.inbound i on i.peer_id = p_peer_id
+    where t.id is not null or (s.schema, s.name) <> ('tandem', 'probe')
   loop
     if r.reason is not null and r.state is null then
       insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason, vanished_seen)
@@ -7639,7 +7740,7 @@ begin
   return (select jsonb_build_object('name', (select name from tandem.local_node), 'encoding', getdatabaseencoding(),
       'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name), 'policy', t.conflict_policy) order by i), '[]'))
     from jsonb_array_elements(tandem.describe_tables()) with ordinality x (e, i)
-    join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer);
+    join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer and t.schema_name <> 'tandem');
 end $$;
 
 
@@ -8547,6 +8648,7 @@ CREATE TABLE tandem.inbound (
     applying_tables integer[] DEFAULT '{}'::integer[] NOT NULL,
     applied_at timestamp with time zone,
     caught_up_at timestamp with time zone,
+    lag interval,
     batches bigint DEFAULT 0 NOT NULL,
     rows_applied bigint DEFAULT 0 NOT NULL,
     rows_superseded bigint DEFAULT 0 NOT NULL,
@@ -8558,6 +8660,7 @@ CREATE TABLE tandem.inbound (
     clock_skew interval,
     last_error text,
     last_error_at timestamp with time zone,
+    CONSTRAINT inbound_lag_check CHECK ((lag >= '00:00:00'::interval)),
     CONSTRAINT inbound_missing_check CHECK ((missing = ANY (ARRAY['keep'::text, 'delete'::text])))
 );
 
@@ -8567,6 +8670,20 @@ CREATE TABLE tandem.inbound (
 --
 
 COMMENT ON TABLE tandem.inbound IS 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
+
+
+--
+-- Name: COLUMN inbound.caught_up_at; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound.caught_up_at IS 'All that was committed at the source before this moment, by the clock of this node, is here, but for what is parked or held.';
+
+
+--
+-- Name: COLUMN inbound.lag; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound.lag IS 'For how long, at most, what came last was under way, from its commit at the source to its commit here.';
 
 
 --
@@ -9172,7 +9289,8 @@ CREATE VIEW tandem.status AS
           WHERE ((d.peer_id = p.peer_id) AND (d.dropped_id IN ( SELECT o_1.o
                    FROM tandem.dropped_open() o_1(o))))) AS dropped,
     l.paused_at,
-    l.paused_by
+    l.paused_by,
+    i.lag
    FROM ((((tandem.peer p
      CROSS JOIN LATERAL ( SELECT count(*) AS pending,
             min(x.stamp) AS oldest_pending
@@ -10103,6 +10221,13 @@ REVOKE ALL ON FUNCTION tandem.claims(p_plan jsonb, p_plans jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION close_probe(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.close_probe() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION closure(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10572,6 +10697,13 @@ REVOKE ALL ON FUNCTION tandem.mark_unique(p_plans jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION measured_lag(p_since timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.measured_lag(p_since timestamp with time zone) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION meet(p_self text, p_name text, p_state jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10621,10 +10753,10 @@ REVOKE ALL ON FUNCTION tandem.not_staged(p_plans jsonb, p_table_id integer, p_va
 
 
 --
--- Name: FUNCTION note_caught_up(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION note_caught_up(p_peer_id integer, p_as_of timestamp with time zone, p_since timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.note_caught_up(p_peer_id integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.note_caught_up(p_peer_id integer, p_as_of timestamp with time zone, p_since timestamp with time zone) FROM PUBLIC;
 
 
 --
@@ -10702,6 +10834,13 @@ REVOKE ALL ON FUNCTION tandem.object_name(p_prefix text, p_schema text, p_table 
 --
 
 REVOKE ALL ON FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION open_probe(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.open_probe() FROM PUBLIC;
 
 
 --
@@ -10835,6 +10974,13 @@ REVOKE ALL ON FUNCTION tandem.prepare_stage(p_peer_id integer, p_table_id intege
 --
 
 REVOKE ALL ON FUNCTION tandem.preview_batch(p_batch jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION probe_flows(p_source text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.probe_flows(p_source text) FROM PUBLIC;
 
 
 --
