@@ -87,7 +87,9 @@ begin
         raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
       end if;
     end loop;
-    v_plans := v_next;
+    -- The locks are held; what is committed from here on the verdicts may not have seen.
+    select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
+    from jsonb_array_elements(v_next) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;

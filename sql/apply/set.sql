@@ -143,7 +143,7 @@ begin
       else
         insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
         select (v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
-          case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
+          case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001', 'TD007') then 'busy' else 'refused' end,
           v_result ->> 'reason', v_result ->> 'sqlstate'
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
         v_tried := v_tried + 1;

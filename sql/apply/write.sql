@@ -3,7 +3,8 @@
 -- ONE statement with data-modifying CTEs, so that foreign keys are checked once, on the state after the whole set, and a key
 -- update of a referenced parent, cycles and self-references need no order. Within a table deletions come first, then updates,
 -- then inserts, forced by reading the counts. p_where: further condition on s. Returns {"deleted", "updated", "inserted",
--- "expected"}: fewer inserted than expected means that keys appeared meanwhile, or that a trigger refused rows.
+-- "expected"}: fewer inserted than expected means that keys appeared meanwhile, or that a trigger refused rows. Error: TD007, nothing may stay of
+-- this, where rows changed after the verdicts.
 create or replace function tandem.write_rows(p_plans jsonb, p_where text default 'true') returns jsonb
 language plpgsql as $$
 declare
@@ -45,12 +46,37 @@ begin
     coalesce(nullif(array_to_string(v_deleted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_updated, ' + '), ''), '0'),
     array_to_string(v_inserted, ' + '), array_to_string(v_expected, ' + '))
   into v_result;
+  if tandem.changed_meanwhile(p_plans, p_where) then
+    raise exception 'rows changed after they had been decided on' using errcode = 'TD007';
+  end if;
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     perform tandem.record_versions(v_plan, p_where);
   end loop;
   return v_result;
 end $$;
 comment on function tandem.write_rows(jsonb, text) is 'Writes staged rows and notes their versions.';
+
+-- tandem.changed_meanwhile(p_plans, p_where) -> boolean
+-- Whether another transaction has changed a row of the set since it was decided on ("decided" in the plan). What existed is locked: it is a
+-- row that did not exist, and may have been overwritten here, for the statement that writes sees more than the one that decided. So this
+-- is asked after that statement, and sees whatever it has seen.
+create or replace function tandem.changed_meanwhile(p_plans jsonb, p_where text) returns boolean
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_changed boolean := false;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    -- the order takes the index whatever the planner believes of the log's size
+    execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
+        join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
+      v_plan ->> 'log', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
+    into v_changed;
+    exit when v_changed;
+  end loop;
+  return v_changed;
+end $$;
+comment on function tandem.changed_meanwhile(jsonb, text) is 'Whether rows changed after they were decided on.';
 
 -- tandem.applies(p_plan) -> text: condition on s that no verdict keeps the row from being written. NOT IN is hashed whatever the
 -- planner believes of a table that was filled a moment ago; NOT EXISTS became a nested loop.

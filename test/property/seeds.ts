@@ -44,4 +44,11 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "a parked key was not found when its equal was written differently",
   },
+  {
+    seed: 9923461,
+    nodes: 3,
+    writes: 10,
+    faults: true,
+    what: "a row that appeared between deciding and writing was overwritten without a word",
+  },
 ];

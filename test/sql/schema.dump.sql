@@ -410,7 +410,9 @@ begin
         raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
       end if;
     end loop;
-    v_plans := v_next;
+    -- The locks are held; what is committed from here on the verdicts may not have seen.
+    select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
+    from jsonb_array_elements(v_next) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
@@ -702,7 +704,7 @@ begin
       else
         insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
         select (v_range #>> '{plan,peer}')::integer, (v_range #>> '{plan,id}')::integer, v_low, 'park',
-          case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001') then 'busy' else 'refused' end,
+          case when v_result ->> 'sqlstate' = '23503' then 'waits' when v_result ->> 'sqlstate' in ('55P03', '40P01', '40001', 'TD007') then 'busy' else 'refused' end,
           v_result ->> 'reason', v_result ->> 'sqlstate'
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason, sqlstate = excluded.sqlstate;
         v_tried := v_tried + 1;
@@ -1522,6 +1524,36 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.change_guard(p_trigger oid, p_guard boolean) IS 'Guards a trigger, or takes the guard off.';
+
+
+--
+-- Name: changed_meanwhile(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.changed_meanwhile(p_plans jsonb, p_where text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_plan jsonb;
+  v_changed boolean := false;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    -- the order takes the index whatever the planner believes of the log's size
+    execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
+        join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
+      v_plan ->> 'log', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
+    into v_changed;
+    exit when v_changed;
+  end loop;
+  return v_changed;
+end $_$;
+
+
+--
+-- Name: FUNCTION changed_meanwhile(p_plans jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.changed_meanwhile(p_plans jsonb, p_where text) IS 'Whether rows changed after they were decided on.';
 
 
 --
@@ -8172,6 +8204,9 @@ begin
     coalesce(nullif(array_to_string(v_deleted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_updated, ' + '), ''), '0'),
     array_to_string(v_inserted, ' + '), array_to_string(v_expected, ' + '))
   into v_result;
+  if tandem.changed_meanwhile(p_plans, p_where) then
+    raise exception 'rows changed after they had been decided on' using errcode = 'TD007';
+  end if;
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     perform tandem.record_versions(v_plan, p_where);
   end loop;
@@ -10176,6 +10211,13 @@ REVOKE ALL ON FUNCTION tandem.catalog_mark(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.change_guard(p_trigger oid, p_guard boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION changed_meanwhile(p_plans jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.changed_meanwhile(p_plans jsonb, p_where text) FROM PUBLIC;
 
 
 --
