@@ -214,7 +214,7 @@ export class Link {
     });
     if (result === null) return { worked: true, reached: false };
     this.#scanned = null;
-    await retryBusy(context);
+    await retryBusy(context, parked, result.parked);
     return { worked: true, reached: !cut };
   }
 }

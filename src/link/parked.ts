@@ -1,4 +1,4 @@
-import type { ParkedKeys } from "../base/ends.ts";
+import type { ParkedKeys, ParkedRow } from "../base/ends.ts";
 import { tableKey } from "./carry-batch.ts";
 import type { RoundContext } from "./round-context.ts";
 
@@ -7,14 +7,24 @@ const triesPerBatch = 20;
 
 /**
  * Tries rows that somebody else held locked once more, each alone: its lock is the first of its transaction, so it may
- * wait for it without holding anything that others wait for.
+ * wait for it without holding anything that others wait for. Those that a batch has just parked, and of those that were
+ * `due` before it the ones that it has put off (`parked`: all that is parked after it).
  */
-export async function retryBusy(context: RoundContext): Promise<void> {
-  const { parked } = await context.ends.target.state();
-  let left = triesPerBatch;
-  for (const table of parked.filter((keys) => !context.holds(keys))) {
+export async function retryBusy(
+  context: RoundContext,
+  due: readonly ParkedKeys[],
+  parked: readonly ParkedRow[],
+): Promise<void> {
+  const name = (schema: string, table: string, key: readonly string[]) => JSON.stringify([schema, table, key]);
+  const left = new Set(parked.map(({ schema, table, key }) => name(schema, table, key)));
+  const first = (await context.ends.target.state()).parked;
+  const tried = new Set<string>();
+  for (const table of [...first, ...due].filter((keys) => !context.holds(keys))) {
     for (const key of table.busy) {
-      if (left-- <= 0) return;
+      const row = name(table.schema, table.name, key);
+      if (!left.has(row) || tried.has(row)) continue;
+      if (tried.size >= triesPerBatch) return;
+      tried.add(row);
       await retryAlone(context, table, key);
     }
   }

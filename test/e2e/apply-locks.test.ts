@@ -90,6 +90,35 @@ for (const { way, options } of ways) {
       expect(await links.expectRest()).toBe(20);
     });
 
+    test("C9: a row that was put off is tried alone, too, when its time has come", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema: table });
+      const { nodes, links } = linked;
+      await app(nodes.local, rows);
+      await links.sync();
+      const holder = await openClient(nodes.external.url);
+      await holder.query("begin; update public.t set n = n where id = 5");
+      await app(nodes.local, "update public.t set n = 7 where id = 5");
+      await links.catchUp("local", "external");
+      expect(await links.parked("external")).toEqual(["t 5 busy"]);
+      let over = false;
+      const rounds = (async () => {
+        while (!over) {
+          await links.retryParked();
+          await links.round("local", "external");
+        }
+      })();
+      const waiting =
+        "select true from pg_stat_activity where datname = current_database() and query like '%tandem:apply%' and wait_event_type = 'Lock'";
+      await waitFor(() => nodes.external.admin.value(waiting), { every: 10 });
+      over = true;
+      await holder.query("rollback");
+      await rounds;
+      await links.retryParked();
+      await links.sync();
+      expect(await nodes.external.admin.value("select n from public.t where id = 5")).toBe("7");
+      await links.expectRest();
+    });
+
     test("C9: children of a parent that is being updated are inserted without waiting", async () => {
       await using linked = await linkedCluster(2, { ...options, schema: table });
       const { nodes, links } = linked;
