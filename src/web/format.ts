@@ -11,6 +11,8 @@ export interface Format {
   full(iso: string): string;
   /** `4 s`, `90 min`, `3 days`: the largest unit of which there are two. */
   duration(ms: number): string;
+  /** `48 ms` below two seconds, else as a duration: how long something took. */
+  took(ms: number): string;
   /** `4 min ago`, `yesterday`. */
   ago(iso: string, now: number): string;
   /** `a, b and c`. */
@@ -60,6 +62,7 @@ export function formatOf(locale: string, timeZone?: string): Format {
     },
     full: (iso) => full.format(Date.parse(iso)),
     duration,
+    took: (ms) => (ms < 2_000 ? `${number.format(Math.ceil(ms))} ms` : duration(ms)),
     ago: (iso, now) => {
       const at = Date.parse(iso);
       const passed = now - at;

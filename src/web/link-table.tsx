@@ -18,6 +18,9 @@ export function LinkTable() {
           <th scope="col" class="number">
             {said.waiting}
           </th>
+          <th scope="col" class="number">
+            <abbr title={said.lagSmall}>{said.lag}</abbr>
+          </th>
           <th scope="col">{said.seen}</th>
           <th scope="col" class="number">
             {said.carried}
@@ -29,7 +32,7 @@ export function LinkTable() {
       </thead>
       <tbody>
         {store.status?.links.map((link) => {
-          const { source, target, pending, oldestPendingMs, caughtUpAt, rowsApplied, pausedAt } = link;
+          const { source, target, pending, oldestPendingMs, lagMs, caughtUpAt, rowsApplied, pausedAt } = link;
           const state = linkStateOf(link, store.links.get(`${source}:${target}`));
           const oldest = pending && oldestPendingMs !== null ? ` · ${format.duration(oldestPendingMs)}` : "";
           return (
@@ -43,6 +46,9 @@ export function LinkTable() {
               </td>
               <td data-label={said.waiting} class="number">
                 {pending === null ? "–" : format.number(pending) + oldest}
+              </td>
+              <td data-label={said.lag} class="number">
+                {lagMs === null ? "–" : format.took(lagMs)}
               </td>
               <td data-label={said.seen}>{caughtUpAt === null ? "–" : format.ago(caughtUpAt, now)}</td>
               <td data-label={said.carried} class="number">

@@ -1,33 +1,16 @@
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { spawnTandem } from "../support/child.ts";
-import { findComponent, skipUnless } from "../support/components.ts";
 import { waitFor } from "../support/wait.ts";
-import { expectUsable, giveToken, open, openBrowser, section } from "./dashboard-support.ts";
-import { folderOf, type Served, serve, token, urlOf } from "./http-support.ts";
+import { expectUsable, giveToken, open, section, showOnce } from "./dashboard-support.ts";
+import { folderOf, serve, token, urlOf } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-let made: { served: Served; browser: Browser } | undefined;
-
-beforeAll(async () => {
-  if (findComponent("chromium") === undefined) return;
+const ready = showOnce(async () => {
   const served = await serve("create table artist (id int primary key, name text)");
   await served.nodes.local.admin.query("insert into artist values (1, 'Elis Regina'), (2, 'Tom Jobim')");
-  made = { served, browser: await openBrowser() };
+  return served;
 });
-
-afterAll(async () => {
-  await made?.browser.close();
-  await made?.served.sidecar.stop();
-  await made?.served.nodes[Symbol.asyncDispose]();
-});
-
-/** The nodes and the browser; a test skips, by name, where there is no browser. */
-function ready(): { served: Served; browser: Browser } {
-  skipUnless("chromium");
-  return made!;
-}
 
 test("speaks Brazilian Portuguese to a Brazilian browser, and what is chosen to everybody, also the next time", async () => {
   const { served, browser } = ready();
@@ -36,6 +19,8 @@ test("speaks Brazilian Portuguese to a Brazilian browser, and what is chosen to 
   await page.getByRole("heading", { level: 1, name: "Está tudo bem" }).waitFor();
   await page.getByText("Todos os nós têm tudo uns dos outros").waitFor();
   expect(await page.getAttribute("html", "lang")).toBe("pt-BR");
+  await page.getByRole("columnheader", { name: "Atraso" }).waitFor();
+  await page.getByRole("row", { name: /^local external Em dia 0 [\d.]+ (ms|s|min) há / }).waitFor();
   await expectUsable(page);
   // Nothing of the other language is left, but names.
   const text = (await page.locator("body").textContent())?.toLowerCase() ?? "";

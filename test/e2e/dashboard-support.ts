@@ -4,13 +4,36 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
-import { expect } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { projectRoot } from "../support/child.ts";
-import { skipUnless } from "../support/components.ts";
-import { token } from "./http-support.ts";
+import { findComponent, skipUnless } from "../support/components.ts";
+import { type Served, token } from "./http-support.ts";
 
-/** A browser, for all tests of a file; skips, by name, where there is none. */
-export async function openBrowser(): Promise<Browser> {
+/** What all tests of a file share. */
+export interface Shown {
+  readonly served: Served;
+  readonly browser: Browser;
+}
+
+/** Has all tests of a file share nodes, a sidecar and a browser; a test that asks for them skips, by name, where there is no browser. */
+export function showOnce(start: () => Promise<Served>): () => Shown {
+  let shown: Shown | undefined;
+  beforeAll(async () => {
+    if (findComponent("chromium") !== undefined) shown = { served: await start(), browser: await openBrowser() };
+  });
+  afterAll(async () => {
+    await shown?.browser.close();
+    await shown?.served.sidecar.stop();
+    await shown?.served.nodes[Symbol.asyncDispose]();
+  });
+  return () => {
+    skipUnless("chromium");
+    if (!shown) throw new Error("nothing is shown: beforeAll failed");
+    return shown;
+  };
+}
+
+async function openBrowser(): Promise<Browser> {
   const executablePath = skipUnless("chromium");
   // The tests may run as root, which Chromium's sandbox refuses.
   return await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });

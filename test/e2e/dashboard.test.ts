@@ -1,33 +1,18 @@
 import { dirname } from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { findComponent, pgDump, skipUnless } from "../support/components.ts";
+import { expect, test, vi } from "vitest";
+import type { z } from "zod";
+import type { linkList } from "../../src/http/answers.ts";
+import { pgDump } from "../support/components.ts";
 import { waitFor } from "../support/wait.ts";
-import { expectUsable, giveToken, open, openBrowser, section, shot, shotsOfPage, told } from "./dashboard-support.ts";
-import { ask, type Served, serve, token } from "./http-support.ts";
+import { expectUsable, giveToken, open, section, shot, shotsOfPage, showOnce, told } from "./dashboard-support.ts";
+import { ask, serve, token } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-let made: { served: Served; browser: Browser } | undefined;
-
-beforeAll(async () => {
-  if (findComponent("chromium") === undefined) return;
+const ready = showOnce(() => {
   const backup = `backup: { dir: kept, pg_bin: "${dirname(pgDump())}" }\n`;
-  const ddl = "create table artist (id int primary key, name text, country text, born date)";
-  made = { served: await serve(ddl, backup), browser: await openBrowser() };
+  return serve("create table artist (id int primary key, name text, country text, born date)", backup);
 });
-
-afterAll(async () => {
-  await made?.browser.close();
-  await made?.served.sidecar.stop();
-  await made?.served.nodes[Symbol.asyncDispose]();
-});
-
-/** The nodes and the browser; a test skips, by name, where there is no browser. */
-function ready(): { served: Served; browser: Browser } {
-  skipUnless("chromium");
-  return made!;
-}
 
 test("opens with sentences, asks nobody else, and holds the policy", async () => {
   const { served, browser } = ready();
@@ -40,6 +25,9 @@ test("opens with sentences, asks nobody else, and holds the policy", async () =>
   await page.getByText("All nodes have everything from each other").waitFor();
   await page.getByText("Note: No backup yet").waitFor();
   await page.getByRole("img", { name: /The nodes local and external\. local → external: In step\./ }).waitFor();
+  await page.getByRole("columnheader", { name: "Lag" }).waitFor();
+  for (const link of ["local external", "external local"])
+    await page.getByRole("row", { name: new RegExp(`^${link} In step 0 [\\d,]+ (ms|s|min) `) }).waitFor();
   await page.getByText("2 rows in all").waitFor({ timeout: 60_000 });
   for (const empty of ["Nothing waits", "No conflict:", "No row is parked"]) await page.getByText(empty).waitFor();
   await expectUsable(page);
@@ -61,10 +49,19 @@ test("what flows, waits and rests is seen as it happens; a link is paused and re
   await told(page, /The link from local to external rests/);
   await page.getByRole("heading", { level: 1, name: "One thing needs a look" }).waitFor();
   await page.getByText(/local → external is paused since/).waitFor();
+  await waitFor(async () => {
+    const { links } = (await ask<z.infer<typeof linkList>>(served.url, "/api/links")).body;
+    return links.some(({ id, here }) => id === "local:external" && here?.state === "paused");
+  });
+  await external.admin.query("update tandem.inbound set lag = interval '90 seconds'");
   await local.admin.query("insert into artist values (3, 'Caetano', 'BR', null), (4, 'Gal', 'BR', null)");
   await page.getByText(/2 changes waiting for external, oldest \d/).waitFor();
   await section(page, "Pending")
     .getByRole("row", { name: /artist 4 inserted local external/ })
+    .waitFor();
+  await section(page, "One thing needs a look")
+    .getByRole("row", { name: /^local external Paused/ })
+    .getByRole("cell", { name: "90 s", exact: true })
     .waitFor();
   await expectUsable(page);
   // Resumed by somebody else: seen without a click.

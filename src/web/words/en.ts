@@ -65,6 +65,8 @@ export const en = {
     state: "State",
     waiting: "Waiting",
     oldest: "Oldest",
+    lag: "Lag",
+    lagSmall: "How long what came last was under way at most, from commit to commit",
     seen: "Last had everything",
     carried: "Rows carried",
     pause: "Pause",

@@ -97,6 +97,8 @@ export const pt: Words = {
     state: "Estado",
     waiting: "À espera",
     oldest: "Mais antiga",
+    lag: "Atraso",
+    lagSmall: "Quanto tempo levou, no máximo, o que chegou por último, de commit a commit",
     seen: "Teve tudo pela última vez",
     carried: "Linhas levadas",
     pause: "Pausar",
