@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { alertRules } from "../alert/event.ts";
 import type { BackupEntry } from "../backup/list.ts";
 import type { BackupOverview } from "../backup/overview.ts";
 import { type ErrorCode, errorCodes } from "../base/error-codes.ts";
@@ -139,6 +140,20 @@ export const statusReport = z.strictObject({
     })
     .nullable(),
 }) satisfies z.ZodType<StatusReport>;
+
+/** What people are told of. */
+export const alertList = z.strictObject({
+  alerts: z.array(
+    z.strictObject({
+      rule: z.enum(alertRules),
+      subject: z.string().describe("A node, a link (`local:external`), a job; empty: all."),
+      since: instant,
+      message: z.string(),
+      remedy: z.string(),
+    }),
+  ),
+  unanswered,
+});
 
 /** The links, as the nodes know them and as this sidecar works on them. */
 export const linkList = z.strictObject({

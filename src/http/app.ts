@@ -21,8 +21,9 @@ export async function buildApp(context: HttpContext): Promise<FastifyInstance> {
     requestTimeout: 15_000,
     keepAliveTimeout: 15_000,
     forceCloseConnections: true,
-    // So that also who names no host gets an answer of ours.
-    http: { requireHostHeader: false },
+    // So that also who names no host gets an answer of ours, and who sends slowly does not wait half a minute more for it.
+    // Headers have a limit of their own, which would be a minute.
+    http: { requireHostHeader: false, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler(error, socket) {
       if (socket.writable) socket.end(rawFailure(error));

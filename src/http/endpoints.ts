@@ -1,4 +1,5 @@
 import { actionEndpoints } from "./actions.ts";
+import { alertsEndpoint } from "./alerts.ts";
 import { backupActions } from "./backup-actions.ts";
 import { backupEndpoints } from "./backups.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -15,6 +16,7 @@ export const endpoints: readonly Endpoint[] = [
   ...healthEndpoints,
   ...statusEndpoints,
   ...listEndpoints,
+  alertsEndpoint,
   ...backupEndpoints,
   ...actionEndpoints,
   ...backupActions,

@@ -1,3 +1,4 @@
+import { alertMetrics } from "./alerts.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 import { backupMetrics } from "./metrics-backup.ts";
 import { nodeMetrics } from "./metrics-nodes.ts";
@@ -11,7 +12,7 @@ export const metricsEndpoint: Endpoint = endpoint({
   answer: null,
   async handle({ reply }, context) {
     const fromNodes = await context.shared.get("metrics", async () =>
-      [await nodeMetrics(context), await backupMetrics(context)].join(""),
+      [await nodeMetrics(context), await alertMetrics(context), await backupMetrics(context)].join(""),
     );
     const { registry } = context.metrics;
     reply.type(registry.contentType);

@@ -1,7 +1,7 @@
 import { type AlertRecord, Board } from "../alert/board.ts";
 import type { Config } from "../config/config.ts";
 import { quoteLiteral } from "../db/quote.ts";
-import { askNodes, reading, writing } from "./ask-nodes.ts";
+import { askNodes, reading, type Unanswered, writing } from "./ask-nodes.ts";
 
 const keptAlerts = "select coalesce(jsonb_agg(to_jsonb(a)), '[]')::text as answer from tandem.alert a";
 
@@ -39,14 +39,17 @@ export async function saveAlerts(
   return unanswered.map(({ node }) => node);
 }
 
-/** What people are told of at this moment, as the nodes that answer keep it; throws where none does. */
+/** Something that people are told of. */
+export type FiringAlert = Pick<AlertRecord, "rule" | "subject" | "since" | "message" | "remedy">;
+
+/** What people are told of at this moment, as the nodes that answer keep it. */
 export async function firingAlerts(
   config: Config,
   signal?: AbortSignal,
-): Promise<Pick<AlertRecord, "rule" | "subject" | "since" | "message" | "remedy">[]> {
+): Promise<{ readonly alerts: readonly FiringAlert[]; readonly unanswered: readonly Unanswered[] }> {
   const { records, unanswered } = await askAlerts(config, signal);
-  if (unanswered[0] && unanswered.length === config.nodes.length) throw unanswered[0].error;
-  return new Board(records).firing.map(({ rule, subject, since, message, remedy }) => {
+  const alerts = new Board(records).firing.map(({ rule, subject, since, message, remedy }) => {
     return { rule, subject, since, message, remedy };
   });
+  return { alerts, unanswered };
 }

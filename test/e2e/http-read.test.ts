@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import type { StatusReport } from "../../src/sidecar/status.ts";
+import { AlertServer } from "../support/alert-server.ts";
 import { spawnTandem, tandem } from "../support/child.ts";
 import { afterTest, cluster, sql } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
@@ -9,8 +10,8 @@ vi.setConfig({ testTimeout: 240_000 });
 
 const table = "create table item (id int primary key, name text)";
 
-async function served(): Promise<Served> {
-  const all = await serve(table);
+async function served(more = ""): Promise<Served> {
+  const all = await serve(table, more);
   afterTest(async () => {
     await all.nodes[Symbol.asyncDispose]();
   });
@@ -26,7 +27,11 @@ function metric(text: string, series: string): number | undefined {
 describe("C11 what a running sidecar shows", () => {
   test("is what the databases hold, and what the commands show", async () => {
     const begun = Date.now();
-    const { nodes, url, cwd, sidecar } = await served();
+    const hook = await AlertServer.open();
+    const target = `{ name: hook, webhook: "${hook.url("/hook")}", secret: a-secret-of-the-webhook-81 }`;
+    const { nodes, url, cwd, sidecar } = await served(
+      `alerts: { every: 1s, rules: { parked: 1s }, targets: [${target}] }\n`,
+    );
     const status = await ask<StatusReport>(url, "/api/status");
     expect(status.status).toBe(200);
     expect(status.body.well).toBe(true);
@@ -67,7 +72,16 @@ describe("C11 what a running sidecar shows", () => {
     expect((await ask(url, "/readyz")).body).toEqual({ ready: true, links: { well: 2, waiting: 0 } });
     expect((await ask(url, "/healthz")).body).toEqual({ status: "ok" });
 
+    const told = await waitFor(async () => {
+      const { body } = await ask<{ alerts: { rule: string; subject: string }[] }>(url, "/api/alerts");
+      return body.alerts.length > 0 && body;
+    });
+    expect(told).toMatchObject({ alerts: [{ rule: "parked", subject: "local:external" }], unanswered: [] });
+    await waitFor(() => hook.events("/hook").includes("fired parked local:external"));
+
     const metrics = await ask(url, "/metrics");
+    expect(metric(metrics.text, 'tandem_alerts_firing{rule="parked"}')).toBe(1);
+    expect(metric(metrics.text, 'tandem_alerts_firing{rule="lag"}')).toBe(0);
     expect(metrics.headers["content-type"]).toMatch(/^text\/plain/);
     expect(metric(metrics.text, 'tandem_link_parked_rows{source="local",target="external"}')).toBe(1);
     expect(metric(metrics.text, 'tandem_link_pending_changes{source="local",target="external"}')).toBe(0);
@@ -77,6 +91,14 @@ describe("C11 what a running sidecar shows", () => {
     const applied = metric(metrics.text, 'tandem_link_applied_timestamp_seconds{source="local",target="external"}');
     expect(applied).toBeGreaterThan(begun / 1_000);
     expect(applied).toBeLessThan(Date.now() / 1_000 + 1);
+    const lag = metric(metrics.text, 'tandem_link_lag_seconds{source="local",target="external"}');
+    expect(lag).toBeGreaterThanOrEqual(0);
+    // What is over is told no more.
+    await nodes.local.admin.query("update item set name = 'b' where id = 2");
+    await waitFor(async () => {
+      const [{ body }, { text }] = await Promise.all([ask<typeof told>(url, "/api/alerts"), ask(url, "/metrics")]);
+      return body.alerts.length === 0 && metric(text, 'tandem_alerts_firing{rule="parked"}') === 0;
+    });
     // Nobody makes series by asking for what is not there.
     for (let i = 0; i < 5; i++) await ask(url, `/nothing/${i}`);
     const after = (await ask(url, "/metrics")).text;

@@ -1,0 +1,34 @@
+import { Gauge, Registry } from "prom-client";
+import { alertRules } from "../alert/event.ts";
+import { firingAlerts } from "../sidecar/alert-store.ts";
+import { alertList } from "./answers.ts";
+import type { HttpContext } from "./context.ts";
+import { type Endpoint, endpoint } from "./endpoint.ts";
+
+const sharedAlerts = ({ shared, config, signal }: HttpContext) =>
+  shared.get("alerts", () => firingAlerts(config, signal));
+
+/** What people are told of at this moment. */
+export const alertsEndpoint: Endpoint = endpoint({
+  method: "GET",
+  path: "/api/alerts",
+  access: "read",
+  summary: "What people are told of at this moment, as `tandem alerts` shows it.",
+  answer: alertList,
+  handle: (_, context) => sharedAlerts(context),
+});
+
+/** How much people are told of; nothing while no node can be asked. */
+export async function alertMetrics(context: HttpContext): Promise<string> {
+  const { alerts, unanswered } = await sharedAlerts(context);
+  if (unanswered.length === context.config.nodes.length) return "";
+  const registry = new Registry();
+  const firing = new Gauge({
+    name: "tandem_alerts_firing",
+    help: "What people are told of, by its rule.",
+    labelNames: ["rule"],
+    registers: [registry],
+  });
+  for (const rule of alertRules) firing.set({ rule }, alerts.filter((alert) => alert.rule === rule).length);
+  return await registry.metrics();
+}
