@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { get, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -26,16 +27,29 @@ async function refused(path: string, sent: Sent = {}): Promise<{ status: number;
   return { status, code: body.error.code, message: body.error.message };
 }
 
-/** What comes back for these bytes. */
-async function raw(bytes: string): Promise<string> {
+/** What comes back for these bytes, where `more` is sent after them, over and over. */
+async function raw(bytes: string, more = ""): Promise<string> {
   const { hostname, port } = new URL(served.url);
   return await new Promise((resolve, reject) => {
     const socket = connect(Number(port), hostname, () => socket.write(bytes));
+    const drip = setInterval(() => socket.writable && more !== "" && socket.write(more), 500);
+    socket.on("close", () => clearInterval(drip));
     let text = "";
     socket.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
     });
     socket.on("error", reject).on("close", () => resolve(text));
+  });
+}
+
+/** A stream of events, as far as its head. */
+function openStream(): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = get(new URL("/api/events", served.url), { agent: false }, (response) => {
+      // What is destroyed here ends with an error that nobody needs.
+      resolve(response.on("error", () => {}));
+    });
+    request.on("error", reject);
   });
 }
 
@@ -151,7 +165,7 @@ test("queries that mean nothing", async () => {
   expect(await refused("/api/%E0%A4%A")).toMatchObject({ status: 400, code: "bad_request" });
 });
 
-test("what is too large, too slow, or not even HTTP", async () => {
+test("what is too large, or not even HTTP", async () => {
   const big = await raw(`GET /api/status HTTP/1.1\r\nHost: localhost\r\nX-Big: ${"x".repeat(100_000)}\r\n\r\n`);
   expect(big).toMatch(/^HTTP\/1\.1 431 .*"code":"too_large"/s);
   expect(await raw(`GET /${"x".repeat(60_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).toMatch(/"code":"too_large"/);
@@ -165,6 +179,32 @@ test("what is too large, too slow, or not even HTTP", async () => {
   }
   // HTTP/1.1 demands a host; whoever names none is nobody we know.
   expect(await raw("GET / HTTP/1.1\r\nConnection: close\r\n\r\n")).toMatch(/^HTTP\/1\.1 4\d\d .*"error"/s);
+});
+
+test("who sends slowly is answered and ended, in the headers as in the body, however steadily the bytes come", async () => {
+  const head = `POST /api/sync HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`;
+  const slow = await Promise.all([
+    raw("GET /api/status HTTP/1.1\r\nHost: localhost\r\nX-Slow: "),
+    raw("GET /api/status HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", "x"),
+    raw(`${head}Content-Length: 60000\r\n\r\n`),
+    raw(`${head}Content-Length: 60000\r\n\r\n`, " "),
+  ]);
+  for (const text of slow) expect(text).toMatch(/^HTTP\/1\.1 408 .*"code":"bad_request".*too slowly/s);
+});
+
+test("so many streams and no more; one that ends makes room", async () => {
+  const streams = await Promise.all(Array.from({ length: 32 }, () => openStream()));
+  expect(streams.map(({ statusCode }) => statusCode)).toEqual(streams.map(() => 200));
+  expect(await refused("/api/events")).toMatchObject({ status: 429, code: "too_many_requests" });
+  streams.pop()?.destroy();
+  const next = await waitFor(async () => {
+    const stream = await openStream();
+    if (stream.statusCode === 200) return stream;
+    stream.destroy();
+    return undefined;
+  });
+  for (const stream of [...streams, next]) stream.destroy();
+  expect((await ask(served.url, "/healthz")).status).toBe(200);
 });
 
 test("a flood is held back, and told so; the links do not notice", async () => {
