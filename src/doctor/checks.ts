@@ -14,6 +14,7 @@ import { interleave } from "./interleave.ts";
 import { kept } from "./kept.ts";
 import { key } from "./key.ts";
 import { leftOut } from "./left-out.ts";
+import { leftProbe } from "./left-probe.ts";
 import { lockTable } from "./lock-table.ts";
 import { longTransactions } from "./long-transactions.ts";
 import { otherReplication } from "./other-replication.ts";
@@ -71,6 +72,7 @@ export const checks: readonly Check[] = [
   installed,
   capture,
   kept,
+  leftProbe,
   backupPrograms,
   backupRows,
   backupFolder,

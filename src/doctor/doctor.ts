@@ -5,6 +5,7 @@ import type { Config, NodeConfig } from "../config/config.ts";
 import { toTandemError } from "../db/sqlstate.ts";
 import type { Check, ClosedNode, DoctorContext, Finding } from "./check.ts";
 import { checks as allChecks } from "./checks.ts";
+import { leftProbe } from "./left-probe.ts";
 import { DoctorNode } from "./node.ts";
 import { roundtrip as roundtripCheck } from "./roundtrip.ts";
 
@@ -37,7 +38,9 @@ export interface DoctorOptions {
  */
 export async function doctor(config: Config, options: DoctorOptions = {}): Promise<DoctorReport> {
   const { signal, clock = systemClock, roundtrip = false } = options;
-  const { checks = roundtrip ? [...allChecks, roundtripCheck] : allChecks } = options;
+  // The round trip takes a probe away that was left: whether one is there is asked after it.
+  const afterTrip = [...allChecks.filter((check) => check !== leftProbe), roundtripCheck, leftProbe];
+  const { checks = roundtrip ? afterTrip : allChecks } = options;
   const { nodes, closed } = await openAll(config, signal);
   const stop = () => {
     for (const node of nodes) node.connection.destroy(stopped(signal));

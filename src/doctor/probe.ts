@@ -1,4 +1,5 @@
 import type { Clock } from "../base/time.ts";
+import type { LinkConfig } from "../config/config.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { underInstallLock } from "../install/lock.ts";
@@ -10,6 +11,12 @@ import type { DoctorNode } from "./node.ts";
 export interface Trip {
   readonly from: string;
   readonly to: string;
+}
+
+/** Where rows are sent, and the links that are to carry them. */
+export interface Route {
+  readonly trips: readonly Trip[];
+  readonly links: readonly LinkConfig[];
 }
 
 /** What became of the row. */
@@ -32,7 +39,7 @@ export function longestTripMs(intervalMs: number): number {
  */
 export async function sendProbes(
   nodes: readonly DoctorNode[],
-  trips: readonly Trip[],
+  route: Route,
   context: DoctorContext,
 ): Promise<Arrival[]> {
   const writers = new Map<string, Connection>();
@@ -42,7 +49,7 @@ export async function sendProbes(
       writers.set(node.name, writer);
       await change(writer, "open", context);
     }
-    return await new Probes(writers, context).send(trips);
+    return await new Probes(writers, context).send(route);
   } finally {
     await Promise.all([...writers.values()].map((writer) => writer.close()));
     await closeAll(nodes, context.clock);
@@ -82,11 +89,8 @@ class Probes {
     this.#context = context;
   }
 
-  async send(trips: readonly Trip[]): Promise<Arrival[]> {
+  async send({ trips, links }: Route): Promise<Arrival[]> {
     const targets = new Set(trips.map(({ to }) => to));
-    const links = this.#context.config.links.filter(
-      ({ source, target }) => this.#nodes.has(source) && targets.has(target),
-    );
     const closed = await this.#waitForAll(links, ({ source, target }) =>
       this.#holds(target, `tandem.probe_flows(${quoteLiteral(source)})`),
     );

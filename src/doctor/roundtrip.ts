@@ -1,14 +1,13 @@
+import type { LinkConfig } from "../config/config.ts";
 import { duration } from "../sidecar/words.ts";
 import { netCheck, type Observation, ok, problem, warning } from "./check.ts";
 import type { DoctorNode } from "./node.ts";
-import { type Arrival, longestTripMs, sendProbes } from "./probe.ts";
-
-/** The bytes of "tandemRT" as a number: who holds this lock in the first node measures. */
-const probeLock = "8386105358618022484";
+import { type Arrival, longestTripMs, sendProbes, type Trip } from "./probe.ts";
+import { probeLock } from "./probe-lock.ts";
 
 /**
  * Writes a row in each node, through real capture, and times how long it takes until it is seen in the others, which only
- * a running sidecar brings about. Sees links that nobody works on, or that do not work. Remedy: `tandem run`.
+ * a running sidecar brings about. Sees links that nobody works on, that rest, or that do not work. Remedy: `tandem run`.
  */
 export const roundtrip = netCheck("roundtrip", "a row written in one node arrives in the others", async (context) => {
   const nodes = context.nodes.filter(({ facts }) => facts.installed === "usable");
@@ -16,29 +15,57 @@ export const roundtrip = netCheck("roundtrip", "a row written in one node arrive
   if (!first || nodes.length < 2) {
     return [problem("there are no two nodes to measure between", "Mend what stands above; then run `tandem migrate`.")];
   }
-  const findings = await withoutSidecar(nodes);
-  const idle = new Set(findings.map(({ node }) => node));
-  const trips = nodes.flatMap((from) =>
-    nodes.filter((to) => to !== from && !idle.has(to.name)).map((to) => ({ from: from.name, to: to.name })),
-  );
+  const { findings, links } = await working(nodes, context.config.links);
+  const trips = tripsOver(links, nodes);
   if (trips.length === 0) return findings;
   return await first.look(async (tx) => {
     const [row] = await tx.query(`select pg_try_advisory_xact_lock(${probeLock}) as got`);
     if (row?.got !== "t") return [...findings, warning("another doctor is measuring a round trip", "Try again later.")];
-    const arrivals = await sendProbes(nodes, trips, context);
+    const arrivals = await sendProbes(nodes, { trips, links }, context);
     return [...findings, ...arrivals.map((arrival) => seen(arrival, longestTripMs(context.config.sync.intervalMs)))];
   });
 });
 
-async function withoutSidecar(nodes: readonly DoctorNode[]): Promise<Observation[]> {
+/** The links over which a row can come, and why none comes over the others. */
+async function working(nodes: readonly DoctorNode[], links: readonly LinkConfig[]) {
   const findings: Observation[] = [];
+  const open: LinkConfig[] = [];
   for (const node of nodes) {
-    const [row] = await node.query("select exists (select from tandem.sidecar where working) as works");
-    if (row?.works === "t") continue;
-    const message = "no sidecar works on the links into this node: a row written elsewhere would not arrive";
-    findings.push(problem(message, "Start `tandem run`.", { node: node.name }));
+    const into = links.filter(
+      ({ source, target }) => target === node.name && nodes.some(({ name }) => name === source),
+    );
+    const [row] = await node.query(
+      `select exists (select from tandem.sidecar where working) as works,
+        (select coalesce(jsonb_agg(p.name), '[]')::text from tandem.paused_link join tandem.peer p using (peer_id)) as paused`,
+    );
+    if (row?.works !== "t") {
+      const message = "no sidecar works on the links into this node: a row written elsewhere would not arrive";
+      findings.push(problem(message, "Start `tandem run`.", { node: node.name }));
+      continue;
+    }
+    const paused = new Set(JSON.parse(row.paused ?? "[]") as string[]);
+    for (const link of into) {
+      if (paused.has(link.source)) findings.push(resting(link));
+      else open.push(link);
+    }
   }
-  return findings;
+  return { findings, links: open };
+}
+
+function resting({ source, target }: LinkConfig): Observation {
+  const remedy = `Resume it on the page, or by \`select tandem.resume_link('${source}')\` in ${target}.`;
+  return problem(`the link from ${source} to ${target} is paused: nothing comes over it`, remedy, {
+    link: `${source}, ${target}`,
+  });
+}
+
+/** From each node to all that a row reaches over these links, by whichever way. */
+function tripsOver(links: readonly LinkConfig[], nodes: readonly DoctorNode[]): Trip[] {
+  return nodes.flatMap(({ name: from }) => {
+    const reached = new Set([from]);
+    for (const node of reached) for (const { source, target } of links) if (source === node) reached.add(target);
+    return [...reached].filter((to) => to !== from).map((to) => ({ from, to }));
+  });
 }
 
 function seen({ from, to, tookMs }: Arrival, waitedMs: number): Observation {
