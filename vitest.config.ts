@@ -7,7 +7,7 @@ export default defineConfig({
     include: process.env.SOAK_MINUTES ? ["test/property/soak.ts"] : ["test/{unit,sql,e2e,property,fault}/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
     // patience for slow machines, not a measure: what hangs is told by the deadline of what it waits for
     testTimeout: 180_000,
     hookTimeout: 180_000,
