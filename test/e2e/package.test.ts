@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -74,11 +75,11 @@ test("the package holds what runs, with types, and nothing else", async () => {
     "sql",
   ]);
   const sources = await readdir(join(projectRoot, "src"), { recursive: true });
-  const program = sources.filter((path) => !path.startsWith("web/"));
-  const modules = program.filter((path) => path.endsWith(".ts")).map((path) => path.slice(0, -3));
+  const library = sources.filter((path) => !/^(web|cli)\//.test(path));
+  const modules = library.filter((path) => path.endsWith(".ts")).map((path) => path.slice(0, -3));
   const wanted = modules.flatMap((path) => [`dist/${path}.js`, `dist/${path}.d.ts`]);
   const compiled = packed.filter((path) => path.startsWith("dist/") && /\.(js|d\.ts)$/.test(path));
-  expect(compiled.filter((path) => !path.startsWith("dist/web/")).sort()).toEqual(wanted.sort());
+  expect(compiled.filter((path) => !/^dist\/(web|cli)\//.test(path)).sort()).toEqual(wanted.sort());
   const sql = (await readdir(join(projectRoot, "sql"), { recursive: true })).filter((path) => path.endsWith(".sql"));
   expect(packed.filter((path) => path.startsWith("sql/")).sort()).toEqual(sql.map((path) => `sql/${path}`).sort());
   expect(packed.filter((path) => /\.(map|tsx?|log|snap|env)$/.test(path) && !path.endsWith(".d.ts"))).toEqual([]);
@@ -92,6 +93,32 @@ test("the package holds what runs, with types, and nothing else", async () => {
     "dist/web/index.html",
     "dist/web/license.md",
   ]);
+});
+
+test("the command is made of a few files, with the licences of what is in them, and needs only what the package depends on", async () => {
+  const files = packed.filter((path) => path.startsWith("dist/cli/"));
+  expect(files.filter((path) => !path.endsWith(".js"))).toEqual(["dist/cli/license.md"]);
+  expect(files).toContain("dist/cli/main.js");
+  const licences = await readFile(join(projectRoot, "dist", "cli", "license.md"), "utf8");
+  for (const inside of ["yargs", "yargs-parser", "pg", "pg-types", "drizzle-orm", "zod", "yaml"])
+    expect(licences).toMatch(new RegExp(`^## ${inside} - `, "m"));
+  const { dependencies } = JSON.parse(await readFile(join(projectRoot, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  const needed = new Set<string>();
+  for (const path of files.filter((file) => file.endsWith(".js"))) {
+    const code = await readFile(join(projectRoot, path), "utf8");
+    const imports = code.matchAll(
+      /^(?:import|export)\b[^"';]*?\bfrom "([^".][^"]*)"|^import "([^".][^"]*)"|\bimport\("([^".][^"]*)"\)/gm,
+    );
+    for (const [, ...names] of imports) needed.add(names.find(Boolean) ?? "");
+  }
+  const foreign = [...needed].filter((name) => !isBuiltin(name)).sort();
+  expect(foreign).toContain("fastify");
+  expect(foreign.filter((name) => !(name in dependencies))).toEqual([]);
+  // What every start of the command reads is inside.
+  for (const name of ["yargs", "pg", "pg-copy-streams", "drizzle-orm", "yaml", "zod"])
+    expect(foreign).not.toContain(name);
 });
 
 describe("installed into an empty folder", () => {

@@ -68,6 +68,7 @@ describe("the Dockerfile", () => {
       "migrations",
       "tsconfig.build.json",
       "vite.config.ts",
+      "vite.cli.config.ts",
     ])
       expect(ignored).toContain(`!${path}`);
   });
