@@ -48,7 +48,8 @@ export class Lockstep {
 
   /** The real system goes first; the model takes over its stamps and where it cut the batch. */
   async #perform(step: Step): Promise<void> {
-    if (step.kind === "prune" || step.kind === "loss") throw new Error(`the real system knows no step "${step.kind}"`);
+    if (step.kind !== "write" && step.kind !== "delivery")
+      throw new Error(`the real system knows no step "${step.kind}"`);
     const clock = this.#epoch + step.clock * tick;
     const node = step.kind === "write" ? step.node : step.target;
     const { conflicts, preferred } = node;
@@ -118,7 +119,7 @@ export class Lockstep {
 function describe(step: Step): string {
   if (step.kind === "delivery")
     return `${step.source.name} → ${step.target.name}${step.limit ? `, cut at ${step.limit}` : ""}`;
-  if (step.kind === "prune" || step.kind === "loss") return `${step.node.name}: ${step.kind}`;
+  if (step.kind !== "write") return `${step.node.name}: ${step.kind}`;
   const { change, node } = step;
   return change.kind === "put" ? `${node.name}: ${change.key} = ${change.image}` : `${node.name}: ${change.key} goes`;
 }

@@ -1,7 +1,7 @@
 import { cutAt, readBatch } from "./batch.ts";
 import { Decision, type Incoming } from "./decide.ts";
-import type { ModelNode, Why } from "./node.ts";
-import { isNewer, isParent, type Key } from "./rows.ts";
+import type { ModelNode, Role, Why } from "./node.ts";
+import { isNewer, isParent, isSame, type Key, unknown } from "./rows.ts";
 import type { Rules } from "./rules.ts";
 
 /** What is a conflict, and not only a matter of order. */
@@ -17,14 +17,21 @@ export interface Delivery {
   readonly busy?: ((key: Key) => boolean) | undefined;
   /** How many of the source's transactions are covered, where that is known otherwise. */
   readonly end?: number | undefined;
+  /** What becomes of a row that only a node that came back has and that may have been deleted: a person's choice. */
+  readonly missing?: "keep" | "delete" | undefined;
 }
 
 /** One round of a link: a batch is read, decided as a whole and carried out in one transaction of the target. */
 export function deliver(
   source: ModelNode,
   target: ModelNode,
-  { rules, clock, limit, busy, end: given }: Delivery,
+  { rules, clock, limit, busy, end: given, missing = "keep" }: Delivery,
 ): void {
+  const role = target.meets.get(source.name);
+  if (role) {
+    compare(source, target, role, clock, missing);
+    return;
+  }
   const from = target.positions.get(source.name) ?? 0;
   const end = given ?? (limit === undefined ? source.log.length : cutAt(source, from, limit));
   const { keys, due } = readBatch(source, target, end, rules);
@@ -50,6 +57,43 @@ export function deliver(
   });
   target.transaction(() => carryOut(source, target, decision, clock));
   source.acknowledge(target.name, { end, seen: target.log.length });
+}
+
+/**
+ * The meeting of a node that came back with a survivor: all rows of the source are decided, whatever was received from whom. A survivor's
+ * row without an entry counts as changed when its log begins, one of the node that came back as older than everything.
+ */
+function compare(source: ModelNode, target: ModelNode, role: Role, clock: number, missing: "keep" | "delete"): void {
+  for (const [node, survives] of [
+    [source, role === "returned"],
+    [target, role === "survivor"],
+  ] as const)
+    if (survives) node.unlogged = { stamp: node.horizon, origin: node.name };
+  const incoming = new Map<Key, Incoming>();
+  const deleted: Key[] = [];
+  const anew: Key[] = [];
+  for (const key of new Set([...source.rows.keys(), ...source.newest.keys()])) {
+    const version = source.version(key);
+    const image = source.rows.get(key);
+    const forgotten =
+      image !== undefined && !target.rows.has(key) && !target.newest.has(key) && version.stamp <= target.horizon;
+    const unlogged = !source.newest.has(key) && !target.newest.has(key) && sameImage(source, target, key);
+    if (role === "survivor" && forgotten && missing === "delete") deleted.push(key);
+    else if (isSame(version, target.version(key)) && !sameImage(source, target, key)) {
+      // a node of one name has written on in two places: the image of the greater name stays, as a fresh change
+      if (target.name > source.name) anew.push(key);
+    } else if (isNewer(version, target.version(key)) && !unlogged) incoming.set(key, { key, version, image });
+  }
+  const decision = new Decision(target, source.rows, incoming, { busy: [], preferred: [] });
+  target.transaction(() => {
+    carryOut(source, target, decision, clock);
+    for (const key of deleted) target.fresh(key, undefined, clock);
+    for (const key of anew) target.fresh(key, target.rows.get(key), clock);
+  });
+  for (const node of [source, target]) node.unlogged = unknown;
+  target.meets.delete(source.name);
+  target.positions.set(source.name, source.log.length);
+  source.acknowledge(target.name, { end: source.log.length, seen: target.log.length });
 }
 
 /** A newer change whose writer had not seen this node's own version, which is another image. */

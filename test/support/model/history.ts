@@ -24,6 +24,11 @@ export interface HistoryOptions {
   readonly prefer?: boolean;
   /** On the way the last node is lost for good, while the others stand at different places; forwarded: they tell each other what they have of it. */
   readonly loses?: "forwarded" | "left";
+  /**
+   * On the way the last node becomes an older copy of itself, which the application writes to before that is noticed; then it comes back. What only it
+   * has and the others may have deleted is kept or deleted.
+   */
+  readonly restores?: "keep" | "delete";
   /** All clocks are one, and it hardly moves: many changes of different nodes have the same stamp. */
   readonly ties?: boolean;
   readonly names?: readonly string[];
@@ -38,6 +43,9 @@ const cutRounds = 30;
 export type Step = { readonly clock: number } & (
   | { readonly kind: "prune"; readonly node: ModelNode; readonly keys: readonly Key[] }
   | { readonly kind: "loss"; readonly node: ModelNode; readonly forward: boolean }
+  | { readonly kind: "copy"; readonly node: ModelNode }
+  | { readonly kind: "restore"; readonly node: ModelNode }
+  | { readonly kind: "rejoin"; readonly node: ModelNode }
   | { readonly kind: "write"; readonly node: ModelNode; readonly change: Write }
   | {
       readonly kind: "delivery";
@@ -62,6 +70,8 @@ export class ModelHistory {
   #pairs: readonly [number, number][];
   readonly #offsets: readonly number[];
   #time = 100;
+  /** The older copy of the last node, and whether that has become what it was and nobody knows yet. */
+  #copied: { readonly older: ModelNode; readonly away: boolean } | null = null;
 
   constructor(seed: number, options: HistoryOptions) {
     this.#options = options;
@@ -90,14 +100,23 @@ export class ModelHistory {
   /** The random part: six writes to four deliveries. */
   *steps(): Generator<Step> {
     const random = this.#random;
-    const { loses, ties } = this.#options;
+    const { loses, restores, ties } = this.#options;
     const [fewest, most] = this.#options.steps ?? [60, 159];
     const steps = random.int(fewest, most);
     const lossAt = loses ? random.int(1, Math.ceil(steps / 2)) : 0;
+    const copyAt = restores ? random.int(Math.ceil(steps / 3), steps) : 0;
+    const restoreAt = restores ? random.int(1, copyAt) : 0;
+    const rejoinAt = restores ? random.int(Math.max(0, restoreAt - 15), restoreAt) : 0;
     for (let left = steps; left > 0; left--) {
       this.#time += ties ? Number(random.chance(0.2)) : random.int(0, 4);
       if (left === lossAt) {
         yield { kind: "loss", node: this.nodes.at(-1)!, forward: loses === "forwarded", clock: this.#time };
+      }
+      if (restores) {
+        const node = this.nodes.at(-1)!;
+        if (left === copyAt) yield { kind: "copy", node, clock: this.#time };
+        if (left === restoreAt) yield { kind: "restore", node, clock: this.#time };
+        if (left === rejoinAt) yield { kind: "rejoin", node, clock: this.#time };
       }
       if (random.chance(0.6)) {
         const i = this.#options.single ? 0 : random.int(0, this.nodes.length - 1);
@@ -107,9 +126,18 @@ export class ModelHistory {
         yield this.#prune(random.pick(this.nodes), this.#options.prune);
       } else {
         const busy = this.#options.busy ? () => random.chance(0.15) : undefined;
-        yield this.#delivery(random.pick(this.#pairs), this.#options.cut ?? false, busy);
+        const pair = random.pick(this.#pairs);
+        if (this.#flows(pair)) yield this.#delivery(pair, this.#options.cut ?? false, busy);
       }
     }
+    if (this.#copied?.away) yield { kind: "rejoin", node: this.nodes.at(-1)!, clock: this.#time };
+  }
+
+  /** No link of a node flows while that is not recognized; what comes back is told of everything before it tells. */
+  #flows(pair: readonly [number, number]): boolean {
+    const [source, target] = pair.map((i) => this.nodes[i]!);
+    if (this.#copied?.away && [source, target].includes(this.nodes.at(-1))) return false;
+    return ![...source!.meets.values()].includes("returned") || target!.meets.get(source!.name) !== "survivor";
   }
 
   /** Deliveries over all links until nothing moves; returns the rounds, or null when that does not come about. */
@@ -118,6 +146,7 @@ export class ModelHistory {
       const before = this.#entries();
       for (const pair of this.#pairs) {
         this.#time++;
+        if (!this.#flows(pair)) continue;
         yield this.#delivery(pair, (this.#options.cut ?? false) && round <= cutRounds);
       }
       if (this.#options.prune) for (const node of this.nodes) yield this.#prune(node, this.#options.prune);
@@ -131,7 +160,24 @@ export class ModelHistory {
     if (step.kind === "loss") this.#lose(step.node, step.forward);
     else if (step.kind === "prune") for (const key of step.keys) step.node.forget(key);
     else if (step.kind === "write") write(step.node, step.change, step.clock);
-    else deliver(step.source, step.target, { ...step, rules: this.rules });
+    else if (step.kind === "copy") this.#copied = { older: step.node.copy(), away: false };
+    else if (step.kind === "restore") this.#restore(step.node);
+    else if (step.kind === "rejoin") this.#rejoin(step.node);
+    else deliver(step.source, step.target, { ...step, rules: this.rules, missing: this.#options.restores });
+  }
+
+  #restore(node: ModelNode): void {
+    node.returnTo(this.#copied!.older);
+    this.#copied = { older: this.#copied!.older, away: true };
+  }
+
+  #rejoin(node: ModelNode): void {
+    this.#copied = null;
+    for (const peer of this.#targets(node)) {
+      peer.forgetNode(node.name);
+      peer.meetAnew(node.name, "survivor");
+      node.meetAnew(peer.name, "returned");
+    }
   }
 
   #lose(lost: ModelNode, forward: boolean): void {

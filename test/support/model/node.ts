@@ -26,21 +26,30 @@ export interface Acknowledgement {
   readonly seen: number;
 }
 
+/** Which side a node is on when it is compared with a peer because one of the two came back from an older copy of itself. */
+export type Role = "returned" | "survivor";
+
 /** A node of the model: rows, their versions, the log, and what is known of its peers. */
 export class ModelNode {
   readonly name: string;
-  readonly rows = new Map<Key, Image>();
-  readonly newest = new Map<Key, Entry>();
+  rows = new Map<Key, Image>();
+  newest = new Map<Key, Entry>();
   /** Of each key the newest stamp of each origin that its row here descends from. */
-  readonly #known = new Map<Key, Map<string, number>>();
+  #known = new Map<Key, Map<string, number>>();
   /** Transactions in order of their commit. */
-  readonly log: (readonly Entry[])[] = [];
+  log: (readonly Entry[])[] = [];
   /** How many transactions of each source have been applied here. */
-  readonly positions = new Map<string, number>();
-  readonly #parked = new Map<string, Parked>();
-  readonly #acknowledged = new Map<string, Acknowledgement[]>();
+  positions = new Map<string, number>();
+  #parked = new Map<string, Parked>();
+  #acknowledged = new Map<string, Acknowledgement[]>();
   /** Pairs in which a newer claimant fell back on its older image, with the holder. */
-  readonly #fellBack = new Map<string, Key>();
+  #fellBack = new Map<string, Key>();
+  /** Peers with which every row is to be compared before anything flows from them. */
+  readonly meets = new Map<string, Role>();
+  /** Of whatever was changed here with a later stamp the entry is still there. */
+  horizon = 0;
+  /** The version of a row without an entry. */
+  unlogged: Version = unknown;
   floor = 0;
   conflicts = 0;
   /** Rows that stayed as they were because this node is preferred. */
@@ -56,7 +65,7 @@ export class ModelNode {
   }
 
   version(key: Key): Version {
-    return this.newest.get(key)?.version ?? (this.rows.has(key) ? unknown : none);
+    return this.newest.get(key)?.version ?? (this.rows.has(key) ? this.unlogged : none);
   }
 
   /** Whether the row here descends from a version. */
@@ -141,21 +150,58 @@ export class ModelNode {
 
   /**
    * A node is gone for good: what waits for it waits no longer, and what was received from it is entered anew, versions kept:
-   * it had been left to that node to bring it to the others. With `forward` false it is left there.
+   * it had been left to that node to bring it to the others. With `forward` false it is left there. A later node of that name is another.
    */
   forgetNode(gone: string, forward = true): void {
     for (const { key } of this.parkedFrom(gone)) this.unpark(gone, key);
     this.#acknowledged.delete(gone);
     if (!forward) return;
-    const moved = ({ key, receivedFrom }: Entry) =>
-      receivedFrom === gone && this.newest.get(key)?.receivedFrom === gone;
-    const entries = this.log.flat().filter(moved);
-    for (const [i, transaction] of this.log.entries()) this.log[i] = transaction.filter((entry) => !moved(entry));
-    if (entries.length > 0) this.log.push(entries);
+    const anew: Entry[] = [];
+    for (const [i, transaction] of this.log.entries()) {
+      const kept: Entry[] = [];
+      for (const entry of transaction) {
+        const renamed = entry.receivedFrom === gone ? { ...entry, receivedFrom: `${gone}, gone` } : entry;
+        const isNewest = this.newest.get(entry.key) === entry;
+        if (isNewest) this.newest.set(entry.key, renamed);
+        (isNewest && renamed !== entry ? anew : kept).push(renamed);
+      }
+      this.log[i] = kept;
+    }
+    if (anew.length > 0) this.log.push(anew);
+  }
+
+  /** Everything that a copy of the database holds. */
+  copy(): ModelNode {
+    const copy = new ModelNode(this.name);
+    copy.returnTo(this);
+    return copy;
+  }
+
+  /** The database becomes what an older copy of it was. */
+  returnTo(older: ModelNode): void {
+    this.rows = new Map(older.rows);
+    this.newest = new Map(older.newest);
+    this.#known = new Map([...older.#known].map(([key, known]) => [key, new Map(known)]));
+    this.log = [...older.log];
+    this.positions = new Map(older.positions);
+    this.#parked = new Map(older.#parked);
+    this.#acknowledged = new Map(older.#acknowledged);
+    this.#fellBack = new Map(older.#fellBack);
+    this.floor = older.floor;
+    this.horizon = older.horizon;
+  }
+
+  /** All that was known of the links with a peer is forgotten; every row is to be compared. */
+  meetAnew(peer: string, role: Role): void {
+    for (const { key } of this.parkedFrom(peer)) this.unpark(peer, key);
+    this.#acknowledged.delete(peer);
+    this.positions.delete(peer);
+    this.meets.set(peer, role);
   }
 
   /** The entries of a key are pruned. */
   forget(key: Key): void {
+    this.horizon = Math.max(this.horizon, this.version(key).stamp);
     this.newest.delete(key);
     this.#known.delete(key);
   }

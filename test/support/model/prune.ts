@@ -44,7 +44,8 @@ function hasNotHeard(peer: ModelNode, nodes: readonly ModelNode[], entry: Entry,
   if (!from || from === peer || !rules.links.has(`${from.name} ${peer.name}`)) return false;
   const same = ({ key, version }: Entry) => key === entry.key && !isNewer(entry.version, version);
   const at = from.log.findIndex((entries) => entries.some(same));
-  if (at >= (peer.positions.get(from.name) ?? 0) || waitsAt(peer, from, entry)) return true;
+  // it is no longer there: nothing tells how far it has come
+  if (at < 0 || at >= (peer.positions.get(from.name) ?? 0) || waitsAt(peer, from, entry)) return true;
   return hasNotHeard(peer, nodes, from.log[at]!.find(same)!, rules);
 }
 

@@ -30,3 +30,7 @@ export const unknown: Version = { stamp: 0, origin: "" };
 export function isNewer(one: Version, other: Version): boolean {
   return one.stamp === other.stamp ? one.origin > other.origin : one.stamp > other.stamp;
 }
+
+export function isSame(one: Version, other: Version): boolean {
+  return one.stamp === other.stamp && one.origin === other.origin;
+}
