@@ -8,7 +8,9 @@ interface Seen {
   readonly measuring: boolean;
 }
 
-const look = `select to_regclass('tandem.probe') is not null as "left", exists (
+// By the catalog: a role that may not use the schema sees it too.
+const look = `select exists (
+  select from pg_class where relnamespace = to_regnamespace('tandem') and relname = 'probe') as "left", exists (
   select from pg_locks where locktype = 'advisory' and objsubid = 1 and granted
     and database = (select oid from pg_database where datname = current_database())
     and (classid::bigint << 32) | objid::bigint = ${probeLock}) as measuring`;

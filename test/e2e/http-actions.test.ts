@@ -35,6 +35,12 @@ async function post<T>(url: string, path: string, body?: unknown): Promise<T> {
   return answer.body;
 }
 
+/** What was asked for since the sidecar began. */
+async function actionsOf(url: string): Promise<string[]> {
+  const { body } = await ask<{ actions: { action: string; state: string }[] }>(url, "/api/actions", { token });
+  return body.actions.map(({ action, state }) => `${action} ${state}`);
+}
+
 async function stateOf(url: string, id: string): Promise<string | undefined> {
   const { body } = await ask<{ links: { id: string; here: { state: string } | null }[] }>(url, "/api/links");
   return body.links.find((link) => link.id === id)?.here?.state;
@@ -89,6 +95,9 @@ test("C11 a paused link rests, for every sidecar and after a restart, says so, a
   expect(verified.result.identical).toBe(true);
   expect((await ask<StatusReport>(next, "/api/status")).body.verified?.identical).toBe(true);
   expect((await ask<Done<unknown>>(next, `/api/actions/${well.id}`, { token })).body.state).toBe("done");
+  // The newest first; those of the sidecar before are in the activity only.
+  expect(await actionsOf(next)).toEqual(["verify done", "sync done"]);
+  expect((await ask(next, "/api/actions")).status).toBe(401);
 
   // What happened before the restart is told after it.
   const kinds = await waitFor(async () => {
@@ -208,6 +217,7 @@ test("backups are made, proven and put back; what is under way is not begun twic
     });
   const begun = await create();
   expect([begun.status, begun.body.state]).toEqual([202, "running"]);
+  expect(await actionsOf(url)).toEqual(["backup create running"]);
   const twice = await create();
   expect([twice.status, twice.body.error.code]).toEqual([409, "action_running"]);
   await nodes.local.admin.query("commit");
