@@ -16,7 +16,7 @@ export const roundtrip = netCheck("roundtrip", "a row written in one node arrive
     return [problem("there are no two nodes to measure between", "Mend what stands above; then run `tandem migrate`.")];
   }
   const { findings, links } = await working(nodes, context.config.links);
-  const trips = tripsOver(links, nodes);
+  const trips = tripsOver(links, nodes, context.config.links);
   if (trips.length === 0) return findings;
   return await first.look(async (tx) => {
     const [row] = await tx.query(`select pg_try_advisory_xact_lock(${probeLock}) as got`);
@@ -59,12 +59,15 @@ function resting({ source, target }: LinkConfig): Observation {
   });
 }
 
-/** From each node to all that a row reaches over these links, by whichever way. */
-function tripsOver(links: readonly LinkConfig[], nodes: readonly DoctorNode[]): Trip[] {
+/** From each node to all that a row reaches over these links. Nobody else forwards it to a node that has a link from there itself. */
+function tripsOver(open: readonly LinkConfig[], nodes: readonly DoctorNode[], all: readonly LinkConfig[]): Trip[] {
+  const has = (links: readonly LinkConfig[], from: string, to: string) =>
+    links.some(({ source, target }) => source === from && target === to);
   return nodes.flatMap(({ name: from }) => {
     const reached = new Set([from]);
-    for (const node of reached) for (const { source, target } of links) if (source === node) reached.add(target);
-    return [...reached].filter((to) => to !== from).map((to) => ({ from, to }));
+    for (const node of reached) for (const { source, target } of open) if (source === node) reached.add(target);
+    const arrives = (to: string) => to !== from && (has(open, from, to) || !has(all, from, to));
+    return [...reached].filter(arrives).map((to) => ({ from, to }));
   });
 }
 
