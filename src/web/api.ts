@@ -2,6 +2,7 @@ import type { Run } from "./types.ts";
 
 /** What the sidecar answered instead of what was asked for. */
 export class ApiError extends Error {
+  /** Of the answer; 0: there was none. */
   readonly status: number;
   readonly code: string;
   readonly hint: string;
@@ -41,7 +42,10 @@ export class Api {
   async send(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
     if (this.#token !== null && !headers.has("authorization")) headers.set("authorization", `Bearer ${this.#token}`);
-    const response = await fetch(path, { ...init, headers, cache: "no-store", credentials: "omit" });
+    const request = fetch(path, { ...init, headers, cache: "no-store", credentials: "omit" });
+    const response = await request.catch((error: unknown) => {
+      throw error instanceof TypeError ? new ApiError(0, "", error.message) : error;
+    });
     this.#readClock(response);
     if (response.ok) return response;
     const { error } = (await response.json().catch(() => ({}))) as { error?: Omit<ApiError, "status"> };

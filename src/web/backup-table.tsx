@@ -29,8 +29,11 @@ export function BackupTable({
   const verify = ({ id }: Backup) =>
     act(page, async () => {
       const { asked, reached, error } = await store.api.run<Proof>(`/api/backups/${encodeURIComponent(id)}/verify`);
-      if (reached !== null && reached >= asked) return said.verified(id, said.levels[reached] ?? "");
-      throw new Error(said.unverified(id, error?.message ?? said.levels[reached ?? 0] ?? ""));
+      const level = reached ?? 0;
+      if (reached !== null && level >= asked) return ({ backup }) => backup.verified(id, backup.levels[level] ?? "");
+      const original = error?.message ?? "";
+      store.tell(({ backup }) => backup.unverified(id, backup.levels[level] ?? ""), { good: false, original });
+      return null;
     });
   return (
     <>

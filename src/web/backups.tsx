@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { BackupTable } from "./backup-table.tsx";
 import { Calendar } from "./calendar.tsx";
 import { act, usePage } from "./context.ts";
+import { Unread } from "./list-section.tsx";
 import { RestoreDialog } from "./restore-dialog.tsx";
 import type { Backup } from "./types.ts";
 
@@ -16,7 +17,7 @@ export function Backups() {
   const make = () =>
     act(page, async () => {
       const { backups } = await store.api.run<{ backups: Backup[] }>("/api/backup/emergency");
-      return said.nowDone(format.listing(backups.map(({ id }) => id)));
+      return ({ backup }, { listing }) => backup.nowDone(listing(backups.map(({ id }) => id)));
     });
   const summary = [
     list && said.count(list.backups.length, format.number(list.backups.length)),
@@ -32,7 +33,7 @@ export function Backups() {
           {said.now}
         </button>
       </div>
-      {failure !== undefined && <p class="small amber">{words.list.failed(failure)}</p>}
+      {failure !== undefined && <Unread text={words.list.failed} original={failure} />}
       <p class="small">{summary.join(" · ")}</p>
       {list?.backups.length === 0 && <p class="empty">{words.list.empty.backups}</p>}
       {list && (list.backups.length > 0 || list.failures.length > 0) && (

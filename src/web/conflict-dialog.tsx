@@ -17,7 +17,8 @@ export function ConflictDialog({ conflict, onClose }: { readonly conflict: Confl
     onClose();
     await act(page, async () => {
       const report = await store.api.post<Restored>(`/api/conflicts/${encodeURIComponent(id)}/restore`, { node });
-      return report.changed ? said.done(table, key, report.node) : said.unchanged(table, key);
+      return (words) =>
+        report.changed ? words.conflict.done(table, key, report.node) : words.conflict.unchanged(table, key);
     });
   };
   const value = (image: string | null | undefined, text: string | null) =>

@@ -13,7 +13,7 @@ export function Conflicts() {
   const show = ({ id }: Conflict) =>
     act(page, async () => {
       setShown(await store.api.get<ConflictDetails>(`/api/conflicts/${encodeURIComponent(id)}`));
-      return "";
+      return null;
     });
   return (
     <ListSection name="conflicts">

@@ -2,7 +2,7 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { ApiError } from "./api.ts";
 import type { Format } from "./format.ts";
-import type { Store } from "./store.ts";
+import type { Store, Told } from "./store.ts";
 import type { Language, Theme } from "./theme.ts";
 import type { Words } from "./words/en.ts";
 
@@ -28,19 +28,29 @@ export function usePage(): PageContext {
   return page;
 }
 
-/** Does something that needs the token, and shows what became of it. Returns whether it was done. */
-export async function act(page: PageContext, work: () => Promise<string>): Promise<boolean> {
-  const { store } = page;
-  if (!(await page.unlock())) return false;
+/** Does something that needs the token, and shows what became of it; null: nothing is to be said. Returns whether it was done. */
+export async function act({ store, unlock }: PageContext, work: () => Promise<Told | null>): Promise<boolean> {
+  if (!(await unlock())) return false;
   try {
     const told = await work();
-    if (told !== "") store.tell(told);
+    if (told !== null) store.tell(told);
     return true;
   } catch (error) {
-    const hint = error instanceof ApiError ? error.hint : "";
-    store.tell(error instanceof Error ? error.message : String(error), { good: false, hint });
+    store.tell((words) => failureIn(words, error), { good: false, original: originalOf(error) });
     return false;
   } finally {
     store.refresh();
   }
+}
+
+/** A failure in the words of the page. */
+export function failureIn(words: Words, error: unknown): string {
+  if (!(error instanceof ApiError)) return String(error);
+  return error.status === 0 ? words.noAnswer : (words.failure(error.code) ?? error.message);
+}
+
+/** What the sidecar said of a failure, in English. */
+function originalOf(error: unknown): string {
+  if (!(error instanceof ApiError) || error.status === 0) return "";
+  return error.hint === "" ? error.message : `${error.message}. ${error.hint}`;
 }

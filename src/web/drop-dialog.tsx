@@ -14,7 +14,7 @@ export function DropDialog({ row, onClose }: { readonly row: ParkedRow; onClose(
     onClose();
     await act(page, async () => {
       await store.api.post(`/api/parked/${id}/drop`, { node, reason: reason.trim() });
-      return said.dropped(table, key);
+      return ({ parked }) => parked.dropped(table, key);
     });
   };
   return (

@@ -77,10 +77,10 @@ function toneOf(state: ReturnType<typeof linkStateOf>): string {
 }
 
 function setPaused(page: PageContext, { source, target, pausedAt }: Link): Promise<boolean> {
-  const { store, words } = page;
+  const { store } = page;
   const id = [source, target].map(encodeURIComponent).join(":");
   return act(page, async () => {
     await store.api.post(`/api/links/${id}/${pausedAt === null ? "pause" : "resume"}`);
-    return (pausedAt === null ? words.link.pausedDone : words.link.resumedDone)(source, target);
+    return ({ link }) => (pausedAt === null ? link.pausedDone : link.resumedDone)(source, target);
   });
 }

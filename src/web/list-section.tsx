@@ -22,15 +22,22 @@ export function ListSection({ name, tools, children }: ListSectionProps) {
         <h2 id={`${name}-title`}>{words.nav[name]}</h2>
         {tools}
       </div>
-      {failure !== undefined && <p class="small amber">{words.list.failed(failure)}</p>}
+      {failure !== undefined && <Unread text={words.list.failed} original={failure} />}
       {list?.unanswered.map(({ node, error }) => (
-        <p key={node} class="small amber">
-          {words.list.unanswered(node, error.message)}
-        </p>
+        <Unread key={node} text={words.list.unanswered(node)} original={error.message} />
       ))}
       {list?.rows.length === 0 && <p class="empty">{words.list.empty[name]}</p>}
       {list && list.rows.length > 0 && children}
       {list?.more && <p class="small">{words.list.more}</p>}
     </section>
+  );
+}
+
+/** What could not be read, and in English why. */
+export function Unread({ text, original }: { readonly text: string; readonly original: string }) {
+  return (
+    <p class="small amber">
+      {text} <span lang="en">{original}</span>
+    </p>
   );
 }

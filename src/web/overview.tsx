@@ -10,7 +10,7 @@ interface Compared {
 
 interface Synced {
   readonly well: boolean;
-  readonly links: readonly { readonly error: { readonly message: string } | null }[];
+  readonly links: readonly { readonly error: { readonly message: string; readonly hint: string } | null }[];
 }
 
 /** What the page opens with: how all is, in sentences, and the picture of it. */
@@ -24,13 +24,15 @@ export function Overview() {
     act(page, async () => {
       const { identical, tables } = await store.api.run<Compared>("/api/verify");
       const rows = tables.reduce((sum, { differing }) => sum + differing, 0);
-      return identical ? words.done.identical : words.done.differing(rows, format.number(rows));
+      return ({ done }, { number }) => (identical ? done.identical : done.differing(rows, number(rows)));
     });
   const sync = () =>
     act(page, async () => {
       const { well, links } = await store.api.run<Synced>("/api/sync");
-      const message = links.find(({ error }) => error !== null)?.error?.message ?? "";
-      return well ? words.done.synced : words.done.notSynced(message);
+      if (well) return ({ done }) => done.synced;
+      const { message = "", hint = "" } = links.find(({ error }) => error !== null)?.error ?? {};
+      store.tell(({ done }) => done.notSynced, { good: false, original: `${message}. ${hint}` });
+      return null;
     });
   const several = (status?.nodes.length ?? 0) > 1;
   return (

@@ -13,7 +13,7 @@ export function Parked() {
   const retry = ({ id, node, table, key }: ParkedRow) =>
     act(page, async () => {
       await store.api.post(`/api/parked/${id}/retry`, { node });
-      return said.retried(table, key);
+      return ({ parked }) => parked.retried(table, key);
     });
   return (
     <ListSection name="parked">

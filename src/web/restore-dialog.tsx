@@ -29,7 +29,7 @@ export function RestoreDialog({ backup, onClose }: { readonly backup: Backup; on
     setBusy(true);
     await act(page, async () => {
       setReport(await store.api.run<Report>(path, { mode, node, dryRun: true }));
-      return "";
+      return null;
     });
     setBusy(false);
   };
@@ -37,7 +37,8 @@ export function RestoreDialog({ backup, onClose }: { readonly backup: Backup; on
     onClose();
     await act(page, async () => {
       const done = await store.api.run<Report>(path, { mode, node, confirm: typed });
-      return `${said.done(done.id, done.node)} ${done.safety === null ? "" : said.safety(done.safety)}`;
+      const { id, node: into, safety } = done;
+      return (words) => `${words.restore.done(id, into)} ${safety === null ? "" : words.restore.safety(safety)}`;
     });
   };
   /** What was shown is of another choice. */

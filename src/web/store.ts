@@ -1,4 +1,5 @@
 import { type Api, ApiError } from "./api.ts";
+import type { Format } from "./format.ts";
 import { listen } from "./stream.ts";
 import type {
   Access,
@@ -13,6 +14,7 @@ import type {
   Status,
   Throughput,
 } from "./types.ts";
+import type { Words } from "./words/en.ts";
 
 /** The lists of the page, by what they are asked from. */
 export interface Lists {
@@ -31,12 +33,16 @@ export interface LiveLink extends LinkActivity {
   readonly movedAt: number | null;
 }
 
+/** A sentence in the language that the page has when it is drawn. */
+export type Told = (words: Words, format: Format) => string;
+
 /** A sentence about what was just done, or could not be. */
 export interface Notice {
   readonly id: number;
   readonly good: boolean;
-  readonly text: string;
-  readonly hint: string;
+  readonly said: Told;
+  /** What the sidecar said of it, in English. */
+  readonly original: string;
 }
 
 /** Whether the sidecar answers; `locked`: it shows nothing without the token. */
@@ -103,10 +109,10 @@ export class Store {
   }
 
   /** Shows a sentence for some seconds; one about a failure stays until it is dismissed. */
-  tell(text: string, { good = true, hint = "" } = {}): void {
+  tell(said: Told, { good = true, original = "" } = {}): void {
     this.#lastNotice += 1;
     const id = this.#lastNotice;
-    this.notices = [...this.notices.slice(-3), { id, good, text, hint }];
+    this.notices = [...this.notices.slice(-3), { id, good, said, original }];
     if (good) setTimeout(() => this.dismiss(id), noticeMs);
     this.changed();
   }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { ApiError } from "./api.ts";
-import { usePage } from "./context.ts";
+import { failureIn, usePage } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 
 /** Asks for the token, once a tab, and keeps only one that the sidecar takes. */
@@ -16,11 +16,11 @@ export function TokenDialog({ onEnd }: { onEnd(unlocked: boolean): void }) {
     store.api.token = token.trim();
     try {
       await store.readAccess();
-      store.tell(said.unlocked);
+      store.tell((words) => words.token.unlocked);
       onEnd(true);
     } catch (error) {
       store.api.token = before;
-      setWrong(error instanceof ApiError && error.status === 401 ? said.wrong : (error as Error).message);
+      setWrong(error instanceof ApiError && error.status === 401 ? said.wrong : failureIn(words, error));
     }
   };
   return (

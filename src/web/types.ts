@@ -5,6 +5,7 @@ import type * as answers from "../http/answers.ts";
 export type Access = z.infer<typeof answers.accessAnswer>;
 export type Status = z.infer<typeof answers.statusReport>;
 export type Problem = Status["problems"][number];
+export type ErrorCode = z.infer<typeof answers.failure>["code"];
 export type Link = Status["links"][number];
 export type LinkActivity = z.infer<typeof answers.activity>;
 export type PendingList = z.infer<typeof answers.pendingList>;

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { spawnTandem } from "../support/child.ts";
 import { waitFor } from "../support/wait.ts";
-import { expectUsable, giveToken, open, section, showOnce } from "./dashboard-support.ts";
+import { expectUsable, giveToken, open, section, showOnce, told } from "./dashboard-support.ts";
 import { folderOf, serve, token, urlOf } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -25,7 +25,16 @@ test("speaks Brazilian Portuguese to a Brazilian browser, and what is chosen to 
   // Nothing of the other language is left, but names.
   const text = (await page.locator("body").textContent())?.toLowerCase() ?? "";
   expect(["nothing", "pending", "waiting", "last ", "unlock"].filter((word) => text.includes(word))).toEqual([]);
+  // What was done is told in the language that is chosen when it is read.
+  await page.getByRole("button", { name: "Pausar a ligação de local para external" }).click();
+  await giveToken(page, "Liberar");
+  await told(page, /^A ligação de local para external fica em pausa/);
+  await page.getByRole("button", { name: "Sincronizar agora" }).click();
+  await told(page, /^Nem todos os nós puderam ser sincronizados\.$/);
+  expect(await page.locator(".notice [lang=en]").textContent()).toContain("paused");
   await page.getByLabel("Idioma").selectOption("English");
+  await told(page, /^Not all nodes could be brought together\.$/);
+  await page.getByRole("button", { name: "Resume the link from local to external" }).click();
   await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
   await page.reload();
   await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();

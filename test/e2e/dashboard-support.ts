@@ -78,10 +78,10 @@ export async function open(browser: Browser, url: string, reader: Reader = {}): 
 }
 
 /** Types the token where the page asks for it. */
-export async function giveToken(page: Page): Promise<void> {
+export async function giveToken(page: Page, unlock = "Unlock"): Promise<void> {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Token").fill(token);
-  await dialog.getByRole("button", { name: "Unlock" }).click();
+  await dialog.getByRole("button", { name: unlock }).click();
   await dialog.waitFor({ state: "detached" });
 }
 

@@ -50,6 +50,9 @@ export const en = {
     note: "Note:",
   },
   problem: (_: Problem) => null as string | null,
+  /** What went wrong, where what the sidecar says of it is in another language. */
+  failure: (_: string) => null as string | null,
+  noAnswer: "The sidecar does not answer.",
   compare: "Compare now",
   syncNow: "Bring together now",
   picture: {
@@ -106,9 +109,9 @@ export const en = {
       activity: "Nothing has happened yet.",
     },
     more: "There are more than are shown here.",
-    unanswered: (node: string, message: string) => `${node} could not be asked: ${message}`,
+    unanswered: (node: string) => `${node} could not be asked.`,
     showAll: (text: string) => `Show all ${text}`,
-    failed: (message: string) => `This could not be read: ${message}`,
+    failed: "This could not be read.",
   },
   row: {
     table: "Table",
@@ -244,7 +247,7 @@ export const en = {
     identical: "All nodes are identical.",
     differing: (count: number, text: string) => `${n(count, text, "row")} ${count === 1 ? "differs" : "differ"}.`,
     synced: "All nodes were brought to one state.",
-    notSynced: (message: string) => `Not all nodes could be brought together: ${message}`,
+    notSynced: "Not all nodes could be brought together.",
   },
   token: {
     unlock: "Unlock actions",

@@ -1,5 +1,6 @@
-import type { Problem } from "../types.ts";
+import type { ErrorCode, Problem } from "../types.ts";
 import type { Words } from "./en.ts";
+import { failures } from "./pt-failures.ts";
 
 const n = (count: number, text: string, one: string, many = `${one}s`) => `${text} ${count === 1 ? one : many}`;
 
@@ -82,6 +83,8 @@ export const pt: Words = {
     note: "Nota:",
   },
   problem,
+  failure: (code) => `${failures[code as ErrorCode] ?? "Isto não pôde ser feito"}.`,
+  noAnswer: "O sidecar não responde.",
   compare: "Comparar agora",
   syncNow: "Sincronizar agora",
   picture: {
@@ -138,9 +141,9 @@ export const pt: Words = {
       activity: "Ainda não aconteceu nada.",
     },
     more: "Há mais do que se mostra aqui.",
-    unanswered: (node, message) => `${node} não pôde ser consultado: ${message}`,
+    unanswered: (node) => `${node} não pôde ser consultado.`,
     showAll: (text) => `Mostrar todos os ${text}`,
-    failed: (message) => `Não foi possível ler: ${message}`,
+    failed: "Não foi possível ler isto.",
   },
   row: {
     table: "Tabela",
@@ -273,7 +276,7 @@ export const pt: Words = {
     identical: "Todos os nós são idênticos.",
     differing: (count, text) => `${n(count, text, "linha difere", "linhas diferem")}.`,
     synced: "Todos os nós foram levados a um só estado.",
-    notSynced: (message) => `Nem todos os nós puderam ser sincronizados: ${message}`,
+    notSynced: "Nem todos os nós puderam ser sincronizados.",
   },
   token: {
     unlock: "Liberar ações",
