@@ -181,11 +181,20 @@ describe("nothing is half there", () => {
     const digests = new Map<string, string>();
     const kills = Number(process.env.KILLS ?? 12);
     let killed = 0;
-    for (let turn = 0; turn < kills; turn++) {
+    const begun = async () => {
       const before = (await at.folder.partialIds()).length;
       const child = spawnTandem(["backup", "create"], at);
       await waitFor(async () => child.result ?? (await at.folder.partialIds()).length > before, { every: 10 });
-      await new Promise((resolve) => setTimeout(resolve, random.int(0, 1500)));
+      return child;
+    };
+    // One that nobody kills tells where the others are to be hit.
+    const first = await begun();
+    const from = performance.now();
+    await waitFor(() => first.result, { every: 10 });
+    const took = Math.ceil(performance.now() - from);
+    for (let turn = 0; turn < kills; turn++) {
+      const child = await begun();
+      await new Promise((resolve) => setTimeout(resolve, random.int(0, took)));
       if ((await child.kill("SIGKILL")).signal === "SIGKILL") killed++;
       const { backups } = await listBackups(at.folder.path);
       expect(backups.filter(({ state }) => state !== "complete")).toEqual([]);

@@ -17,6 +17,8 @@ const copied = [
   "package.json",
   "tsconfig.json",
   "tsconfig.build.json",
+  "vite.config.ts",
+  "vite.cli.config.ts",
   "vitest.config.ts",
 ];
 
@@ -39,8 +41,8 @@ function survives(name) {
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
     const applied = runIn(folder, "git", ["apply", "--unidiff-zero", patch], 60_000);
     if (applied.status !== 0) return `the patch does not apply: ${applied.stderr.trim()}`;
-    const built = runIn(folder, "npx", ["tsc", "-p", "tsconfig.build.json"], 300_000);
-    if (built.status !== 0) return `the mutant does not compile: ${built.stdout.trim()}`;
+    const built = runIn(folder, "npm", ["run", "--silent", "build"], 300_000);
+    if (built.status !== 0) return `the mutant does not compile: ${built.stdout.trim()} ${built.stderr.trim()}`;
     const tested = runIn(folder, "npx", ["vitest", "run", ...tests], 900_000);
     if (!/\d+ passed, \d+ failed/.test(tested.stdout)) return `no test ran: ${tested.stderr.trim().slice(-500)}`;
     return tested.status === 0 ? "all tests stay green" : null;
