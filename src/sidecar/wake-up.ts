@@ -39,7 +39,7 @@ export class WakeUp {
       this.#openBefore = null;
       return false;
     }
-    const [xmin, xmax] = now.split(":").map((part) => BigInt(part || 0)) as [bigint, bigint];
+    const [xmin = 0n, xmax = 0n] = now.split(":", 2).map(BigInt);
     this.#openBefore ??= xmax;
     return xmin >= this.#openBefore;
   }
