@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorLine } from "../base/errors.ts";
 import { storageError, unlessMissing } from "./files.ts";
-import { BackupFolder, namesIn, timeOf } from "./folder.ts";
+import { BackupFolder, isBackupId, namesIn, timeOf } from "./folder.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { type Failure, readFailures, readProof } from "./records.ts";
 import { readStored, storedIds } from "./stored.ts";
@@ -64,7 +64,7 @@ export async function listBackups(dir: string): Promise<BackupList> {
     dir,
     backups: await Promise.all(ids.map(entry)),
     failures: await readFailures(folder),
-    unsealed: await folder.partialIds(),
+    unsealed: (await folder.partialIds()).filter(isBackupId),
   };
 }
 
