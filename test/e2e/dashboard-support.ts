@@ -77,9 +77,9 @@ export async function open(browser: Browser, url: string, reader: Reader = {}): 
   return { page, faults, requests, [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** Types the token where the page asks for it. */
+/** Types the token where the page asks for it; what was to be done may open a dialog of its own at once. */
 export async function giveToken(page: Page, unlock = "Unlock"): Promise<void> {
-  const dialog = page.getByRole("dialog");
+  const dialog = page.getByRole("dialog").filter({ has: page.getByLabel("Token") });
   await dialog.getByLabel("Token").fill(token);
   await dialog.getByRole("button", { name: unlock }).click();
   await dialog.waitFor({ state: "detached" });
