@@ -47,6 +47,7 @@ export async function uninstallScript(): Promise<string> {
 const settings = `set search_path = pg_catalog, pg_temp;
 set default_transaction_isolation = 'read committed';
 set default_transaction_read_only = off;
+set jit = off;
 set statement_timeout = 0;
 set client_min_messages = notice;`;
 
