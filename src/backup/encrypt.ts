@@ -4,6 +4,7 @@ import type { ReadableStream } from "node:stream/web";
 import { Decrypter, Encrypter } from "age-encryption";
 import { TandemError } from "../base/errors.ts";
 import { registerSecret } from "../base/scrub.ts";
+import { withoutGarbage } from "./without-garbage.ts";
 
 /** What is added to the name of an encrypted file, as people do by hand. */
 export const encryptedEnding = ".age";
@@ -12,7 +13,7 @@ export const encryptedEnding = ".age";
 export async function encrypt(source: Readable, recipients: readonly string[]): Promise<Readable> {
   const encrypter = new Encrypter();
   for (const recipient of recipients) encrypter.addRecipient(recipient);
-  return Readable.fromWeb((await encrypter.encrypt(toWeb(source))) as ReadableStream<Uint8Array>);
+  return Readable.from(withoutGarbage(fromWeb(await encrypter.encrypt(toWeb(source)))));
 }
 
 /** Private keys, as a file of `age-keygen` holds them. */
@@ -62,7 +63,7 @@ export class Identities {
       });
     }
     try {
-      const plain = Readable.fromWeb((await decrypter.decrypt(toWeb(source))) as ReadableStream<Uint8Array>);
+      const plain = fromWeb(await decrypter.decrypt(toWeb(source)));
       return Readable.from(named(plain, (error) => broken ?? damaged(error)));
     } catch (error) {
       if (/no identity matched/.test((error as Error).message))
@@ -74,7 +75,7 @@ export class Identities {
 
 async function* named(source: Readable, nameOf: (error: unknown) => unknown): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of source) yield chunk as Uint8Array;
+    yield* withoutGarbage(source);
   } catch (error) {
     throw nameOf(error);
   }
@@ -83,4 +84,8 @@ async function* named(source: Readable, nameOf: (error: unknown) => unknown): As
 // The library knows the streams of the web by the types of browsers.
 function toWeb(source: Readable): globalThis.ReadableStream<Uint8Array> {
   return Readable.toWeb(source) as unknown as globalThis.ReadableStream<Uint8Array>;
+}
+
+function fromWeb(source: globalThis.ReadableStream<Uint8Array>): Readable {
+  return Readable.fromWeb(source as unknown as ReadableStream<Uint8Array>);
 }
