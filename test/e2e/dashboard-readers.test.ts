@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { spawnTandem } from "../support/child.ts";
 import { waitFor } from "../support/wait.ts";
-import { expectUsable, giveToken, open, section, showOnce, told } from "./dashboard-support.ts";
+import { expectUsable, giveToken, open, section, showOnce, tabTo, told } from "./dashboard-support.ts";
 import { folderOf, serve, token, urlOf } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -155,16 +155,6 @@ test("an address that others reach shows nothing before the token", async () => 
 });
 
 type OpenPage = Awaited<ReturnType<typeof open>>["page"];
-
-/** Presses Tab until the element with this name has the keyboard. */
-async function tabTo(page: OpenPage, name: string): Promise<void> {
-  for (let i = 0; i < 60; i += 1) {
-    const here = await page.evaluate(() => document.activeElement?.ariaLabel);
-    if (here === name) return;
-    await page.keyboard.press("Tab");
-  }
-  throw new Error(`the keyboard does not come to ${name}`);
-}
 
 /** How light the page's ground is, 0 to 255. */
 async function groundOf(page: OpenPage): Promise<number> {

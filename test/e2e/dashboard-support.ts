@@ -85,6 +85,16 @@ export async function giveToken(page: Page, unlock = "Unlock"): Promise<void> {
   await dialog.waitFor({ state: "detached" });
 }
 
+/** Presses Tab until the element with this name has the keyboard. */
+export async function tabTo(page: Page, name: string): Promise<void> {
+  for (let i = 0; i < 60; i += 1) {
+    const here = await page.evaluate(() => document.activeElement?.ariaLabel);
+    if (here === name) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`the keyboard does not come to ${name}`);
+}
+
 /** A part of the page by its heading. */
 export function section(page: Page, name: string): Locator {
   return page.getByRole("region", { name });

@@ -108,9 +108,9 @@ export async function folderOf(nodes: Cluster, more = "", http = `{ listen: "127
   return { cwd };
 }
 
-/** Two nodes with these tables, installed and brought together, and a sidecar that has caught up. */
-export async function serve(ddl: string, more = ""): Promise<Served> {
-  const nodes = await cluster(2);
+/** Nodes with these tables, installed and brought together, and a sidecar that has caught up. */
+export async function serve(ddl: string, more = "", count = 2): Promise<Served> {
+  const nodes = await cluster(count);
   for (const { admin } of nodes) await admin.query(ddl);
   const at = await folderOf(nodes, more);
   for (const command of ["migrate", "sync"]) {
