@@ -90,6 +90,28 @@ test("a link that rests is named at once; the others are timed, and nothing is l
   for (const node of nodes) expect(await traces(node)).toEqual([]);
 });
 
+test("in a mesh nobody is waited for over a link that rests, since nobody forwards what has a link of its own", async () => {
+  await using linked = await linkedCluster(3, { schema });
+  const { nodes, links } = linked;
+  await links.sync();
+  const sidecar = await running(links.config);
+  await nodes.external.admin.query("select tandem.pause_link('local', 'a test')");
+  const lines = await said(roundtrip, links.config);
+  await sidecar.stop();
+  const trip = (from: string, to: string) => `ok ${from}, ${to}: a row written in ${from} was in ${to} after N ms`;
+  expect(lines.map((line) => line.replace(/\d+ ms/, "N ms")).toSorted()).toEqual(
+    [
+      "problem local, external: the link from local to external is paused: nothing comes over it",
+      trip("local", "n3"),
+      trip("external", "local"),
+      trip("external", "n3"),
+      trip("n3", "local"),
+      trip("n3", "external"),
+    ].toSorted(),
+  );
+  for (const node of nodes) expect(await traces(node)).toEqual([]);
+});
+
 test("Ctrl-C while a row is awaited ends with one line, and takes the probe away", async () => {
   await using linked = await linkedCluster(2, { schema });
   const { nodes, links } = linked;
