@@ -5,8 +5,11 @@ import { alertList } from "./answers.ts";
 import type { HttpContext } from "./context.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 
-const sharedAlerts = ({ shared, config, signal }: HttpContext) =>
-  shared.get("alerts", () => firingAlerts(config, signal));
+/** Without a target nobody is told of anything, and nobody ends what was told when there was one. */
+async function sharedAlerts({ shared, config, signal }: HttpContext): ReturnType<typeof firingAlerts> {
+  if (config.alerts.targets.length === 0) return { alerts: [], unanswered: [] };
+  return await shared.get("alerts", () => firingAlerts(config, signal));
+}
 
 /** What people are told of at this moment. */
 export const alertsEndpoint: Endpoint = endpoint({

@@ -32,11 +32,6 @@ export function App({ store }: { readonly store: Store }) {
   }, [store]);
   const page: PageContext = { store, words, format, language, theme, now: store.api.now(), unlock };
   const locked = store.connection === "locked" && store.status === null;
-  const problems = store.status?.problems.length ?? 0;
-  useEffect(() => {
-    document.title = problems > 0 ? `(${problems}) Tandem` : "Tandem";
-  }, [problems]);
-
   return (
     <Page.Provider value={page}>
       <a class="skip" href="#content">

@@ -2,12 +2,36 @@ import type { Throughput } from "./types.ts";
 
 /** Points of the charts. */
 export interface Series {
+  /** Minutes of one point. */
+  readonly step: number;
   /** Seconds since 1970. */
   readonly x: readonly number[];
   /** Of each link, rows per minute. */
   readonly rows: readonly (readonly number[])[];
   /** Of each link, seconds. */
   readonly lag: readonly (readonly number[])[];
+}
+
+/** A minute of a link's history. */
+export type Minute = Throughput["links"][number]["minutes"][number];
+
+/** What some minutes come to. */
+export interface Extent {
+  readonly rows: number;
+  /** The minute that carried most, and the one that was farthest behind; null: there is none. */
+  readonly busiest: Minute | null;
+  readonly latest: Minute | null;
+}
+
+/** What these minutes come to. */
+export function extentOf(minutes: readonly Minute[]): Extent {
+  const top = (of: (minute: Minute) => number) =>
+    minutes.reduce<Minute | null>((best, each) => (best === null || of(each) > of(best) ? each : best), null);
+  return {
+    rows: minutes.reduce((sum, { rows }) => sum + rows, 0),
+    busiest: top(({ rows }) => rows),
+    latest: top(({ behindMs }) => behindMs),
+  };
 }
 
 // Of points in a chart; more of them than a screen has are drawn as one.
@@ -33,5 +57,5 @@ export function seriesOf(links: Throughput["links"], minutes: number, last: numb
       lag[i]![at] = Math.max(lag[i]![at]!, behindMs / 1_000);
     }
   }
-  return { x, rows, lag };
+  return { step, x, rows, lag };
 }

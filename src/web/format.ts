@@ -3,6 +3,10 @@ export interface Format {
   readonly locale: string;
   /** `12,345`. */
   number(n: number): string;
+  /** `12,345.6`. */
+  tenths(n: number): string;
+  /** `12K` for 12,000: a number where there is little room. */
+  short(n: number): string;
   /** `1.2 MB`; decimal units. */
   bytes(n: number): string;
   /** `12:03` of today, else with the date. */
@@ -42,6 +46,8 @@ export function formatOf(locale: string, timeZone?: string): Format {
   const days = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
   const hours = new Intl.RelativeTimeFormat(tag, { numeric: "always" });
   const number = new Intl.NumberFormat(locale);
+  const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  const shortNumber = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
   const list = new Intl.ListFormat(locale, { type: "conjunction" });
   const daysBetween = (from: number, to: number) =>
     Math.round((Date.parse(dayKey.format(to)) - Date.parse(dayKey.format(from))) / 86_400_000);
@@ -54,6 +60,8 @@ export function formatOf(locale: string, timeZone?: string): Format {
   return {
     locale,
     number: (n) => number.format(n),
+    tenths: (n) => tenths.format(n),
+    short: (n) => (n < 10_000 ? tenths : shortNumber).format(n),
     bytes: (n) => bytesIn(locale, n),
     moment: (iso, now) => {
       const at = Date.parse(iso);

@@ -1,5 +1,7 @@
+import { useEffect } from "preact/hooks";
 import { act, usePage } from "./context.ts";
 import { LinkTable } from "./link-table.tsx";
+import { Unread } from "./list-section.tsx";
 import { Picture } from "./picture.tsx";
 import { type Sentence, sentencesOf } from "./sentences.ts";
 
@@ -18,7 +20,12 @@ export function Overview() {
   const page = usePage();
   const { store, words, format } = page;
   const { status, lists } = store;
-  const problems = status?.problems.length ?? 0;
+  const alerts = lists.alerts?.alerts ?? [];
+  const sentences = status ? sentencesOf({ status, alerts, overview: lists.overview ?? null }, page) : [];
+  const looks = sentences.filter(({ tone }) => tone === "amber").length;
+  useEffect(() => {
+    document.title = looks > 0 ? `(${looks}) Tandem` : "Tandem";
+  }, [looks]);
 
   const compare = () =>
     act(page, async () => {
@@ -42,20 +49,21 @@ export function Overview() {
           {words.connection.lostSince(format.full(new Date(store.lostAt).toISOString()))}
         </p>
       )}
-      <h1 id="verdict" class={status === null ? "" : problems === 0 ? "good" : "amber"}>
+      <h1 id="verdict" class={status === null ? "" : looks === 0 ? "good" : "amber"}>
         {status === null
           ? words.verdict.waiting
-          : problems === 0
+          : looks === 0
             ? words.verdict.well
-            : words.verdict.look(problems, format.number(problems))}
+            : words.verdict.look(looks, format.number(looks))}
       </h1>
       {status && (
         <ul class="sentences">
-          {sentencesOf(status, lists.overview ?? null, page).map((sentence) => (
+          {sentences.map((sentence) => (
             <SentenceLine key={sentence.text} {...sentence} />
           ))}
         </ul>
       )}
+      {store.failures.alerts !== undefined && <Unread text={words.alertsUnread} original={store.failures.alerts} />}
       {several && (
         <div class="buttons start">
           <button type="button" onClick={() => void compare()}>
@@ -79,7 +87,7 @@ export function Overview() {
 
 const marks = { good: "M5 10.5l3.5 3.5L15 7", amber: "M10 5v6.5M10 14.6v.4", note: "M10 9v6M10 5.6v.4" } as const;
 
-function SentenceLine({ tone, text, small, original }: Sentence) {
+function SentenceLine({ tone, text, small, original, told }: Sentence) {
   const { words } = usePage();
   return (
     <li class={tone}>
@@ -92,6 +100,7 @@ function SentenceLine({ tone, text, small, original }: Sentence) {
           <span class="aside">{words.sentence[tone]} </span>
           {text}
         </p>
+        {told !== "" && <p class="small amber">{told}</p>}
         {small !== "" && <p class="small">{small}</p>}
         {original !== "" && (
           <p class="small" lang="en">

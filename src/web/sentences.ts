@@ -1,5 +1,6 @@
+import { nodeOf, says, sinceOf, unsaid } from "./alerts.ts";
 import type { Format } from "./format.ts";
-import type { BackupOverview, Problem, Status } from "./types.ts";
+import type { Alert, BackupOverview, Problem, Status } from "./types.ts";
 import type { Words } from "./words/en.ts";
 
 /** A sentence of the page's head: green, amber, or neither. */
@@ -10,6 +11,8 @@ export interface Sentence {
   readonly small: string;
   /** What the sidecar itself says of it, in English. */
   readonly original: string;
+  /** That people are told of it; empty: they are not. */
+  readonly told: string;
 }
 
 /** What sentences are made of. */
@@ -20,17 +23,35 @@ export interface SentenceContext {
   readonly now: number;
 }
 
-const good = (text: string, small = ""): Sentence => ({ tone: "good", text, small, original: "" });
+const good = (text: string, small = ""): Sentence => ({ tone: "good", text, small, original: "", told: "" });
+
+/** What the sentences are about. */
+export interface Heard {
+  readonly status: Status;
+  /** What people are told of at this moment. */
+  readonly alerts: readonly Alert[];
+  readonly overview: BackupOverview | null;
+}
 
 /**
  * How all is, in sentences, what needs a look first. They are the sidecar's own judgement: amber is what `/api/status` calls
- * a problem, and never less.
+ * a problem or people are told of, each said once, and never less.
  */
-export function sentencesOf(status: Status, overview: BackupOverview | null, context: SentenceContext): Sentence[] {
+export function sentencesOf({ status, alerts, overview }: Heard, context: SentenceContext): Sentence[] {
   const ofBackups = (problem: Problem) => problem.kind.startsWith("backup_");
-  const amber = status.problems.filter((problem) => !ofBackups(problem)).map((problem) => ofProblem(problem, context));
-  const amberBackups = status.problems.filter(ofBackups).map((problem) => ofProblem(problem, context));
-  const waiting = ofPending(status, context);
+  const sentenceOf = (problem: Problem) => ({
+    ...ofProblem(problem, context),
+    told: toldOf(
+      alerts.filter((alert) => says(problem, alert)),
+      context,
+    ),
+  });
+  const amber = [
+    ...status.problems.filter((problem) => !ofBackups(problem)).map(sentenceOf),
+    ...unsaid(alerts, status.problems).map((alert) => ofAlert(alert, context)),
+  ];
+  const amberBackups = status.problems.filter(ofBackups).map(sentenceOf);
+  const waiting = ofPending(status, alerts, context);
   return [
     ...amber,
     ...amberBackups,
@@ -48,16 +69,37 @@ function ofProblem(problem: Problem, { words }: SentenceContext): Sentence {
     text: own ?? problem.message,
     small: own === null ? problem.remedy : "",
     original: own === null ? "" : `${problem.message}. ${problem.remedy}`,
+    told: "",
   };
 }
 
-function ofPending({ links }: Status, { words, format }: SentenceContext): Sentence[] {
+function ofAlert(alert: Alert, context: SentenceContext): Sentence {
+  const { message, remedy } = alert;
+  const own = context.words.alert(alert);
+  const [small, original] = own === null ? [remedy, ""] : ["", `${message}. ${remedy}`];
+  return { tone: "amber", text: own ?? message, small, original, told: toldOf([alert], context) };
+}
+
+function toldOf(alerts: readonly Alert[], { words, format, now }: SentenceContext): string {
+  const since = sinceOf(alerts);
+  return since === null ? "" : words.sentence.told(format.moment(since, now));
+}
+
+/** Changes that wait are well, unless they have waited for so long that people are told. */
+function ofPending({ links, problems }: Status, alerts: readonly Alert[], context: SentenceContext): Sentence[] {
+  const { words, format } = context;
+  const late = alerts.filter((alert) => alert.rule === "lag" && !problems.some((problem) => says(problem, alert)));
   const targets = [...new Set(links.filter(({ pending }) => pending).map(({ target }) => target))];
   return targets.map((target) => {
     const waiting = links.filter((link) => link.target === target && link.pending);
     const count = waiting.reduce((sum, { pending }) => sum + (pending ?? 0), 0);
     const oldest = Math.max(...waiting.map(({ oldestPendingMs }) => oldestPendingMs ?? 0));
-    return good(words.sentence.waiting(count, format.number(count), target, format.duration(oldest)));
+    const told = toldOf(
+      late.filter((alert) => nodeOf(alert) === target),
+      context,
+    );
+    const sentence = good(words.sentence.waiting(count, format.number(count), target, format.duration(oldest)));
+    return told === "" ? sentence : { ...sentence, tone: "amber", told };
   });
 }
 
@@ -67,7 +109,7 @@ function ofNodes({ verified, nodes }: Status, { words, format, now }: SentenceCo
   const { asOf, tables, rows } = verified;
   return good(
     words.sentence.identical(format.moment(asOf, now)),
-    words.sentence.compared(format.number(tables), format.number(rows)),
+    words.sentence.compared(tables, format.number(tables), rows, format.number(rows)),
   );
 }
 
@@ -90,7 +132,13 @@ function ofOverview(
 ): Sentence[] {
   const { sentence } = words;
   if (last === null) {
-    const note: Sentence = { tone: "note", text: sentence.noBackup, small: sentence.noBackupSmall, original: "" };
+    const note: Sentence = {
+      tone: "note",
+      text: sentence.noBackup,
+      small: sentence.noBackupSmall,
+      original: "",
+      told: "",
+    };
     return well ? [note] : [];
   }
   const provenAt = [proven?.provenAt, ...jobs.map((job) => job.provenAt)].filter((at) => typeof at === "string").sort();
@@ -102,5 +150,5 @@ function ofOverview(
     .sort()[0];
   const small = next ? sentence.nextBackup(format.moment(next, now)) : "";
   const text = sentence.backup(format.ago(last.finishedAt ?? last.startedAt, now)) + proof;
-  return [{ tone: well && newest ? "good" : "note", text, small, original: "" }];
+  return [{ tone: well && newest ? "good" : "note", text, small, original: "", told: "" }];
 }

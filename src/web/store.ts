@@ -4,6 +4,7 @@ import { listen } from "./stream.ts";
 import type {
   Access,
   ActivityList,
+  AlertList,
   BackupList,
   BackupOverview,
   ConflictList,
@@ -18,6 +19,7 @@ import type { Words } from "./words/en.ts";
 
 /** The lists of the page, by what they are asked from. */
 export interface Lists {
+  alerts: AlertList;
   pending: PendingList;
   conflicts: ConflictList;
   parked: ParkedList;
@@ -108,6 +110,14 @@ export class Store {
     this.#look();
   }
 
+  /** Has the charts reach back so many minutes; what is there of others is not shown as if it were of these. */
+  showMinutes(minutes: number): void {
+    this.minutes = minutes;
+    delete this.lists.throughput;
+    this.refresh();
+    this.changed();
+  }
+
   /** Shows a sentence for some seconds; one about a failure stays until it is dismissed. */
   tell(said: Told, { good = true, original = "" } = {}): void {
     this.#lastNotice += 1;
@@ -187,6 +197,7 @@ export class Store {
       "/api/parked?limit=100",
       of(({ parked, dropped }) => [parked, dropped]),
     );
+    this.#keep("alerts", "/api/alerts", JSON.stringify(problems), keptEveryMs);
     this.#keep("activity", "/api/activity?limit=100", JSON.stringify([problems, backups]), keptEveryMs);
     this.#keep("overview", "/api/backup/status", JSON.stringify(backups));
     this.#keep("backups", "/api/backups", JSON.stringify(backups));
@@ -202,6 +213,8 @@ export class Store {
     this.#asked.set(name, { at: Date.now(), of });
     this.api.get<Lists[K]>(path).then(
       (list) => {
+        // The answer about minutes that are not shown any more.
+        if (name === "throughput" && of !== String(this.minutes)) return;
         this.lists[name] = list as this["lists"][K];
         delete this.failures[name];
         this.changed();

@@ -1,8 +1,8 @@
 import type { Locator } from "playwright-core";
 import { expect, test, vi } from "vitest";
-import { Admin } from "../support/pg.ts";
+import type { Admin } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
-import { expectUsable, giveToken, open, type Reader, shot, showOnce, tabTo } from "./dashboard-support.ts";
+import { expectUsable, giveToken, open, type Reader, shot, showOnce, silence, tabTo } from "./dashboard-support.ts";
 import { serve } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -80,16 +80,12 @@ test("what rests and what fails is told without colour; a link is paused and res
 
 test("a node that does not answer is told without colour, and its links by the words of what is not known", async () => {
   const { served, browser } = ready();
-  const { server, database, admin } = served.nodes.node("n3");
   await using opened = await open(browser, served.url);
   const { page, faults } = opened;
   const picture = page.getByRole("img", { name: /^The nodes local, external and n3\./ });
   await says(picture, calm);
-  await admin.close();
-  await using above = new Admin(server.url);
-  await above.query(`alter database "${database}" allow_connections false`);
-  try {
-    await above.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [database]);
+  {
+    await using _ = await silence(served.nodes.node("n3"));
     await picture.locator(".node.silent").getByText("no answer").waitFor();
     const silent = picture.locator(".node.silent rect");
     expect(await silent.evaluate((box) => getComputedStyle(box).strokeDasharray)).not.toBe("none");
@@ -100,8 +96,6 @@ test("a node that does not answer is told without colour, and its links by the w
       );
     });
     expect((await drawn(picture)).links).toMatchObject({ "local external": "solid, In step" });
-  } finally {
-    await above.query(`alter database "${database}" allow_connections true`);
   }
   await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
   await says(picture, calm);

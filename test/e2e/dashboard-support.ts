@@ -7,6 +7,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Locator, type 
 import { afterAll, beforeAll, expect } from "vitest";
 import { projectRoot } from "../support/child.ts";
 import { findComponent, skipUnless } from "../support/components.ts";
+import { Admin, type TestNode } from "../support/pg.ts";
 import { type Served, token } from "./http-support.ts";
 
 /** What all tests of a file share. */
@@ -93,6 +94,20 @@ export async function tabTo(page: Page, name: string): Promise<void> {
     await page.keyboard.press("Tab");
   }
   throw new Error(`the keyboard does not come to ${name}`);
+}
+
+/** Has a database answer nobody until this is disposed of. */
+export async function silence({ server, database, admin }: TestNode): Promise<AsyncDisposable> {
+  await admin.close();
+  const above = new Admin(server.url);
+  await above.query(`alter database "${database}" allow_connections false`);
+  await above.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [database]);
+  return {
+    async [Symbol.asyncDispose]() {
+      await above.query(`alter database "${database}" allow_connections true`);
+      await above.close();
+    },
+  };
 }
 
 /** A part of the page by its heading. */

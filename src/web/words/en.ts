@@ -1,4 +1,4 @@
-import type { Problem } from "../types.ts";
+import type { Alert, Problem } from "../types.ts";
 
 const n = (count: number, text: string, one: string, many = `${one}s`) => `${text} ${count === 1 ? one : many}`;
 
@@ -31,7 +31,8 @@ export const en = {
   },
   sentence: {
     identical: (when: string) => `All nodes identical as of ${when}`,
-    compared: (tables: string, rows: string) => `${rows} rows of ${tables} tables were compared by content.`,
+    compared: (tables: number, tablesText: string, rows: number, rowsText: string) =>
+      `${n(rows, rowsText, "row")} of ${n(tables, tablesText, "table")} ${rows === 1 ? "was" : "were"} compared by content.`,
     caughtUp: "All nodes have everything from each other",
     alone: (node: string) => `${node} is the only node`,
     notCompared: "They were not compared by content yet.",
@@ -45,14 +46,17 @@ export const en = {
     noBackup: "No backup yet",
     noBackupSmall: "One is made by the button below, or by a job of the configuration.",
     nextBackup: (when: string) => `The next one is due at ${when}.`,
+    told: (when: string) => `An alert is out since ${when}.`,
     good: "Well:",
     amber: "Needs a look:",
     note: "Note:",
   },
   problem: (_: Problem) => null as string | null,
+  alert: (_: Alert) => null as string | null,
   /** What went wrong, where what the sidecar says of it is in another language. */
   failure: (_: string) => null as string | null,
   noAnswer: "The sidecar does not answer.",
+  alertsUnread: "The alerts could not be read.",
   compare: "Compare now",
   syncNow: "Bring together now",
   picture: {
@@ -91,13 +95,18 @@ export const en = {
   history: {
     title: "Lag and throughput",
     rows: "Rows carried per minute",
-    lag: "How far behind, in seconds",
+    rowsMean: (minutes: string) => `Rows carried per minute, mean of ${minutes} minutes`,
+    lag: "How far behind",
     range: "Range",
     hour: "1 hour",
     day: "24 hours",
     week: "7 days",
     none: "Nothing was carried in this time.",
-    sum: (rows: string, lag: string) => `${rows} rows in all; at most ${lag} behind.`,
+    sum: (rows: string, lag: string, when: string) => `${rows} rows in all; at most ${lag} behind (${when}).`,
+    linkRows: (link: string, rows: string, most: string, when: string) =>
+      `${link}: ${rows} rows, at most ${most} in a minute (${when}).`,
+    linkLag: (link: string, lag: string, when: string) => `${link}: at most ${lag} (${when}).`,
+    linkNone: (link: string) => `${link}: nothing carried.`,
     time: "Time",
   },
   list: {

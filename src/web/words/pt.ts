@@ -1,4 +1,4 @@
-import type { ErrorCode, Problem } from "../types.ts";
+import type { Alert, ErrorCode, Problem } from "../types.ts";
 import type { Words } from "./en.ts";
 import { failures } from "./pt-failures.ts";
 
@@ -35,6 +35,20 @@ function problem({ kind, node, table }: Problem): string {
   return sentences[kind];
 }
 
+/** The rules that no problem speaks of; of all others the problem's sentence is there. */
+function alert({ rule, subject }: Alert): string | null {
+  const names = subject.replace(":", " e ");
+  const sentences: Partial<Record<Alert["rule"], string>> = {
+    conflicts: `Muitos conflitos em uma hora entre ${names}`,
+    clock_skew: `Os relógios de ${names} não coincidem`,
+    shrunk: `O último backup do job ${subject} é muito menor que os anteriores`,
+    disk_low: "O disco dos backups está quase cheio",
+    log_growing: `${subject.split(":")[0]} guarda alterações para um nó que não responde`,
+    watch_failed: "O sidecar não consegue ver como está tudo",
+  };
+  return sentences[rule] ?? null;
+}
+
 /** All that the page says, in Brazilian Portuguese. */
 export const pt: Words = {
   language: "Idioma",
@@ -64,7 +78,8 @@ export const pt: Words = {
   },
   sentence: {
     identical: (when) => `Todos os nós idênticos às ${when}`,
-    compared: (tables, rows) => `${rows} linhas de ${tables} tabelas foram comparadas pelo conteúdo.`,
+    compared: (tables, tablesText, rows, rowsText) =>
+      `${n(rows, rowsText, "linha")} de ${n(tables, tablesText, "tabela")} ${rows === 1 ? "foi comparada" : "foram comparadas"} pelo conteúdo.`,
     caughtUp: "Todos os nós têm tudo uns dos outros",
     alone: (node) => `${node} é o único nó`,
     notCompared: "Ainda não foram comparados pelo conteúdo.",
@@ -78,13 +93,16 @@ export const pt: Words = {
     noBackup: "Ainda não há backup",
     noBackupSmall: "Faça um pelo botão abaixo, ou por um job da configuração.",
     nextBackup: (when) => `O próximo está previsto para ${when}.`,
+    told: (when) => `Há um alerta desde ${when}.`,
     good: "Bem:",
     amber: "Pede atenção:",
     note: "Nota:",
   },
   problem,
+  alert,
   failure: (code) => `${failures[code as ErrorCode] ?? "Isto não pôde ser feito"}.`,
   noAnswer: "O sidecar não responde.",
+  alertsUnread: "Os alertas não puderam ser lidos.",
   compare: "Comparar agora",
   syncNow: "Sincronizar agora",
   picture: {
@@ -123,13 +141,17 @@ export const pt: Words = {
   history: {
     title: "Atraso e volume",
     rows: "Linhas levadas por minuto",
-    lag: "Atraso, em segundos",
+    rowsMean: (minutes) => `Linhas levadas por minuto, média de ${minutes} minutos`,
+    lag: "Atraso",
     range: "Período",
     hour: "1 hora",
     day: "24 horas",
     week: "7 dias",
     none: "Nada foi levado neste período.",
-    sum: (rows, lag) => `${rows} linhas ao todo; no máximo ${lag} de atraso.`,
+    sum: (rows, lag, when) => `${rows} linhas ao todo; no máximo ${lag} de atraso (${when}).`,
+    linkRows: (link, rows, most, when) => `${link}: ${rows} linhas, no máximo ${most} em um minuto (${when}).`,
+    linkLag: (link, lag, when) => `${link}: no máximo ${lag} (${when}).`,
+    linkNone: (link) => `${link}: nada foi levado.`,
     time: "Hora",
   },
   list: {
