@@ -43,17 +43,17 @@ begin
 end $$;
 comment on function tandem.related_tables(integer[]) is 'Tables connected by foreign keys.';
 
--- tandem.lock_statement(p_tables) -> text
--- LOCK TABLE ... IN ACCESS SHARE MODE on the tables and their logs; null for none. To be run before the first snapshot of the
--- reading transaction: a table that is rewritten in between reads as empty.
-create or replace function tandem.lock_statement(p_tables integer[]) returns text
+-- tandem.relations_to_lock(p_tables) -> jsonb
+-- ["table, log", ...]: the tables with their logs, quoted, in the order of their ids. To be locked IN ACCESS SHARE MODE before the first
+-- snapshot of the reading transaction: a table that is rewritten in between reads as empty.
+create or replace function tandem.relations_to_lock(p_tables integer[]) returns jsonb
 language plpgsql stable as $$
 begin
   return (
-    select 'lock table ' || string_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name), ', ' order by t.table_id) || ' in access share mode'
+    select coalesce(jsonb_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name) order by t.table_id), '[]')
     from tandem.tracked_table t where t.table_id = any (p_tables));
 end $$;
-comment on function tandem.lock_statement(integer[]) is 'Locks for reading a batch.';
+comment on function tandem.relations_to_lock(integer[]) is 'What is locked to read a batch.';
 
 -- tandem.batch_header(p_peer_id, p_tables) -> jsonb
 -- What goes with every batch: {"horizon", "vector" (whether rows must name the versions known here), "known": {table's id:

@@ -18,6 +18,7 @@ import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { sqlState } from "../db/sqlstate.ts";
 import { inTransaction } from "../db/transaction.ts";
+import { lockAtOnce, lockWithin, TablesBusy, waitUntilFree } from "./read-locks.ts";
 import { call, callJson, jsonLiteral, keepPlans, longestPause, nameLiteral, step, textArray } from "./session.ts";
 
 const nullable = (value: string | null): string => (value === null ? "null" : quoteLiteral(value));
@@ -43,8 +44,8 @@ interface Header {
 /** The tables of a reading transaction. */
 interface Locked {
   readonly ids: number[];
-  /** Null where there is nothing to lock. */
-  readonly statement: string | null;
+  /** Each table with its log, as LOCK takes them. */
+  readonly relations: string[];
 }
 
 /** Raised inside a reading transaction when a table without a lock turns out to have entries. */
@@ -57,7 +58,7 @@ export class PostgresSource implements Source {
   readonly #target: string;
   /** The target's id in the source. */
   #peer = 0;
-  /** How long a reading transaction waits behind DDL, in milliseconds. */
+  /** How long reading waits behind DDL, in milliseconds: for each table while it holds none, and for all together when it locks them. */
   readonly #lockTimeout: number;
 
   constructor(connection: Connection, target: string, lockTimeout = 2_000) {
@@ -103,14 +104,21 @@ export class PostgresSource implements Source {
 
   /**
    * Opens a reading transaction: locks first, then the one snapshot that everything is read in. Which tables to lock
-   * is looked up beforehand; where the snapshot shows entries in another one, it is begun anew with that one too.
+   * is looked up beforehand; where the snapshot shows entries in another one, it is begun anew with that one too. Tables that
+   * are not all free at once are waited for one by one, before it begins anew.
    */
   async read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T> {
+    let busy = false;
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
-        return await this.#followed(async () => this.#readLocked(request, await this.#tablesToRead(request), body));
+        return await this.#followed(async () => {
+          const locked = await this.#tablesToRead(request);
+          if (busy) await waitUntilFree(this.#connection, locked.relations, this.#lockTimeout);
+          return await this.#readLocked(request, locked, busy, body);
+        });
       } catch (error) {
-        if (!(error instanceof MoreTables)) throw error;
+        if (error instanceof TablesBusy) busy = true;
+        else if (!(error instanceof MoreTables)) throw error;
       }
     }
     throw new TandemError("serialization", `node ${this.name}: tables kept changing while a batch was opened`, {
@@ -198,20 +206,21 @@ export class PostgresSource implements Source {
     return `select tandem.tables_with_entries(${quoteLiteral(from)}) as id ${owned.join(" ")}`;
   }
 
-  /** Ids and the LOCK statement, made in a transaction of its own: reading the catalog takes a snapshot, LOCK does not. */
+  /** What to lock, looked up in a transaction of its own: reading the catalog takes a snapshot, LOCK does not. */
   async #tablesToRead(request: BatchRequest): Promise<Locked> {
     const named = request.tables.map(
       (table) => `union select table_id from tandem.tracked_table
         where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
     );
-    const sql = `(select jsonb_build_object('ids', to_jsonb(x.ids), 'statement', tandem.lock_statement(x.ids))
+    const sql = `(select jsonb_build_object('ids', to_jsonb(x.ids), 'relations', tandem.relations_to_lock(x.ids))
       from (select tandem.related_tables(array(${this.#changedTables(request)} ${named.join(" ")})) as ids) x)`;
     return await callJson<Locked>(this.#connection, "probe", sql);
   }
 
   #readLocked<T>(
     request: BatchRequest,
-    { ids, statement }: Locked,
+    { ids, relations }: Locked,
+    busy: boolean,
     body: (batch: OpenBatch) => Promise<T>,
   ): Promise<T> {
     const connection = this.#connection;
@@ -220,7 +229,10 @@ export class PostgresSource implements Source {
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}'; ${keepPlans}`;
     return inTransaction(connection, begin, async () => {
-      if (statement) await connection.exec(step("read-lock", statement));
+      if (relations.length > 0) {
+        if (busy) await lockWithin(connection, relations, this.#lockTimeout);
+        else await lockAtOnce(connection, relations);
+      }
       const [row] = await connection.query(
         step(
           "read-end",

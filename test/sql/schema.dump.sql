@@ -3576,27 +3576,6 @@ COMMENT ON FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) IS 'Locks the
 
 
 --
--- Name: lock_statement(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.lock_statement(p_tables integer[]) RETURNS text
-    LANGUAGE plpgsql STABLE
-    AS $$
-begin
-  return (
-    select 'lock table ' || string_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name), ', ' order by t.table_id) || ' in access share mode'
-    from tandem.tracked_table t where t.table_id = any (p_tables));
-end $$;
-
-
---
--- Name: FUNCTION lock_statement(p_tables integer[]); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.lock_statement(p_tables integer[]) IS 'Locks for reading a batch.';
-
-
---
 -- Name: log_again(integer, text, "char"); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5913,6 +5892,27 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.related_tables(p_tables integer[]) IS 'Tables connected by foreign keys.';
+
+
+--
+-- Name: relations_to_lock(integer[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.relations_to_lock(p_tables integer[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name) order by t.table_id), '[]')
+    from tandem.tracked_table t where t.table_id = any (p_tables));
+end $$;
+
+
+--
+-- Name: FUNCTION relations_to_lock(p_tables integer[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.relations_to_lock(p_tables integer[]) IS 'What is locked to read a batch.';
 
 
 --
@@ -10648,13 +10648,6 @@ REVOKE ALL ON FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) FROM PUBLI
 
 
 --
--- Name: FUNCTION lock_statement(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.lock_statement(p_tables integer[]) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION log_again(p_table_id integer, p_from text, p_op "char"); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11163,6 +11156,13 @@ REVOKE ALL ON FUNCTION tandem.rejoin_node(p_name text, p_peers jsonb, p_settings
 --
 
 REVOKE ALL ON FUNCTION tandem.related_tables(p_tables integer[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION relations_to_lock(p_tables integer[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.relations_to_lock(p_tables integer[]) FROM PUBLIC;
 
 
 --
