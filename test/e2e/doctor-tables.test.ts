@@ -10,7 +10,7 @@ import { rowSecurity } from "../../src/doctor/row-security.ts";
 import { unlogged } from "../../src/doctor/unlogged.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { configOf } from "../support/config.ts";
-import { type ClusterOptions, cluster, sql, type TestNode } from "../support/pg.ts";
+import { type ClusterOptions, cluster, openClient, sql, type TestNode } from "../support/pg.ts";
 import { faults, rule, said } from "./doctor-config.ts";
 
 /** One database of an ordinary owner, with what the owner made. */
@@ -132,6 +132,91 @@ describe("rights", () => {
       { severity: "problem", table: "public.good", message: expect.stringContaining("create triggers") },
       { severity: "problem", message: expect.stringContaining("may not set sequence public.good_id_seq") },
     ]);
+  });
+
+  it("fires where the server refuses a trigger or a sequence by a rule of its own, which no privilege shows", async () => {
+    const node = await owned(plain);
+    await node.admin.query(`create function forbid() returns event_trigger language plpgsql as $$
+      begin raise insufficient_privilege using message = 'not on this server: ' || tg_tag; end $$`);
+    for (const [tag, expected] of [
+      [
+        "CREATE TRIGGER",
+        { table: "public.good", message: "no trigger can be created here: not on this server: CREATE TRIGGER" },
+      ],
+      [
+        "ALTER SEQUENCE",
+        {
+          message: expect.stringMatching(
+            /^sequence public.good_id_seq cannot be set \(not on this server: ALTER SEQUENCE\)/,
+          ),
+        },
+      ],
+    ] as const) {
+      await node.admin.query(
+        `create event trigger forbid on ddl_command_end when tag in ('${tag}') execute function forbid()`,
+      );
+      for (const url of [node.url, node.superUrl]) {
+        const found = await faults(rights, configOf([{ name: "local", url }]));
+        expect(found).toMatchObject([{ severity: "problem", ...expected }]);
+      }
+      await node.admin.query("drop event trigger forbid");
+    }
+  });
+
+  it("fires for a sequence that may be set but not read", async () => {
+    const node = await owned(plain);
+    await node.admin.query(`create sequence theirs; grant update, usage on sequence theirs to "${node.owner}";
+      alter table good alter name set default nextval('theirs')`);
+    const found = await faults(rights, configOf([node]));
+    expect(found).toMatchObject([
+      { severity: "problem", message: expect.stringContaining("may not set sequence public.theirs") },
+    ]);
+    await node.admin.query(`grant select on sequence theirs to "${node.owner}"`);
+    expect(await faults(rights, configOf([node]))).toEqual([]);
+  });
+
+  it("tries nothing on what is in use, says so, and lets the application go on", async () => {
+    const node = await owned(`${plain}; create table "Other table" (id serial primary key)`);
+    const writer = await openClient(node.url);
+    await writer.query("begin");
+    await writer.query("insert into good (name) values ('a')");
+    for (const url of [node.url, node.superUrl]) {
+      const lines = await said(rights, configOf([{ name: "local", url }]));
+      expect(lines.slice(1, 3)).toEqual([
+        "ok local: not tried, only judged by privileges, for others use it at this moment: triggers on public.good",
+        "ok local: not tried, only judged by privileges, for others use it at this moment: setting public.good_id_seq",
+      ]);
+      expect(await faults(rights, configOf([{ name: "local", url }]))).toEqual([]);
+    }
+    await writer.query("insert into good (name) values ('b')");
+    await writer.query("commit");
+    expect((await node.admin.query("select id from good order by id")).map(({ id }) => id)).toEqual(["1", "2"]);
+  });
+
+  it("leaves tables and sequences as they were, also those that somebody draws from meanwhile", async () => {
+    const node =
+      await owned(`${plain}; create table down (id int primary key default 0); create sequence d increment -3 start 7 minvalue -100 maxvalue 50 owned by down.id;
+      alter table down alter id set default nextval('d'); insert into down default values;
+      create table parts (id int primary key, note text) partition by range (id); create table parts_1 partition of parts for values from (0) to (9)`);
+    const state = () =>
+      node.admin.query(`select c.relname, c.relfilenode, c.relhastriggers, q.seqincrement, (select count(*) from pg_trigger t where t.tgrelid = c.oid) as triggers,
+        pg_sequence_last_value(q.seqrelid) as last from pg_class c left join pg_sequence q on q.seqrelid = c.oid
+        where c.relnamespace = 'public'::regnamespace order by 1`);
+    const before = await state();
+    for (const url of [node.url, node.superUrl])
+      expect(await faults(rights, configOf([{ name: "local", url }]))).toEqual([]);
+    expect(await state()).toEqual(before);
+    const drawn: string[] = [];
+    let looking = true;
+    const drawing = (async () => {
+      const client = await openClient(node.url);
+      while (looking) drawn.push(String((await client.query("select nextval('good_id_seq')")).rows[0].nextval));
+    })();
+    for (let i = 0; i < 5; i++) await said(rights, configOf([node]));
+    looking = false;
+    await drawing;
+    expect(drawn).toEqual(drawn.map((_, i) => String(i + 1)));
+    expect(drawn.length).toBeGreaterThan(0);
   });
 
   it("fires for a role that may not use what another one installed", async () => {
