@@ -1,5 +1,6 @@
 import type { ModelHistory, Step } from "../support/model/history.ts";
-import type { ModelNode } from "../support/model/node.ts";
+import type { Entry, ModelNode } from "../support/model/node.ts";
+import type { Key } from "../support/model/rows.ts";
 import type { Coverage } from "./coverage.ts";
 import type { ModelSystem, RealEntry, RealState } from "./model-system.ts";
 
@@ -46,8 +47,9 @@ export class Lockstep {
     return next.value;
   }
 
-  /** The real system goes first; the model takes over its stamps and where it cut the batch. */
+  /** The real system goes first; the model takes over its stamps, where it cut the batch, and what it pruned. */
   async #perform(step: Step): Promise<void> {
+    if (step.kind === "prune") return await this.#prune(step);
     if (step.kind !== "write" && step.kind !== "delivery")
       throw new Error(`the real system knows no step "${step.kind}"`);
     const clock = this.#epoch + step.clock * tick;
@@ -72,6 +74,23 @@ export class Lockstep {
     this.#coverage.count("met", "conflict", node.conflicts - conflicts);
     this.#coverage.count("met", "preferred", node.preferred - preferred);
     this.#compare(node, await this.#system.state(node.name));
+  }
+
+  /** The real rule learns later than the model's what every peer has passed; what it lets go the model's must let go too. */
+  async #prune({ node, keys, clock }: Step & { readonly kind: "prune" }): Promise<void> {
+    if (!(await this.#system.prune(node.name))) return;
+    const real = await this.#system.state(node.name);
+    const pruned = [...node.newest].filter((entry) => !real.versions.includes(versionLine(...entry)));
+    if (pruned.length === 0) return;
+    this.trace.push(`${node.name}: pruned ${pruned.map(([key]) => key).join(", ")}`);
+    const needed = pruned.filter(([key]) => !keys.includes(key));
+    if (needed.length > 0)
+      throw this.#differs(
+        needed.map(([key, entry]) => `${node.name} has pruned what is needed: ${versionLine(key, entry)}`),
+      );
+    this.#history.perform({ kind: "prune", node, keys: pruned.map(([key]) => key), clock });
+    this.#coverage.count("met", "pruned", pruned.length);
+    this.#compare(node, real);
   }
 
   /** Gives the model the real stamps of what was made here. */
@@ -100,7 +119,7 @@ export class Lockstep {
     const model: RealState = {
       rows: [...node.rows].map(([key, image]) => `${key} = ${image}`).sort(),
       parked: node.parked.map(({ key, from }) => `${key} from ${from}`).sort(),
-      versions: [...node.newest].map(([key, { version }]) => `${key} @${version.stamp}${version.origin}`).sort(),
+      versions: [...node.newest].map((entry) => versionLine(...entry)).sort(),
     };
     const lines = (["rows", "parked", "versions"] as const).flatMap((what) => [
       ...real[what]
@@ -114,6 +133,10 @@ export class Lockstep {
   #differs(lines: readonly string[]): Differs {
     return new Differs([`after step ${this.trace.length}: ${this.trace.at(-1)}`, ...lines].join("\n"));
   }
+}
+
+function versionLine(key: Key, { version }: Entry): string {
+  return `${key} @${version.stamp}${version.origin}`;
 }
 
 function describe(step: Step): string {

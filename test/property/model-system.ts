@@ -60,6 +60,7 @@ export class ModelSystem implements AsyncDisposable {
       for (const { url } of system.#nodes) await sql(url, schema);
       system.#links = await linked(system.#nodes, system.#options);
       await system.#links.sync();
+      for (const { admin } of system.#nodes) await admin.query("update tandem.local_node set retention = '-20 days'");
       return system;
     } catch (error) {
       await system[Symbol.asyncDispose]();
@@ -109,6 +110,11 @@ export class ModelSystem implements AsyncDisposable {
     await this.node(target).admin.query("update tandem.parked_change set next_try_at = '-infinity'");
     this.#options.batchRows = limit ?? 100_000;
     await this.#links?.round(source, target);
+  }
+
+  /** Prunes all that no peer needs: to a node of this system every entry is older than the retention. Returns whether anything went. */
+  async prune(name: string): Promise<boolean> {
+    return (await this.node(name).admin.value("select tandem.prune()")) !== "0";
   }
 
   /** Transactions of a node up to now. */

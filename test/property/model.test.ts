@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ways } from "../support/link.ts";
 import { type HistoryOptions, ModelHistory } from "../support/model/history.ts";
+import { wholeRule } from "../support/model/prune.ts";
 import { faults, outcomeOf } from "../support/model/rest.ts";
 import type { Topology } from "../support/model/rules.ts";
 import { seeds } from "../support/seed.ts";
@@ -16,39 +17,56 @@ interface Shape {
   readonly how?: Pick<HistoryOptions, "prefer">;
   /** Chosen, for so short histories seldom meet much. */
   readonly chosen: readonly number[];
+  /** Histories in which entries are pruned as soon as the rule allows. */
+  readonly pruned?: readonly number[];
 }
 
 const shapes: readonly Shape[] = [
-  { topology: "mesh", nodes: 2, way: 0, chosen: [2404, 1978, 2027, 3305] },
+  { topology: "mesh", nodes: 2, way: 0, chosen: [2404, 1978, 2027, 3305], pruned: [1, 2] },
   { topology: "mesh", nodes: 2, way: 1, chosen: [1001, 1002, 1003] },
   { topology: "mesh", nodes: 2, way: 1, how: { prefer: true }, chosen: [3455, 3760, 3211] },
-  { topology: "mesh", nodes: 3, way: 1, chosen: [2001, 2002, 2003] },
+  { topology: "mesh", nodes: 3, way: 1, chosen: [2001, 2002, 2003], pruned: [3] },
   { topology: "mesh", nodes: 3, way: 0, how: { prefer: true }, chosen: [4629, 3627, 3174] },
-  { topology: "chain", nodes: 3, way: 0, chosen: [3001, 3002, 3003] },
-  { topology: "star", nodes: 4, way: 0, chosen: [4001, 4002, 4003] },
+  { topology: "chain", nodes: 3, way: 0, chosen: [3001, 3002, 3003], pruned: [5] },
+  { topology: "star", nodes: 4, way: 0, chosen: [4001, 4002, 4003], pruned: [7] },
 ];
+// An entry is let go some rounds after it was made.
+const longer: readonly [number, number] = [40, 60];
 const kindOf = ({ topology, nodes, how = {} }: Shape) =>
   [`${topology} of ${nodes} nodes`, ...Object.keys(how)].join(", ");
 
 const coverage = new Coverage();
-coverage.expect("met", ["conflict", "preferred", "parked: parent", "parked: loser", "parked: unique", "parked: waits"]);
+coverage.expect("met", [
+  "conflict",
+  "preferred",
+  "parked: parent",
+  "parked: loser",
+  "parked: unique",
+  "parked: waits",
+  "pruned",
+]);
 // The model's clocks begin a day from now, and each history after the last.
 let epoch = Date.now() * 1_000 + 86_400_000_000;
 
 describe.each(shapes.map((shape) => [kindOf(shape), shape] as const))("C3 C7: %s", (_, shape) => {
-  const { topology, nodes, way, how = {}, chosen } = shape;
+  const { topology, nodes, way, how = {}, chosen, pruned } = shape;
   let system: ModelSystem;
   beforeAll(async () => {
     system = await ModelSystem.open(topology, nodes, how.prefer ?? false, ways[way]!.options);
   }, 120_000);
   afterAll(() => system[Symbol.asyncDispose]());
 
-  for (const seed of process.env.SEED || process.env.SEEDS ? seeds(1) : chosen) {
-    it(`seed ${seed}: in ${ways[way]!.way} the real system goes where the model goes`, {
+  const given = process.env.SEED || process.env.SEEDS ? seeds(1) : undefined;
+  const histories = [
+    ...(given ?? chosen).map((seed) => ({ seed, ...how })),
+    ...(pruned ? (given ?? pruned) : []).map((seed) => ({ seed, ...how, prune: wholeRule, steps: longer })),
+  ];
+  for (const { seed, ...kind } of histories) {
+    it(`seed ${seed}${"prune" in kind ? ", pruned" : ""}: in ${ways[way]!.way} the real system goes where the model goes`, {
       timeout: 120_000,
     }, async () => {
       const cut = seed % 2 === 0;
-      const options: HistoryOptions = { nodes, topology, cut, ...how, names: systemNames, steps: [15, 32] };
+      const options: HistoryOptions = { nodes, topology, cut, names: systemNames, steps: [15, 32], ...kind };
       const history = new ModelHistory(seed, options);
       epoch += 10_000_000;
       const lockstep = new Lockstep(history, system, epoch, coverage);
