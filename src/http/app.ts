@@ -12,6 +12,8 @@ import { describeApi, schemaOf, validatorOf } from "./openapi.ts";
 const requestsPerMinute = 600;
 const largestBody = 64 * 1024;
 const mostConnections = 256;
+// As long as a request may take to come: who does not read holds a connection, and what was answered, no longer.
+const longestReadMs = 15_000;
 
 /** The whole interface, not listening yet. */
 export async function buildApp(context: HttpContext): Promise<FastifyInstance> {
@@ -36,7 +38,8 @@ export async function buildApp(context: HttpContext): Promise<FastifyInstance> {
 
   app.setValidatorCompiler(validatorOf);
   // What is not in the schema of an answer is found by the tests, not left out silently.
-  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  // fastify sends bytes as well; its type knows texts only.
+  app.setSerializerCompiler(() => (value) => context.shared.write(value) as string);
   app.setErrorHandler((error, request, reply) => {
     const told = asTold(error);
     if (told.code === "internal")
@@ -46,6 +49,11 @@ export async function buildApp(context: HttpContext): Promise<FastifyInstance> {
   app.addHook("onRequest", async (request, reply) => {
     reply.header("cache-control", "no-store");
     gate.checkHost(request);
+  });
+  app.addHook("onSend", async (_, reply) => {
+    const { raw } = reply;
+    const cut = setTimeout(() => raw.destroy(), longestReadMs);
+    raw.once("close", () => clearTimeout(cut));
   });
   app.addHook("onResponse", async (request, reply) => {
     context.metrics.request(request.method, request.routeOptions.url, reply.statusCode);
