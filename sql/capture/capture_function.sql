@@ -52,6 +52,8 @@ comment on function tandem.capture_caused(integer, integer, text, text) is 'The 
 -- SERIALIZABLE transactions do not look that entry up: they would read pages of the log that every other writer writes to, and
 -- abort each other for it. Their entries are marked blind; where two stamp one key alike, or one bears an older stamp than an entry that
 -- its transaction has seen (the clock stepped back), the reader settles it (tandem.settle).
+-- A statement of many rows looks once for all of them: where no entry between its least and its greatest key is as new as its stamp,
+-- none of theirs is. It gives up where there are many more entries there than it has rows, and where the key's type knows no least.
 -- A plan lives on in the session: made while the log was tiny it would read all of it for each row, made for an update of one row
 -- compare each of many with each; so enable_seqscan and enable_nestloop are off. The body names the key's types, for what a session has prepared
 -- with a field of NEW fails once the field has another type: a new body makes it prepare anew.
@@ -76,6 +78,11 @@ declare
   v_now timestamptz;
   v_blind boolean;
   v_peer integer;
+  v_rows bigint;
+  v_least %13$s;
+  v_most %13$s;
+  v_newer boolean := false;
+  v_same_key boolean;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -88,11 +95,19 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
+  if tg_level = 'STATEMENT' and tg_op in ('INSERT', 'UPDATE') then
+    select count(*) into v_rows from (select from tandem_new n limit 100) few;
+  end if;
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
-      if exists (select %12$s) then
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert, and to compare two rows less than to join.
+      if v_rows = 1 then
+        select %15$s into v_same_key from tandem_old o, tandem_new n;
+      else
+        v_same_key := not exists (select %12$s);
+      end if;
+      if not v_same_key then
         %9$s;
       end if;
     elsif not (%10$s) then
@@ -115,6 +130,9 @@ begin
     execute %2$L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
+    if v_rows = 100 and not v_blind then
+      %14$s;
+    end if;
     if tg_op = 'INSERT' then
       %3$s;
     elsif tg_op = 'UPDATE' then
@@ -134,8 +152,8 @@ end
 $body$,
     t.table_id,
     tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
@@ -143,7 +161,10 @@ $body$,
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), v_gone, 'v_blind'),
     tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)),
     array_to_string(t.key_types, ', '),
-    v_gone);
+    v_gone,
+    (tandem.log_types(t.relid, t.key_columns))[1],
+    tandem.capture_look(t),
+    tandem.all_equal(t.key_operators, tandem.columns('o', t.key_columns), tandem.columns('n', t.key_columns)));
   if v_body is distinct from (
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
@@ -156,22 +177,42 @@ $body$,
 end $$;
 comment on function tandem.make_capture_function(integer) is 'Makes the capture function of a tracked table.';
 
--- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from, p_blind) -> text
+-- tandem.capture_look(p_table) -> text
+-- The statements that set v_newer: whether v_now is newer than every entry of the rows of tandem_new. The order is that of the log's index by key.
+create or replace function tandem.capture_look(p_table tandem.tracked_table) returns text
+language sql stable as $$
+  select case when exists (
+    select from pg_attribute a cross join lateral (select tandem.base_type(a.atttypid) as oid) b
+    join pg_proc p on p.proname = 'min' and p.pronamespace = 'pg_catalog'::regnamespace
+      and p.proargtypes[0] in (b.oid, case when b.oid = 'varchar'::regtype then 'text'::regtype end)
+    where a.attrelid = p_table.relid and a.attname = p_table.key_columns[1] and not a.attisdropped)
+  then format(
+    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from tandem_new n;
+      select count(*) < 3 * v_rows and coalesce(bool_and(few.stamp < v_now), true) into v_newer
+      from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
+    p_table.log_name, p_table.key_columns[1])
+  else 'v_newer := false' end
+$$;
+comment on function tandem.capture_look(tandem.tracked_table) is 'One look for the newest entries of many rows.';
+
+-- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from, p_blind, p_newer) -> text
 -- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty), each stamped p_now or, if
--- that is not newer than the key's newest entry, after that one; entries older than p_now (an even stamp) are passed over in the index. p_blind: a condition under which that entry is not looked up.
+-- that is not newer than the key's newest entry, after that one; entries older than p_now (an even stamp) are passed over in the index.
+-- p_blind, p_newer: conditions under which that entry is not looked up, for it must not or need not be; the former is recorded.
 -- The order names the key too, so that the log's index by key serves it whatever the planner thinks of the log's size.
 create or replace function tandem.capture_insert(
-  p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text default 'false') returns text
+  p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text default 'false',
+  p_newer text default 'false') returns text
 language sql stable as $$
   select format(
     'insert into tandem_log.%1$I (xid, stamp, op, blind, origin, %2$s)
-      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s and l.stamp >= %3$s
+      select pg_current_xact_id(), greatest(%3$s, case when not (%10$s or %11$s) then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s and l.stamp >= %3$s
         order by %5$s, l.stamp desc limit 1) end), %6$L, %10$s, %7$L, %8$s %9$s',
     p_table.log_name,
     array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
     p_now,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_keys)), p_keys),
     array_to_string(array(select 'l.k' || i || ' desc' from generate_series(1, cardinality(p_keys)) i), ', '),
-    p_op, p_node, array_to_string(p_keys, ', '), p_from, p_blind)
+    p_op, p_node, array_to_string(p_keys, ', '), p_from, p_blind, p_newer)
 $$;
-comment on function tandem.capture_insert(tandem.tracked_table, text, text, text, text[], text, text) is 'The insert into a change log that a trigger runs.';
+comment on function tandem.capture_insert(tandem.tracked_table, text, text, text, text[], text, text, text) is 'The insert into a change log that a trigger runs.';

@@ -99,6 +99,66 @@ test("C3 the clock steps back: the newest entry of the key decides, also for eac
   await node.expectAgreement();
 });
 
+for (const [key, of] of [
+  ["int", "g"],
+  ["text", "'key ' || g"],
+  ["uuid", "md5(g::text)::uuid"],
+  ["timestamp", "timestamp '2026-01-01' + g * interval '1 hour'"],
+] as const) {
+  test(`C3 the clock steps back under a statement of many rows: each is newer than its own newest entry, key ${key}`, async () => {
+    const node = await capturedNode(["external"]);
+    await node.run(`create table t (id ${key}, part int, v text, primary key (id, part))`);
+    await node.track("t");
+    await node.run(`insert into t select ${of}, 1, 'a' from generate_series(1, 300) g`);
+    const ahead = (rows: string) =>
+      node.run(`update tandem_log."public.t" set stamp = stamp + interval '1 day' where (k1, k2) in (select id, part from t where ${rows})
+        and ctid in (select distinct on (k1, k2) ctid from tandem_log."public.t" order by k1, k2, ctid desc)`);
+    const write = async (statement: string, entries: number) => {
+      const before = await node.value(`select ctid from tandem_log."public.t" order by ctid desc limit 1`);
+      await node.run(statement);
+      const written =
+        await node.run(`select count(*) as n, count(*) filter (where w.stamp <= o.stamp) as back from tandem_log."public.t" w
+        join (select distinct on (k1, k2) k1, k2, stamp from tandem_log."public.t" where ctid <= '${before}' order by k1, k2, ctid desc) o using (k1, k2) where w.ctid > '${before}'`);
+      expect(written, statement).toEqual([{ n: `${entries}`, back: "0" }]);
+    };
+    for (const rows of ["true", "id = (select id from t order by id offset 150 limit 1)", "false"]) {
+      await ahead(rows);
+      await write("update t set v = v || 'b'", 300);
+      await ahead(rows);
+      await write(
+        `begin; delete from t; insert into t select ${of}, 1, 'a' from generate_series(1, 300) g; commit`,
+        600,
+      );
+    }
+    // more entries between the least and the greatest than the look reads
+    await node.run(`insert into t select ${of}, p, 'a' from generate_series(1, 300) g, generate_series(2, 40) p`);
+    await ahead("part = 1");
+    await write("update t set v = 'c' where part = 1", 300);
+    await node.expectAgreement();
+  });
+}
+
+test("C9 a statement of many rows looks once, not once a row", async () => {
+  const node = await prepared();
+  await node.run("insert into t select g, 'a' from generate_series(1, 1000) g; begin");
+  const looks = () =>
+    node.value(
+      "select idx_scan from pg_stat_xact_user_tables where schemaname = 'tandem_log' and relname = 'public.t'",
+    );
+  let before = Number(await looks());
+  for (const statement of [
+    "insert into t select g, 'a' from generate_series(1001, 2000) g",
+    "update t set v = 'b'",
+    "update t set v = 'c' where id = 7",
+  ]) {
+    await node.run(statement);
+    const now = Number(await looks());
+    expect(now - before, statement).toBe(1);
+    before = now;
+  }
+  await node.run("commit");
+});
+
 for (const table of ["t", "p"]) {
   test(`C9 the key's newest entry is looked up by index, also by a plan made while the log was tiny: table ${table}`, async () => {
     const node = await prepared();

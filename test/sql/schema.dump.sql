@@ -1258,30 +1258,30 @@ COMMENT ON COLUMN tandem.tracked_table.vanished IS 'How often rows may have gone
 
 
 --
--- Name: capture_insert(tandem.tracked_table, text, text, text, text[], text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: capture_insert(tandem.tracked_table, text, text, text, text[], text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text DEFAULT 'false'::text) RETURNS text
+CREATE FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text DEFAULT 'false'::text, p_newer text DEFAULT 'false'::text) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select format(
     'insert into tandem_log.%1$I (xid, stamp, op, blind, origin, %2$s)
-      select pg_current_xact_id(), greatest(%3$s, case when not %10$s then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s and l.stamp >= %3$s
+      select pg_current_xact_id(), greatest(%3$s, case when not (%10$s or %11$s) then (select tandem.after(l.stamp) from tandem_log.%1$I l where %4$s and l.stamp >= %3$s
         order by %5$s, l.stamp desc limit 1) end), %6$L, %10$s, %7$L, %8$s %9$s',
     p_table.log_name,
     array_to_string(array(select 'k' || i from generate_series(1, cardinality(p_keys)) i), ', '),
     p_now,
     tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_keys)), p_keys),
     array_to_string(array(select 'l.k' || i || ' desc' from generate_series(1, cardinality(p_keys)) i), ', '),
-    p_op, p_node, array_to_string(p_keys, ', '), p_from, p_blind)
+    p_op, p_node, array_to_string(p_keys, ', '), p_from, p_blind, p_newer)
 $_$;
 
 
 --
--- Name: FUNCTION capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text, p_newer text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text) IS 'The insert into a change log that a trigger runs.';
+COMMENT ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text, p_newer text) IS 'The insert into a change log that a trigger runs.';
 
 
 --
@@ -1309,6 +1309,34 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.capture_intact(p_table_id integer) IS 'Whether a table''s capture triggers are all there and ALWAYS.';
+
+
+--
+-- Name: capture_look(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.capture_look(p_table tandem.tracked_table) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select case when exists (
+    select from pg_attribute a cross join lateral (select tandem.base_type(a.atttypid) as oid) b
+    join pg_proc p on p.proname = 'min' and p.pronamespace = 'pg_catalog'::regnamespace
+      and p.proargtypes[0] in (b.oid, case when b.oid = 'varchar'::regtype then 'text'::regtype end)
+    where a.attrelid = p_table.relid and a.attname = p_table.key_columns[1] and not a.attisdropped)
+  then format(
+    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from tandem_new n;
+      select count(*) < 3 * v_rows and coalesce(bool_and(few.stamp < v_now), true) into v_newer
+      from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
+    p_table.log_name, p_table.key_columns[1])
+  else 'v_newer := false' end
+$_$;
+
+
+--
+-- Name: FUNCTION capture_look(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.capture_look(p_table tandem.tracked_table) IS 'One look for the newest entries of many rows.';
 
 
 --
@@ -3744,6 +3772,11 @@ declare
   v_now timestamptz;
   v_blind boolean;
   v_peer integer;
+  v_rows bigint;
+  v_least %13$s;
+  v_most %13$s;
+  v_newer boolean := false;
+  v_same_key boolean;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -3756,11 +3789,19 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
+  if tg_level = 'STATEMENT' and tg_op in ('INSERT', 'UPDATE') then
+    select count(*) into v_rows from (select from tandem_new n limit 100) few;
+  end if;
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
-      if exists (select %12$s) then
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert, and to compare two rows less than to join.
+      if v_rows = 1 then
+        select %15$s into v_same_key from tandem_old o, tandem_new n;
+      else
+        v_same_key := not exists (select %12$s);
+      end if;
+      if not v_same_key then
         %9$s;
       end if;
     elsif not (%10$s) then
@@ -3783,6 +3824,9 @@ begin
     execute %2$L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
+    if v_rows = 100 and not v_blind then
+      %14$s;
+    end if;
     if tg_op = 'INSERT' then
       %3$s;
     elsif tg_op = 'UPDATE' then
@@ -3802,8 +3846,8 @@ end
 $body$,
     t.table_id,
     tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
@@ -3811,7 +3855,10 @@ $body$,
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), v_gone, 'v_blind'),
     tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)),
     array_to_string(t.key_types, ', '),
-    v_gone);
+    v_gone,
+    (tandem.log_types(t.relid, t.key_columns))[1],
+    tandem.capture_look(t),
+    tandem.all_equal(t.key_operators, tandem.columns('o', t.key_columns), tandem.columns('n', t.key_columns)));
   if v_body is distinct from (
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
@@ -8237,6 +8284,11 @@ declare
   v_now timestamptz;
   v_blind boolean;
   v_peer integer;
+  v_rows bigint;
+  v_least bigint;
+  v_most bigint;
+  v_newer boolean := false;
+  v_same_key boolean;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(1);
@@ -8249,18 +8301,26 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
+  if tg_level = 'STATEMENT' and tg_op in ('INSERT', 'UPDATE') then
+    select count(*) into v_rows from (select from tandem_new n limit 100) few;
+  end if;
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
-      if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert, and to compare two rows less than to join.
+      if v_rows = 1 then
+        select o.id operator(pg_catalog.=) n.id into v_same_key from tandem_old o, tandem_new n;
+      else
+        v_same_key := not exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id));
+      end if;
+      if not v_same_key then
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
       end if;
     elsif not (old.id operator(pg_catalog.=) new.id) then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
     end if;
   end if;
@@ -8278,34 +8338,39 @@ begin
     perform set_config('enable_seqscan', 'on', true);
     -- Leaves that have a trigger of their own are logged by it.
     execute 'insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest($1, case when not $2 then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= $1
+      select pg_current_xact_id(), greatest($1, case when not ($2 or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= $1
         order by l.k1 desc, l.stamp desc limit 1) end), ''D'', $2, ''local'', o.id from ' || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
+    if v_rows = 100 and not v_blind then
+      select count(*), min(n.id), max(n.id) into v_rows, v_least, v_most from tandem_new n;
+      select count(*) < 3 * v_rows and coalesce(bool_and(few.stamp < v_now), true) into v_newer
+      from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
+    end if;
     if tg_op = 'INSERT' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from tandem_new n;
     elsif tg_op = 'UPDATE' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from tandem_new n;
     else
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o;
     end if;
   elsif tg_op = 'INSERT' then
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', new.id ;
   elsif tg_op = 'DELETE' then
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
   else
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not v_blind then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id and l.stamp >= v_now
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', new.id ;
   end if;
   return null;
@@ -10165,10 +10230,10 @@ REVOKE ALL ON FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integ
 
 
 --
--- Name: FUNCTION capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text, p_newer text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_node text, p_now text, p_op text, p_keys text[], p_from text, p_blind text, p_newer text) FROM PUBLIC;
 
 
 --
@@ -10176,6 +10241,13 @@ REVOKE ALL ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_nod
 --
 
 REVOKE ALL ON FUNCTION tandem.capture_intact(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_look(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.capture_look(p_table tandem.tracked_table) FROM PUBLIC;
 
 
 --
