@@ -55,7 +55,8 @@ comment on function tandem.capture_caused(integer, integer, text, text) is 'The 
 -- A statement of many rows looks once for all of them: where no entry between its least and its greatest key is as new as its stamp,
 -- none of theirs is. It gives up where there are many more entries there than it has rows, and where the key's type knows no least.
 -- A plan lives on in the session: made while the log was tiny it would read all of it for each row, made for an update of one row
--- compare each of many with each; so enable_seqscan and enable_nestloop are off. The body names the key's types, for what a session has prepared
+-- compare each of many with each; so enable_seqscan and enable_nestloop are off. What is off makes a plan that has nothing else look so dear that
+-- PostgreSQL compiles it, some milliseconds at each call; so jit is off too. The body names the key's types, for what a session has prepared
 -- with a field of NEW fails once the field has another type: a new body makes it prepare anew.
 create or replace function tandem.make_capture_function(p_table_id integer) returns void
 language plpgsql as $$
@@ -169,7 +170,7 @@ $body$,
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
     execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
-      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off as %L', v_name, v_body);
+      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set jit = off as %L', v_name, v_body);
     execute format('revoke execute on function tandem_log.%I() from public', v_name);
     execute format('comment on function tandem_log.%I() is %L', v_name,
       format('Writes each change of %I.%I to its change log.', t.schema_name, t.table_name));

@@ -60,6 +60,11 @@ const rules: [rule: string, query: string][] = [
        and (c.oid, a.attname) <> ('tandem.migrations'::regclass, 'run_on')`,
   ],
   [
+    "where a way to read is switched off for a function, its plans look dear and would be compiled at each call: compiling is off too",
+    `select p.oid::regprocedure::text as fault from pg_proc p where p.pronamespace in ${ours} and p.proconfig::text ~ 'enable_\\w+=off'
+       and not 'jit=off' = any (p.proconfig)`,
+  ],
+  [
     "tables have a primary key (logs and staging tables aside: nothing refers to their rows)",
     `select c.oid::regclass::text as fault from pg_class c where c.relnamespace = 'tandem'::regnamespace and c.relkind in ('r', 'p')
        and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)`,
@@ -82,7 +87,8 @@ test.each([
   ["create view tandem.v as select 1 as one", 3],
   ["create table tandem.t (id integer primary key, peer_id integer references tandem.peer)", 4],
   ["create table tandem_log.t (at timestamp)", 5],
-  ["create table tandem.t (v integer)", 6],
+  ["create function tandem.f() returns integer language sql set enable_sort = off as 'select 1'", 6],
+  ["create table tandem.t (v integer)", 7],
 ])("the lint finds: %s", async (fault, rule) => {
   const { admin } = nodes.local;
   await admin.query("begin");

@@ -3863,7 +3863,7 @@ $body$,
     select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
   then
     execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
-      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off as %L', v_name, v_body);
+      ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set jit = off as %L', v_name, v_body);
     execute format('revoke execute on function tandem_log.%I() from public', v_name);
     execute format('comment on function tandem_log.%I() is %L', v_name,
       format('Writes each change of %I.%I to its change log.', t.schema_name, t.table_name));
@@ -8277,6 +8277,7 @@ CREATE FUNCTION tandem_log."capture public.perfis"() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $_$
 #variable_conflict use_variable
 -- Key: integer
