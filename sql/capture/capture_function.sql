@@ -52,8 +52,8 @@ comment on function tandem.capture_caused(integer, integer, text, text) is 'The 
 -- SERIALIZABLE transactions do not look that entry up: they would read pages of the log that every other writer writes to, and
 -- abort each other for it. Their entries are marked blind; where two stamp one key alike, or one bears an older stamp than an entry that
 -- its transaction has seen (the clock stepped back), the reader settles it (tandem.settle).
--- A statement of many rows looks once for all of them: where no entry between its least and its greatest key is as new as its stamp,
--- none of theirs is. It gives up where there are many more entries there than it has rows, and where the key's type knows no least.
+-- From its hundredth row on a statement looks once for all of them: where no entry between the least and the greatest key is as new as the
+-- stamp, none of theirs is. It gives up where there are many more entries there than it has rows, and where the key's type knows no least.
 -- A plan lives on in the session: made while the log was tiny it would read all of it for each row, made for an update of one row
 -- compare each of many with each; so enable_seqscan and enable_nestloop are off. What is off makes a plan that has nothing else look so dear that
 -- PostgreSQL compiles it, some milliseconds at each call; so jit is off too. The body names the key's types, for what a session has prepared
@@ -65,11 +65,17 @@ declare
   v_node text;
   v_name text;
   v_gone text;
+  v_keys text;
+  v_first text;
+  v_rest text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
+  v_keys := (select string_agg(format('n.%I', c.name), ', ' order by c.i) from unnest(t.key_columns) with ordinality c (name, i));
+  v_first := format('from (select %s from tandem_new n limit 100) n', v_keys);
+  v_rest := format('from (select %s from tandem_new n offset 100) n', v_keys);
   v_gone := format('from tandem_old o where not exists (select from tandem_new n where %s)',
     tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   v_body := format($body$
@@ -82,8 +88,7 @@ declare
   v_rows bigint;
   v_least %13$s;
   v_most %13$s;
-  v_newer boolean := false;
-  v_same_key boolean;
+  v_newer boolean;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -96,19 +101,11 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
-  if tg_level = 'STATEMENT' and tg_op in ('INSERT', 'UPDATE') then
-    select count(*) into v_rows from (select from tandem_new n limit 100) few;
-  end if;
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert, and to compare two rows less than to join.
-      if v_rows = 1 then
-        select %15$s into v_same_key from tandem_old o, tandem_new n;
-      else
-        v_same_key := not exists (select %12$s);
-      end if;
-      if not v_same_key then
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
+      if exists (select %12$s) then
         %9$s;
       end if;
     elsif not (%10$s) then
@@ -131,13 +128,20 @@ begin
     execute %2$L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
-    if v_rows = 100 and not v_blind then
-      %14$s;
-    end if;
     if tg_op = 'INSERT' then
       %3$s;
+      get diagnostics v_rows = row_count;
+      if v_rows = 100 then
+        %14$s;
+        %15$s;
+      end if;
     elsif tg_op = 'UPDATE' then
       %4$s;
+      get diagnostics v_rows = row_count;
+      if v_rows = 100 then
+        %14$s;
+        %16$s;
+      end if;
     else
       %5$s;
     end if;
@@ -153,8 +157,8 @@ end
 $body$,
     t.table_id,
     tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
@@ -165,9 +169,10 @@ $body$,
     v_gone,
     (tandem.log_types(t.relid, t.key_columns))[1],
     tandem.capture_look(t),
-    tandem.all_equal(t.key_operators, tandem.columns('o', t.key_columns), tandem.columns('n', t.key_columns)));
-  if v_body is distinct from (
-    select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'));
+  if not exists (
+    select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
   then
     execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
       ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set jit = off as %L', v_name, v_body);
@@ -179,18 +184,19 @@ end $$;
 comment on function tandem.make_capture_function(integer) is 'Makes the capture function of a tracked table.';
 
 -- tandem.capture_look(p_table) -> text
--- The statements that set v_newer: whether v_now is newer than every entry of the rows of tandem_new. The order is that of the log's index by key.
+-- The statements for what lies beyond the first 100 rows of tandem_new: a stamp of its own, later than theirs, and in v_newer whether it
+-- is newer than every entry of those rows. The order is that of the log's index by key.
 create or replace function tandem.capture_look(p_table tandem.tracked_table) returns text
 language sql stable as $$
-  select case when exists (
+  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when exists (
     select from pg_attribute a cross join lateral (select tandem.base_type(a.atttypid) as oid) b
     join pg_proc p on p.proname = 'min' and p.pronamespace = 'pg_catalog'::regnamespace
       and p.proargtypes[0] in (b.oid, case when b.oid = 'varchar'::regtype then 'text'::regtype end)
     where a.attrelid = p_table.relid and a.attname = p_table.key_columns[1] and not a.attisdropped)
   then format(
-    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from tandem_new n;
-      select count(*) < 3 * v_rows and coalesce(bool_and(few.stamp < v_now), true) into v_newer
-      from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
+    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from (select n.%2$I from tandem_new n offset 100) n;
+        select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
+        from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
     p_table.log_name, p_table.key_columns[1])
   else 'v_newer := false' end
 $$;

@@ -1318,15 +1318,15 @@ COMMENT ON FUNCTION tandem.capture_intact(p_table_id integer) IS 'Whether a tabl
 CREATE FUNCTION tandem.capture_look(p_table tandem.tracked_table) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
-  select case when exists (
+  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when exists (
     select from pg_attribute a cross join lateral (select tandem.base_type(a.atttypid) as oid) b
     join pg_proc p on p.proname = 'min' and p.pronamespace = 'pg_catalog'::regnamespace
       and p.proargtypes[0] in (b.oid, case when b.oid = 'varchar'::regtype then 'text'::regtype end)
     where a.attrelid = p_table.relid and a.attname = p_table.key_columns[1] and not a.attisdropped)
   then format(
-    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from tandem_new n;
-      select count(*) < 3 * v_rows and coalesce(bool_and(few.stamp < v_now), true) into v_newer
-      from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
+    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from (select n.%2$I from tandem_new n offset 100) n;
+        select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
+        from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
     p_table.log_name, p_table.key_columns[1])
   else 'v_newer := false' end
 $_$;
@@ -3758,11 +3758,17 @@ declare
   v_node text;
   v_name text;
   v_gone text;
+  v_keys text;
+  v_first text;
+  v_rest text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
+  v_keys := (select string_agg(format('n.%I', c.name), ', ' order by c.i) from unnest(t.key_columns) with ordinality c (name, i));
+  v_first := format('from (select %s from tandem_new n limit 100) n', v_keys);
+  v_rest := format('from (select %s from tandem_new n offset 100) n', v_keys);
   v_gone := format('from tandem_old o where not exists (select from tandem_new n where %s)',
     tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   v_body := format($body$
@@ -3775,8 +3781,7 @@ declare
   v_rows bigint;
   v_least %13$s;
   v_most %13$s;
-  v_newer boolean := false;
-  v_same_key boolean;
+  v_newer boolean;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -3789,19 +3794,11 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
-  if tg_level = 'STATEMENT' and tg_op in ('INSERT', 'UPDATE') then
-    select count(*) into v_rows from (select from tandem_new n limit 100) few;
-  end if;
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert, and to compare two rows less than to join.
-      if v_rows = 1 then
-        select %15$s into v_same_key from tandem_old o, tandem_new n;
-      else
-        v_same_key := not exists (select %12$s);
-      end if;
-      if not v_same_key then
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
+      if exists (select %12$s) then
         %9$s;
       end if;
     elsif not (%10$s) then
@@ -3824,13 +3821,20 @@ begin
     execute %2$L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
-    if v_rows = 100 and not v_blind then
-      %14$s;
-    end if;
     if tg_op = 'INSERT' then
       %3$s;
+      get diagnostics v_rows = row_count;
+      if v_rows = 100 then
+        %14$s;
+        %15$s;
+      end if;
     elsif tg_op = 'UPDATE' then
       %4$s;
+      get diagnostics v_rows = row_count;
+      if v_rows = 100 then
+        %14$s;
+        %16$s;
+      end if;
     else
       %5$s;
     end if;
@@ -3846,8 +3850,8 @@ end
 $body$,
     t.table_id,
     tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), 'from tandem_new n', 'v_blind', 'v_newer'),
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
@@ -3858,9 +3862,10 @@ $body$,
     v_gone,
     (tandem.log_types(t.relid, t.key_columns))[1],
     tandem.capture_look(t),
-    tandem.all_equal(t.key_operators, tandem.columns('o', t.key_columns), tandem.columns('n', t.key_columns)));
-  if v_body is distinct from (
-    select p.prosrc from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)))
+    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'));
+  if not exists (
+    select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
   then
     execute format('create or replace function tandem_log.%I() returns trigger language plpgsql security definer'
       ' set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_nestloop = off set jit = off as %L', v_name, v_body);
@@ -8288,8 +8293,7 @@ declare
   v_rows bigint;
   v_least bigint;
   v_most bigint;
-  v_newer boolean := false;
-  v_same_key boolean;
+  v_newer boolean;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(1);
@@ -8302,19 +8306,11 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
-  if tg_level = 'STATEMENT' and tg_op in ('INSERT', 'UPDATE') then
-    select count(*) into v_rows from (select from tandem_new n limit 100) few;
-  end if;
   -- An update that changes a key is also a deletion of the old one.
   if tg_op = 'UPDATE' then
     if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert, and to compare two rows less than to join.
-      if v_rows = 1 then
-        select o.id operator(pg_catalog.=) n.id into v_same_key from tandem_old o, tandem_new n;
-      else
-        v_same_key := not exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id));
-      end if;
-      if not v_same_key then
+      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
+      if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
@@ -8343,19 +8339,32 @@ begin
         order by l.k1 desc, l.stamp desc limit 1) end), ''D'', $2, ''local'', o.id from ' || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
-    if v_rows = 100 and not v_blind then
-      select count(*), min(n.id), max(n.id) into v_rows, v_least, v_most from tandem_new n;
-      select count(*) < 3 * v_rows and coalesce(bool_and(few.stamp < v_now), true) into v_newer
-      from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
-    end if;
     if tg_op = 'INSERT' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from (select n.id from tandem_new n limit 100) n;
+      get diagnostics v_rows = row_count;
+      if v_rows = 100 then
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(n.id), max(n.id) into v_rows, v_least, v_most from (select n.id from tandem_new n offset 100) n;
+        select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
+        from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
+        insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from tandem_new n;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from (select n.id from tandem_new n offset 100) n;
+      end if;
     elsif tg_op = 'UPDATE' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from (select n.id from tandem_new n limit 100) n;
+      get diagnostics v_rows = row_count;
+      if v_rows = 100 then
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(n.id), max(n.id) into v_rows, v_least, v_most from (select n.id from tandem_new n offset 100) n;
+        select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
+        from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
+        insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from tandem_new n;
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from (select n.id from tandem_new n offset 100) n;
+      end if;
     else
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
