@@ -14,6 +14,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { status } from "../../src/sidecar/status.ts";
 import { uploadLoop } from "../../src/sidecar/upload-loop.ts";
 import { spawnTandem, tandem, tempFolder } from "../support/child.ts";
+import { noteEvidence } from "../support/evidence.ts";
 import { type Cluster, cluster } from "../support/pg.ts";
 import type { S3Server } from "../support/s3-server.ts";
 import { seeded } from "../support/seed.ts";
@@ -102,24 +103,28 @@ test("B2 kill -9 while it uploads: what the store calls a backup is whole, and t
   for (let n = 0; n < 2; n++) made.push((await backUp(at.config)).id);
   server.delayMs = 20;
   const kills = Number(process.env.KILLS ?? 6);
+  let killed = 0;
   for (let turn = 0; turn < kills; turn++) {
+    if (wholeIn(server).length === made.length) made.push((await backUp(at.config)).id);
     const until = server.requests.length + random.int(1, 14);
     const child = spawnTandem(["backup", "upload"], at);
     await waitFor(() => child.result ?? server.requests.length >= until, { every: 2 });
-    await child.kill("SIGKILL");
+    if ((await child.kill("SIGKILL")).signal === "SIGKILL") killed += 1;
     await waitFor(() => server.isQuiet());
     const whole = wholeIn(server);
     const known = await listWithStore(at.config);
     expect(known.backups.filter(({ places }) => places.includes("store")).map(({ id }) => id)).toEqual(whole);
-    expect(known.backups.map(({ state }) => state)).toEqual(["complete", "complete"]);
+    expect(known.backups.map(({ state }) => state)).toEqual(made.map(() => "complete"));
     await aMinuteLater(at.folder);
   }
+  expect(killed, `of ${kills}, seed ${random.seed}`).toBeGreaterThan(kills / 2);
   await uploadBackups(at.config);
   expect(wholeIn(server)).toEqual(made);
   for (const id of made)
     expect(await verifyBackup(at.config, id, { level: 1, fromStore: true }), `seed ${random.seed}`).toMatchObject({
       reached: 1,
     });
+  await noteEvidence({ kills, seed: random.seed, killed: { upload: killed } });
 });
 
 test("B4 kill -9 while it prunes: what is listed is whole, and what is left over goes in the end", async () => {

@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { digestFile } from "../../src/backup/files.ts";
@@ -14,6 +14,7 @@ import type { BackupJob, Config } from "../../src/config/config.ts";
 import { backupConfig } from "../e2e/backup-support.ts";
 import { spawnTandem, tandem, tempFolder } from "../support/child.ts";
 import { pgDump } from "../support/components.ts";
+import { noteEvidence } from "../support/evidence.ts";
 import { type Cluster, cluster, contentOf } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
 import { waitFor } from "../support/wait.ts";
@@ -204,9 +205,5 @@ backup: { dir: backups, pg_bin: ${dirname(pgDump())}, jobs: [ { name: often, nod
   }
   expect(counts.create + counts.prune + counts.restore, JSON.stringify(counts)).toBeGreaterThan(kills / 2);
   await stand.expectTidy();
-  if (process.env.EVIDENCE) {
-    const line = JSON.stringify({ kills, seed: random.seed, killed: counts, at: new Date().toISOString() });
-    const known = await readFile(process.env.EVIDENCE, "utf8").catch(() => "");
-    await writeFile(process.env.EVIDENCE, `${known}${line}\n`);
-  }
+  await noteEvidence({ kills, seed: random.seed, killed: counts });
 });
