@@ -5,7 +5,7 @@ import type { Clock } from "../base/time.ts";
 import { makeFolder, privateFolder, syncFolder, unlessMissing, writeWhole } from "./files.ts";
 import { type BackupFolder, isBackupId, timeOf } from "./folder.ts";
 import { type Manifest, manifestName, sealManifest } from "./manifest.ts";
-import { Heartbeat, isAbandoned } from "./owner.ts";
+import { collectOwners, Heartbeat, isAbandoned } from "./owner.ts";
 import { writeFailure } from "./records.ts";
 
 /** A backup being made, in a folder of its own that nobody takes for a backup. */
@@ -86,5 +86,6 @@ export async function collectLeftovers(folder: BackupFolder, clock: Clock, logge
       message: "the process that made it ended before it was sealed",
     });
   }
+  await collectOwners(folder.making, clock);
   return collected;
 }

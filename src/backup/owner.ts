@@ -95,6 +95,19 @@ export async function backupsInUse(folder: BackupFolder, clock: Clock): Promise<
 }
 
 /**
+ * Removes the lock files in a folder whose process was killed after what they stand for had been renamed or removed,
+ * and before they had.
+ */
+export async function collectOwners(path: string, clock: Clock): Promise<void> {
+  const names = new Set(await namesIn(path));
+  for (const name of names) {
+    if (!name.endsWith(".owner") || names.has(name.slice(0, -".owner".length))) continue;
+    const mark = join(path, name);
+    if (await isAbandoned(mark, mark, clock)) await rm(mark, { force: true });
+  }
+}
+
+/**
  * Whether nobody works on it any more: the heartbeat is old and, on this machine, the process is gone. Without a
  * file, or with one that makes no sense, the age of `fallback`, the thing itself, counts alone. What may not be looked at is somebody's.
  */

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test, vi } from "vitest";
@@ -271,6 +272,29 @@ describe("nothing is half there", () => {
     clock.set("2026-01-01T01:01:00Z");
     expect(await collectLeftovers(folder, clock, silentLogger)).toEqual(["2025-12-31T00-00-00-000Z"]);
     expect(await folder.partialIds()).toEqual([making.id]);
+  });
+
+  test("B2 who was killed after the backup was renamed leaves no file that says whose it was", async () => {
+    const folder = new BackupFolder(join(await tempFolder(), "backups"));
+    const clock = clockAt("2026-01-01T00:00:00Z");
+    const at = clock.now() / 1000;
+    await mkdir(folder.making, { recursive: true });
+    const dead = { token: "x", host: hostname(), pid: 1, born: "a boot before this one", purpose: "backup" };
+    const elsewhere = { ...dead, host: "another" };
+    for (const [name, owner] of Object.entries({ "a.partial": dead, "b.work": dead, "c.partial": elsewhere })) {
+      const mark = join(folder.making, `${name}.owner`);
+      await writeFile(mark, JSON.stringify(owner));
+      await utimes(mark, at, at);
+    }
+    const left = async () => (await readdir(folder.making)).sort();
+    await collectLeftovers(folder, clock, silentLogger);
+    expect(await left()).toEqual(["a.partial.owner", "b.work.owner", "c.partial.owner"]);
+    clock.set("2026-01-01T00:01:01Z");
+    await collectLeftovers(folder, clock, silentLogger);
+    expect(await left()).toEqual(["c.partial.owner"]);
+    clock.set("2026-01-01T01:00:01Z");
+    await collectLeftovers(folder, clock, silentLogger);
+    expect(await left()).toEqual([]);
   });
 
   test("B2 names are unique and in order when the clock is set back, and when two begin at one moment (thing 17)", async () => {
