@@ -1,3 +1,3 @@
 import { convergence } from "./convergence.ts";
 
-convergence(3, 36, 1001);
+convergence(3, 80, 1001);

@@ -1,3 +1,3 @@
 import { convergence } from "./convergence.ts";
 
-convergence(2, 72, 1);
+convergence(2, 120, 1);
