@@ -8,6 +8,7 @@ import { kept, machine, newest, writeReadme } from "./lib/results.mjs";
 import { rounded } from "./lib/rounds.mjs";
 import { startServers } from "./lib/servers.mjs";
 import { measures as backup } from "./measures/backup.mjs";
+import { measures as bucardo } from "./measures/bucardo.mjs";
 import { measures as capture } from "./measures/capture.mjs";
 import { measures as catchUp } from "./measures/catch-up.mjs";
 import { measures as firstCopy } from "./measures/first-copy.mjs";
@@ -17,7 +18,18 @@ import { measures as memory } from "./measures/memory.mjs";
 import { measures as twoWay } from "./measures/two-way.mjs";
 import { measures as verify } from "./measures/verify.mjs";
 
-const all = [...capture, ...catchUp, ...latency, ...twoWay, ...firstCopy, ...memory, ...idle, ...verify, ...backup];
+const all = [
+  ...capture,
+  ...catchUp,
+  ...latency,
+  ...twoWay,
+  ...firstCopy,
+  ...memory,
+  ...idle,
+  ...verify,
+  ...backup,
+  ...bucardo,
+];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -39,8 +51,10 @@ const chosen = all.filter(
 );
 
 /** Servers of its own for each measure: what one leaves behind is not the next one's affair. */
-async function measured({ name, title, limit, run }) {
-  const servers = await startServers();
+async function measured({ name, title, limit, run, start, missing = null }) {
+  const at = new Date().toISOString();
+  if (missing) return { name, title, at, scale, rounds, machine: machine(), limit, missing, kept: null };
+  const servers = await startServers(start);
   try {
     const client = await servers.client("local", "postgres");
     const { rows } = await client.query("show server_version");
@@ -57,7 +71,6 @@ async function measured({ name, title, limit, run }) {
         }
       },
     });
-    const at = new Date().toISOString();
     const load = { scale, rounds, postgres: rows[0].server_version.split(" ")[0], machine: machine() };
     return { name, title, at, ...load, limit, ...result, kept: kept(limit, result) };
   } finally {

@@ -27,7 +27,8 @@ export async function until(client, query, pauseMs = 5) {
   }
 }
 
-async function databases(servers, name, schema) {
+/** The schema in a database of that name on either server. */
+export async function databases(servers, name, schema) {
   const clients = {};
   for (const node of ["local", "external"]) {
     await (await servers.client(node, "postgres")).query(`create database ${name}`);

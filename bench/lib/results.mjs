@@ -59,15 +59,17 @@ function measuredText({ ratio, figures, missing }) {
 /** The table of the newest results, as Markdown. */
 export function tableOf(results) {
   const conditions = new Set(
-    results.map(({ at, postgres, machine: m, scale }) =>
-      [
-        at.slice(0, 10),
-        `PostgreSQL ${postgres}`,
-        `Node ${m.node}`,
-        `${m.cpus} × ${m.cpu}`,
-        ...(scale === 1 ? [] : [`${scale} of the size`]),
-      ].join(", "),
-    ),
+    results
+      .filter(({ missing }) => !missing)
+      .map(({ at, postgres, machine: m, scale }) =>
+        [
+          at.slice(0, 10),
+          `PostgreSQL ${postgres}`,
+          `Node ${m.node}`,
+          `${m.cpus} × ${m.cpu}`,
+          ...(scale === 1 ? [] : [`${scale} of the size`]),
+        ].join(", "),
+      ),
   );
   return [
     "| measure | measured | wanted | |",

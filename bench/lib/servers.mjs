@@ -15,10 +15,11 @@ const settings = {
   work_mem: "16MB",
 };
 
-/** Two servers of their own for one run of the bench, named as the nodes are; `end` removes them. */
-export async function startServers() {
-  const [local, external] = await Promise.all([startServer({ settings }), startServer({ settings })]);
+/** Two servers of their own for one run of the bench, named as the nodes are, started by `start`; `end` removes them. */
+export async function startServers(start = startServer) {
+  const [local, external] = await Promise.all([start({ settings }), start({ settings })]);
   const clients = [];
+  const endings = [];
   const servers = { local, external };
   return {
     url: (node, database) => servers[node].url(database),
@@ -30,7 +31,12 @@ export async function startServers() {
       clients.push(client);
       return client;
     },
+    /** What is to be ended before the servers are, also where a measure fails. */
+    atEnd(action) {
+      endings.push(action);
+    },
     async end() {
+      for (const action of endings) await action();
       await Promise.allSettled(clients.map((client) => client.end()));
       await Promise.all([local.stop("immediate"), external.stop("immediate")]);
     },
