@@ -1,5 +1,6 @@
+import { stat } from "node:fs/promises";
 import { errorLine, TandemError } from "../base/errors.ts";
-import type { Config } from "../config/config.ts";
+import type { Config, StoreConfig } from "../config/config.ts";
 import { BackupFolder } from "./folder.ts";
 import { type BackupList, listBackups } from "./list.ts";
 import { storeName } from "./store.ts";
@@ -17,6 +18,8 @@ export interface StoreState {
   readonly failure: UploadFailure | null;
   /** Why it could not be asked now; null: it was, or need not be. */
   readonly unasked: string | null;
+  /** It is a folder on the disk that the backups are on, and is lost with it. */
+  readonly sameDisk: boolean;
 }
 
 /** What `listWithStore` gives. */
@@ -46,16 +49,27 @@ export async function listWithStore(
   } finally {
     store.close();
   }
-  const known = { name: store.name, ...(await stateIn(folder)) };
+  const known = { name: store.name, ...(await stateIn(folder, backup.store)) };
   return { ...(await listBackups(backup.dir)), store: { ...known, unasked } };
 }
 
-async function stateIn(folder: BackupFolder): Promise<Pick<StoreState, "behind" | "failure">> {
-  return { behind: await notStored(folder), failure: await readUploadFailure(folder) };
+async function stateIn(folder: BackupFolder, store: StoreConfig): Promise<Omit<StoreState, "name" | "unasked">> {
+  const [behind, failure] = [await notStored(folder), await readUploadFailure(folder)];
+  return { behind, failure, sameDisk: store.kind === "folder" && (await onOneDisk(folder.path, store.path)) };
+}
+
+/** What is not there, or cannot be looked at, is told by whoever wants to use it. */
+async function onOneDisk(...paths: readonly string[]): Promise<boolean> {
+  const devices = await Promise.all(paths.map((path) => stat(path).catch(() => null)));
+  return devices.every((found) => found !== null && found.dev === devices[0]?.dev);
 }
 
 /** How the store is doing as far as the folder knows, without asking it; null where there is none. */
 export async function knownStore({ backup }: Config): Promise<StoreState | null> {
   if (backup.store === null) return null;
-  return { name: storeName(backup.store), ...(await stateIn(new BackupFolder(backup.dir))), unasked: null };
+  return {
+    name: storeName(backup.store),
+    ...(await stateIn(new BackupFolder(backup.dir), backup.store)),
+    unasked: null,
+  };
 }

@@ -91,12 +91,18 @@ export function copiesOf({ places }: Pick<BackupEntry, "places">): string {
   return places.includes("folder") ? "here, store" : "store";
 }
 
+/** A store that is no help when the disk is lost. */
+export function sameDiskLine(name: string): string {
+  return `${printable(name)} is on the disk of the backups: it is lost with them.`;
+}
+
 /** What there is to say about the store. */
 function storeLines({ store, backups }: StoreList, colours: boolean): string[] {
   const alone = "the disk of this machine is all there is of them";
   if (store === null)
     return backups.length === 0 ? [] : [paint("yellow", `There is no store (\`backup.store\`): ${alone}.`, colours)];
   const lines: string[] = [];
+  if (store.sameDisk) lines.push(paint("yellow", sameDiskLine(store.name), colours));
   if (store.unasked !== null) lines.push(paint("yellow", `As known before: ${printable(store.unasked)}`, colours));
   if (store.behind.length > 0) {
     const many = `${count(store.behind.length, "backup")} ${store.behind.length === 1 ? "is" : "are"} not in ${printable(store.name)} yet`;

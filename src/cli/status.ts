@@ -1,6 +1,6 @@
 import type { StatusReport } from "../sidecar/status.ts";
 import { count, duration, listing } from "../sidecar/words.ts";
-import { copiesOf } from "./backup-text.ts";
+import { copiesOf, sameDiskLine } from "./backup-text.ts";
 import { defineCommand } from "./command.ts";
 import { renderTable } from "./table.ts";
 import { hasColours, moment, paint, printable } from "./text.ts";
@@ -76,7 +76,8 @@ function backups({ backups: all, store }: StatusReport, colours: boolean): strin
   const [first = "", ...lines] = renderTable(head, rows).split("\n");
   const parts = [first, ...lines.map((line, i) => paint("yellow", line, colours && isOnlyHere(all[i])))];
   if (store === null) parts.push(paint("yellow", "There is no store: the only copies are on this machine.", colours));
-  else if (store.behind.length > 0)
+  if (store?.sameDisk) parts.push(paint("yellow", sameDiskLine(store.name), colours));
+  if (store && store.behind.length > 0)
     parts.push(
       paint("yellow", `Not in ${printable(store.name)} yet: ${count(store.behind.length, "backup")}.`, colours),
     );

@@ -137,6 +137,7 @@ export const statusReport = z.strictObject({
       behind: z.array(z.string()),
       failure: z.strictObject({ at: instant, code: z.string(), message: z.string() }).nullable(),
       unasked: z.string().nullable(),
+      sameDisk: z.boolean(),
     })
     .nullable(),
 }) satisfies z.ZodType<StatusReport>;
