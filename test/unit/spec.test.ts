@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { projectRoot } from "../support/child.ts";
@@ -42,4 +42,16 @@ test.each(cases)("the tests said to hold $id are there, or it is said why it can
   for (const [, path = "", title = ""] of named) {
     expect(readFileSync(join(projectRoot, path), "utf8"), path).toContain(title);
   }
+});
+
+test("each thing to try against backups, 1 to 34, is a test that names it", () => {
+  const files = readdirSync(join(projectRoot, "test"), { recursive: true, encoding: "utf8" });
+  const text = files
+    .filter((file) => file.endsWith(".test.ts") && !file.endsWith("spec.test.ts"))
+    .map((file) => readFileSync(join(projectRoot, "test", file), "utf8"))
+    .join("\n");
+  const named = [...text.matchAll(/\bthings? (\d+(?:, \d+)*)/g)].flatMap(([, list = ""]) =>
+    list.split(", ").map(Number),
+  );
+  expect([...new Set(named)].sort((a, b) => a - b)).toEqual(Array.from({ length: 34 }, (_, i) => i + 1));
 });
