@@ -1,7 +1,8 @@
 import { createHash, hash as digest, type Hash } from "node:crypto";
 import { Transform, type TransformCallback } from "node:stream";
 
-const lanes = 8;
+/** Words of a SHA-256. */
+export const lanes = 8;
 const newline = 10;
 
 /**
@@ -49,6 +50,15 @@ export class ContentHash {
   hex(): string {
     return [...this.#sums].map((sum) => sum.toString(16).padStart(8, "0")).join("");
   }
+}
+
+/** The same of the sums of each of the 32 bytes, of any size. */
+export function hexOfSums(sums: readonly bigint[]): string {
+  const words = Array.from({ length: lanes }, (_, i) => {
+    const word = sums.slice(i * 4, i * 4 + 4).reduce((high, sum) => high * 256n + sum, 0n);
+    return BigInt.asUintN(32, word).toString(16).padStart(8, "0");
+  });
+  return words.join("");
 }
 
 /** Passes lines on unchanged and hashes them; text after the last newline is an error. */

@@ -5,10 +5,8 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import type { Connection } from "../db/connection.ts";
 import { quoteIdent } from "../db/quote.ts";
-import type { SourceTable } from "./catalog.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
 import type { ManifestTable } from "./manifest.ts";
-import { copyLines, linesQuery } from "./rows.ts";
 
 /** The lines of a file of rows, as bytes. */
 export function readLines(folder: string, file: string): readonly [Readable, ...NodeJS.ReadWriteStream[]] {
@@ -45,34 +43,4 @@ export function rowsQuery(columns: ManifestTable["columns"], from: string): stri
   if (columns.length === 0) return `select from ${from} l order by l.n`;
   const { values, record } = typedColumns(columns);
   return `select ${values} from ${from} l, json_to_record(l.line::json) as r (${record}) order by l.n`;
-}
-
-/** Content of a table as it is in a database, in the terms of the manifest. */
-export async function contentOfTable(
-  connection: Connection,
-  table: Pick<SourceTable, "schema" | "name" | "columns" | "partitioned">,
-  signal?: AbortSignal,
-): Promise<ContentHash> {
-  const content = new ContentHash();
-  const rows = connection.copyOut(copyLines(linesQuery(table)));
-  await pipeline(
-    rows,
-    async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) content.update(chunk);
-    },
-    { signal },
-  );
-  return content;
-}
-
-/** Whether a table holds the rows of the manifest, all of them and no others. */
-export async function holdsTable(
-  connection: Connection,
-  table: ManifestTable,
-  partitioned: boolean,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  const { rows, hash } = table;
-  const found = await contentOfTable(connection, { ...table, partitioned }, signal);
-  return found.rows === rows && found.hex() === hash;
 }

@@ -71,7 +71,8 @@ export async function restoreFiles(
   const id = await resolveId(config, name, options.signal);
   await using _use = await markUse(folder, id, "restore", clock);
   await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
-  const { included } = await checkSealed(backup.path, id, options);
+  const needed = ({ included }: Manifest) => (included === null ? [] : [included.file]);
+  const { included } = await checkSealed(backup.path, id, options, needed);
   if (included === null) throw new TandemError("usage", `backup ${id} holds no files`);
   const to = options.to ?? config.backup.includeRoot;
   const keep = join(folder.path, ".replaced", `${id} ${new Date(clock.now()).toISOString().replace(/[:.]/g, "-")}`);

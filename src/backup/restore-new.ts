@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import { quoteIdent, quoteLiteral } from "../db/quote.ts";
 import { BackupFolder } from "./folder.ts";
+import { dumpName } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
 import { orderOf } from "./order.ts";
 import { markUse } from "./owner.ts";
@@ -52,7 +53,7 @@ export async function restoreNewDatabase(
   const id = await resolveId(config, name, signal);
   await using _use = await markUse(folder, id, "restore", clock);
   await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
-  const manifest = await checkSealed(backup.path, id, options);
+  const manifest = await checkSealed(backup.path, id, options, () => [dumpName]);
   if (manifest.state === "degraded") {
     throw new TandemError("no_client_program", `backup ${id} has no dump, and so no definitions for a new database`);
   }

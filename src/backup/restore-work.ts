@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { TandemError } from "../base/errors.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
-import { copyIn, holdsTable } from "./load-rows.ts";
+import { copyIn } from "./load-rows.ts";
 import type { ManifestTable } from "./manifest.ts";
 import type { RestoreTable } from "./restore-choice.ts";
 import {
@@ -21,6 +21,7 @@ import {
   strandedQuery,
   uniqueIndexesQuery,
 } from "./restore-sql.ts";
+import { holdsTable } from "./table-content.ts";
 
 /** What became, or would become, of the rows of a table. */
 export interface RestoredTable {
@@ -67,7 +68,7 @@ export class RestoreWork {
 
   /** Whether a table holds the backup's rows and no others: there is nothing to do for it then, and it is counted as unchanged. */
   async isSame(stage: Stage): Promise<boolean> {
-    const same = await holdsTable(this.#tx, stage.table, stage.partitioned, this.#signal);
+    const same = await holdsTable(this.#tx, stage.table, stage.partitioned);
     if (same) this.#counts.set(stage, { inserts: 0, updates: 0, extra: 0, lines: stage.table.rows });
     return same;
   }
@@ -156,7 +157,7 @@ export class RestoreWork {
   async confirm(): Promise<void> {
     for (const stage of this.stages) {
       const extra = this.#mode === "exact" ? 0 : this.#countsOf(stage).extra;
-      if (extra === 0 && (await holdsTable(this.#tx, stage.table, stage.partitioned, this.#signal))) continue;
+      if (extra === 0 && (await holdsTable(this.#tx, stage.table, stage.partitioned))) continue;
       const now = await this.#lookAgain(stage);
       if (now === null) throw this.#refused(stage, "afterwards it would not be as backed up any more");
       if (now.inserts === 0 && now.updates === 0 && now.extra === extra) continue;

@@ -10,9 +10,9 @@ import { inTransaction } from "../db/transaction.ts";
 import { readInventory } from "./catalog.ts";
 import { createBackup } from "./create.ts";
 import { BackupFolder } from "./folder.ts";
-import { holdsTable, readLines } from "./load-rows.ts";
+import { readLines } from "./load-rows.ts";
 import { DatabaseLock } from "./lock.ts";
-import type { Manifest, ManifestTable } from "./manifest.ts";
+import { dumpName, type Manifest, type ManifestTable } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
 import { orderOf } from "./order.ts";
 import { markUse } from "./owner.ts";
@@ -25,6 +25,7 @@ import { safetyLabel } from "./retention.ts";
 import { copyLines, linesQuery } from "./rows.ts";
 import { openScratch } from "./scratch.ts";
 import { qualified } from "./snapshot.ts";
+import { hashSettings, holdsTable } from "./table-content.ts";
 import { switchOff, switchOn } from "./triggers.ts";
 import { restoreDump } from "./try-restore.ts";
 import { checkSealed, programsFor } from "./verify.ts";
@@ -84,7 +85,9 @@ export async function restoreBackup(
   const id = await resolveId(config, name, signal);
   await using _use = await markUse(folder, id, "restore", clock);
   await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
-  const manifest = await checkSealed(backup.path, id, options);
+  const needed = (of: Manifest) =>
+    options.from === "dump" ? [dumpName] : chooseTables(of, options.tables).map(({ file }) => file);
+  const manifest = await checkSealed(backup.path, id, options, needed);
   const { node } = orderOf(config, { node: options.node ?? manifest.node });
   const tables = chooseTables(manifest, options.tables);
   await using connection = await connect(node, `restore ${id}`, { signal });
@@ -129,13 +132,13 @@ export async function restoreBackup(
 async function tablesThatHold(
   connection: Connection,
   fitted: readonly RestoreTable[],
-  { signal, onProgress }: RestoreOptions,
+  { onProgress }: RestoreOptions,
 ): Promise<ReadonlySet<ManifestTable>> {
   const same = new Set<ManifestTable>();
   await transaction(connection, "repeatable read read only", async (tx) => {
     for (const { table, partitioned } of fitted) {
       onProgress?.(`${table.schema}.${table.name} as it is now`);
-      if (await holdsTable(tx, table, partitioned, signal)) same.add(table);
+      if (await holdsTable(tx, table, partitioned)) same.add(table);
     }
   });
   return same;
@@ -169,7 +172,8 @@ async function makeSafety(
 function transaction<T>(connection: Connection, mode: string, body: (tx: Connection) => Promise<T>): Promise<T> {
   const begin = `begin isolation level ${mode};
 ${pinnedSettings(connection.serverVersion)}
-set local lock_timeout = ${lockWaitMs}`;
+set local lock_timeout = ${lockWaitMs};
+${hashSettings(connection.serverVersion)}`;
   return inTransaction(connection, begin, body);
 }
 

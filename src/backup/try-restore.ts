@@ -5,13 +5,16 @@ import { parseNodeUrl } from "../config/url.ts";
 import { connect } from "../db/connect.ts";
 import type { Connection } from "../db/connection.ts";
 import { quoteIdent } from "../db/quote.ts";
+import { pinnedSettings } from "../db/session.ts";
+import { inTransaction } from "../db/transaction.ts";
 import type { ClientPrograms } from "./client-programs.ts";
 import { loginFor, serviceName } from "./conninfo.ts";
-import { contentOfTable, copyIn, readLines, rowsQuery } from "./load-rows.ts";
+import { copyIn, readLines, rowsQuery } from "./load-rows.ts";
 import { dumpName, type Manifest, type ManifestTable } from "./manifest.ts";
 import { restoreList } from "./restore-list.ts";
 import { runProgram } from "./run-program.ts";
 import { qualified } from "./snapshot.ts";
+import { contentOfTable, hashSettings } from "./table-content.ts";
 
 /** A backup that is tried in an empty database. */
 export interface Trial {
@@ -92,9 +95,8 @@ async function loadTable(
 /** Throws `backup_damaged` naming the first table whose rows are not those of the manifest. */
 export async function compareContent(trial: Trial, format: string): Promise<void> {
   await compareTables(trial, format, async (connection, table) => {
-    const source = { ...table, partitioned: table.leaves.length > 0 };
-    const found = await contentOfTable(connection, source, trial.signal);
-    return { rows: found.rows, same: found.hex() === table.hash };
+    const { rows, hash } = await contentOfTable(connection, { ...table, partitioned: table.leaves.length > 0 });
+    return { rows, same: hash === table.hash };
   });
 }
 
@@ -114,17 +116,24 @@ type Look = (
 
 async function compareTables({ manifest, url, signal, onTable }: Trial, format: string, look: Look): Promise<void> {
   await using connection = await connect({ name: "scratch", url }, "scratch", { signal });
-  for (const table of manifest.tables) {
-    const name = `${table.schema}.${table.name}`;
-    onTable?.(name);
-    const { rows, same } = await look(connection, table);
-    if (rows === table.rows && same) continue;
-    const how =
-      rows === table.rows
-        ? "other values"
-        : `${rows.toLocaleString("en")} rows instead of ${table.rows.toLocaleString("en")}`;
-    throw new TandemError("backup_damaged", `backup ${manifest.id}: restored from ${format}, ${name} has ${how}`, {
-      table: name,
+  const stop = () => connection.destroy(new TandemError("stopped", "the comparison was stopped"));
+  signal?.addEventListener("abort", stop, { once: true });
+  const settings = `${pinnedSettings(connection.serverVersion)}\n${hashSettings(connection.serverVersion)}`;
+  try {
+    await inTransaction(connection, `begin isolation level read committed read only;\n${settings}`, async (tx) => {
+      for (const table of manifest.tables) {
+        const name = `${table.schema}.${table.name}`;
+        onTable?.(name);
+        const { rows, same } = await look(tx, table);
+        if (rows === table.rows && same) continue;
+        const [found, told] = [rows, table.rows].map((count) => count.toLocaleString("en"));
+        const how = rows === table.rows ? "other values" : `${found} rows instead of ${told}`;
+        throw new TandemError("backup_damaged", `backup ${manifest.id}: restored from ${format}, ${name} has ${how}`, {
+          table: name,
+        });
+      }
     });
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
 }

@@ -124,16 +124,21 @@ export function programsFor({ program, server }: Manifest, folder: string | null
   return choosePrograms(major, { folder, env: process.env });
 }
 
-/** Level 0: the manifest is whole and that of this backup, and every file is, byte for byte, what was sealed. */
+/**
+ * Level 0: the manifest is whole and that of this backup, and every file is, byte for byte, what was sealed; of those that are `needed` where that is
+ * said, for what else may be damaged is no hindrance to a restore.
+ */
 export async function checkSealed(
   folder: string,
   id: string,
   { signal, onProgress }: Pick<VerifyBackupOptions, "signal" | "onProgress"> = {},
+  needed: (manifest: Manifest) => readonly string[] = ({ files }) => files.map(({ path }) => path),
 ): Promise<Manifest> {
   const damaged = (path: string, how: string) => damage(folder, path, how);
   const manifest = await readManifest(folder);
   if (manifest.id !== id) throw damaged(manifestName, `is that of backup ${manifest.id}`);
-  for (const { path, bytes, sha256 } of manifest.files) {
+  const paths = new Set(needed(manifest));
+  for (const { path, bytes, sha256 } of manifest.files.filter((file) => paths.has(file.path))) {
     onProgress?.(path);
     const full = join(folder, path);
     if ((await stat(full).catch(unlessMissing)) === null) throw damaged(path, "is missing");

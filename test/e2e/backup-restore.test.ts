@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, test, vi } from "vitest";
 import { listBackups } from "../../src/backup/list.ts";
 import { type BackupRestoreReport, type RestoreOptions, restoreBackup } from "../../src/backup/restore.ts";
+import { restoreNewDatabase } from "../../src/backup/restore-new.ts";
 import { safetyLabel } from "../../src/backup/retention.ts";
 import type { Config } from "../../src/config/config.ts";
 import { skipUnless } from "../support/components.ts";
@@ -288,6 +289,16 @@ describe("a restore that cannot be done changes nothing", () => {
     const file = (await manifestOf(config, { id })).tables.find(({ name }) => name === "sale")?.file ?? "";
     await writeFile(`${config.backup.dir}/${id}/${file}`, "x");
     await expectRefused(nodes, config, { mode: "exact" }, "backup_damaged", /sale\.ndjson\.gz has 1 bytes/, id);
+    // What is not damaged still comes back: other tables, and a whole database from the other half.
+    expect(counted(await restore(config, { mode: "merge", tables: ["region"] }, id))).toEqual([["region", 1, 0, 0, 1]]);
+    const database = `${nodes.local.database}_whole`;
+    try {
+      await restoreNewDatabase(config, id, database);
+    } finally {
+      await nodes.local.admin.query(`drop database if exists "${database}" with (force)`);
+    }
+    await writeFile(`${config.backup.dir}/${id}/database.dump`, "x");
+    expect(await codeOf(restoreNewDatabase(config, id, database))).toBe("backup_damaged");
   });
 });
 
