@@ -13,6 +13,8 @@ const settings = {
   max_logical_replication_workers: "10",
   max_worker_processes: "20",
   work_mem: "16MB",
+  // The launcher starts a subscription's worker this long after its last start at the earliest: 5 s by default, which are no work.
+  wal_retrieve_retry_interval: "100ms",
 };
 
 /** Two servers of their own for one run of the bench, named as the nodes are, started by `start`; `end` removes them. */
