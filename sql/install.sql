@@ -31,6 +31,7 @@ set check_function_bodies = off;
 \ir apply/plan.sql
 \ir apply/misfits.sql
 \ir apply/plan_cache.sql
+\ir apply/large_set.sql
 \ir apply/lock.sql
 \ir apply/write.sql
 \ir apply/check.sql

@@ -80,7 +80,8 @@ begin
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
-      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, v_alone)));
+      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null);
+      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', case when (v_plan ->> 'fresh')::boolean then 0 else tandem.lock_rows(v_plan, v_alone) end));
       perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.
       if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then

@@ -17,7 +17,7 @@ begin
     'stage', format('tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name)),
     'log', format('tandem_log.%I', t.log_name),
     'key_columns', array_to_string(tandem.quoted(t.key_columns), ', '),
-    'first_key', format('t.%I', t.key_columns[1]),
+    'first_key', format('t.%I', t.key_columns[1]), 'first_key_type', t.key_types[1],
     'log_keys', array_to_string(array(select 'k' || i from generate_series(1, v_count) i), ', '),
     'stage_keys', array_to_string(tandem.key_names('s', v_count), ', '),
     'key_text', format('array[%s]', (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('s', v_count)) u)),

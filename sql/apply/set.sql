@@ -71,6 +71,10 @@ begin
         if v_state ~ '^(53|57|58|F0|XX00[12])' then
           raise;
         end if;
+        -- A fresh set (tandem.look_at_set) is written without ON CONFLICT.
+        if v_state = '23505' and p_where = 'true' and p_plans @> '[{"fresh": true}]' then
+          v_state := 'TD007';
+        end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
     end;
   end loop;

@@ -18,27 +18,72 @@ declare
   v_count integer;
   v_skip text;
   v_keys text;
+  v_log_keys text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
   v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
   v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
-  return format('select %s from (select %s, bool_or(e.named) as named from (%s) e group by %s) k %s where k.named or n.received_from is null or n.received_from <> all (%s) or (n.op = ''D'') = (t.%I is distinct from null)',
+  if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
+    v_log_keys := array_to_string(tandem.key_names('l', v_count), ', ');
+    return format('select %1$s from (select distinct on (%2$s) l.*, %3$s from tandem_log.%4$I l where %5$s
+          window w as (order by %2$s, l.stamp desc, l.origin desc) order by %2$s, l.stamp desc, l.origin desc) n
+        cross join lateral (select %6$s) k left join %7$I.%8$I t on %9$s',
+      tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked,
+        tandem.all_equal(t.key_operators, array(select 'n.next' || i from generate_series(1, v_count) i), tandem.key_names('k', v_count))),
+      v_log_keys,
+      (select string_agg(format('lead(l.k%1$s) over w as next%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
+      t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id),
+      array_to_string(tandem.key_names('n', v_count), ', '),
+      t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
+  end if;
+  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$s) or (n.op = ''D'') = (t.%6$I is distinct from null)',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when t.%I is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
       format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1]), p_asked),
     v_keys,
     concat_ws(' union all ',
-      case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s and (l.received_from is null or l.received_from <> all (%s))',
-        array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.between(p_from, p_to), v_skip) end,
+      case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s',
+        array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id)) end,
       case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
         (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
          from unnest(t.key_types) with ordinality u (type, i)), p_keys) end),
-    v_keys,
     tandem.newest_and_row(t, 'k'),
     v_skip, t.key_columns[1]);
 end $$;
 comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text, boolean) is 'The COPY query of one table in a batch.';
+
+-- tandem.sent_entries(p_from, p_to, p_peer_id) -> text: condition on entries l of a batch that they may be sent to the peer.
+create or replace function tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns text
+language plpgsql stable as $$
+begin
+  return format('%s and (l.received_from is null or l.received_from <> all (%L::integer[]))', tandem.between(p_from, p_to), tandem.not_forwarded(p_peer_id));
+end $$;
+comment on function tandem.sent_entries(pg_snapshot, pg_snapshot, integer) is 'Condition for the entries of a batch that are sent.';
+
+-- tandem.newest_of_all(p_table, p_from, p_to, p_peer_id) -> boolean
+-- Whether every entry that this batch sends of a table is newer than every other entry of its log: then the newest entry of each key is found
+-- among them, by one sort, and need not be looked up key by key. Asked, by reading the log once, only where it is large and the batch more than
+-- a twentieth of it; so is a catch-up after one side alone has written much.
+create or replace function tandem.newest_of_all(p_table tandem.tracked_table, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns boolean
+language plpgsql stable as $$
+declare
+  v_log text := format('tandem_log.%I', p_table.log_name);
+  v_newest boolean;
+begin
+  if p_from is null or not tandem.is_large(v_log) then
+    return false;
+  end if;
+  -- An entry takes 70 bytes or more.
+  execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, pg_relation_size(v_log) / (70 * 20)) into v_newest
+  using pg_snapshot_xmax(p_from);
+  if v_newest then
+    execute format('select coalesce(min(l.stamp) filter (where l.sent) > coalesce(max(l.stamp) filter (where not l.sent), ''-infinity''), false)
+        from (select l.stamp, coalesce(%s, false) as sent from %s l) l', tandem.sent_entries(p_from, p_to, p_peer_id), v_log) into v_newest;
+  end if;
+  return v_newest;
+end $$;
+comment on function tandem.newest_of_all(tandem.tracked_table, pg_snapshot, pg_snapshot, integer) is 'Whether a batch is newer than all else in a log.';
 
 -- tandem.not_forwarded(p_peer_id) -> integer[]
 -- Peers whose changes this node does not send to p_peer_id: itself, and those it hears directly.
@@ -69,8 +114,9 @@ comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins 
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
+-- p_more: condition that the key has more than one entry, where that is known.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
-  p_vector text, p_stamp text, p_origin text, p_asked boolean) returns text
+  p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text default 'true') returns text
 language plpgsql stable as $$
 begin
   return (
@@ -86,9 +132,9 @@ begin
         then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
           tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
         else 'false' end,
-      format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
-          or (exists (select from tandem_log.%2$I l where l.blind) and exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, p_table.log_name, x.same_key),
+      format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+          or ((select l.k1 from tandem_log.%2$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
+        x.present, p_table.log_name, x.same_key, p_more),
       case when cardinality(p_unplaced) = 0 then 'null'
         else format('nullif(concat_ws('', '', %s), '''')',
           (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
@@ -103,4 +149,4 @@ begin
         tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
     ) x);
 end $$;
-comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean) is 'The select list of a COPY query.';
+comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text) is 'The select list of a COPY query.';
