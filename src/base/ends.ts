@@ -163,7 +163,7 @@ export interface Source {
   shapes(): Promise<readonly TableShape[]>;
   contactFits(token: string | null): Promise<boolean>;
   offerContact(token: string | null): Promise<string>;
-  /** Whether anything was written since `from`; cheap. */
+  /** Whether anything was written since `from`; cheap. A `read` from there that follows begins with what it has seen. */
   hasEntries(from: Position): Promise<boolean>;
   read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T>;
   /**
@@ -275,6 +275,8 @@ export interface TablePreview extends TableName {
 /** A staging session: the link is taken until it ends. */
 export interface Staging {
   readonly id: string;
+  /** Those of the tables that are tracked here. */
+  readonly shapes: readonly TableShape[];
   /**
    * Empties the staging table and fills it; returns how many rows there were. `rows` is called once all is ready to take
    * them: a stream that nobody reads would hold up its connection for ever.
@@ -289,10 +291,9 @@ export interface Staging {
 /** Where changes go to. One owner, one call at a time. */
 export interface Target {
   readonly name: string;
-  /** Sees that it is itself the database it was, and recognizes the source by what that one says of itself. */
-  meet(source: SourceState): Promise<void>;
+  /** Sees that it is itself the database it was, and recognizes the source by what that one says of itself; then as `state`. */
+  meet(source: SourceState): Promise<LinkState>;
   state(): Promise<LinkState>;
-  shapes(): Promise<readonly TableShape[]>;
   /** Brings the tables the link knows up to date with what the source tracks. */
   reconcile(source: readonly TableShape[]): Promise<Reconciled>;
   /** Keys in a range of rows that a source which has applied `known` must have, and the key the range ends at; null: the last. */
@@ -306,7 +307,8 @@ export interface Target {
   noteAsked(table: VanishedTable): Promise<void>;
   /** The tables in the order in which they are best copied: parents first. */
   copyOrder(tables: readonly TableName[]): Promise<readonly TableName[]>;
-  stage<T>(body: (staging: Staging) => Promise<T>): Promise<T>;
+  /** `tables`: those of which anything may be staged. */
+  stage<T>(tables: readonly TableName[], body: (staging: Staging) => Promise<T>): Promise<T>;
   apply(request: ApplyRequest): Promise<ApplyResult>;
   preview(request: ApplyRequest): Promise<readonly TablePreview[]>;
   /** How many rows wait, parked, whether their next try has come or not. */

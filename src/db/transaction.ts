@@ -3,17 +3,17 @@ import type { Connection, ExecResult } from "./connection.ts";
 
 /**
  * Runs `body` in one transaction that `begin` opens (isolation level and access mode in so many words, since a role
- * may have other defaults; further statements may follow). The body may use no other connection for what belongs
+ * may have other defaults; further statements may follow, whose answers the body gets). The body may use no other connection for what belongs
  * to the transaction. After a failure the first error is thrown, whatever the rollback meets.
  */
 export async function inTransaction<T>(
   connection: Connection,
   begin: string,
-  body: (tx: Connection) => Promise<T>,
+  body: (tx: Connection, opened: readonly ExecResult[]) => Promise<T>,
 ): Promise<T> {
   try {
-    await connection.exec(begin);
-    const result = await body(connection);
+    const opened = await connection.exec(begin);
+    const result = await body(connection, opened);
     const [answer] = await connection.exec("commit");
     // A body that swallowed an error leaves a failed transaction, and COMMIT of it is a rollback without error.
     if (answer?.command !== "COMMIT") {

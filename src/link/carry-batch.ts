@@ -58,9 +58,8 @@ export async function carryBatch(
   wanted: readonly Wanted[],
   rules: StageRules,
 ): Promise<Staged> {
-  const targetShapes = new Map((await target.shapes()).map((shape) => [tableKey(shape), shape]));
-  return await target.stage(async (staging) => {
-    const stage = new Stage(batch, staging, targetShapes, rules);
+  return await target.stage(batch.tables, async (staging) => {
+    const stage = new Stage(batch, staging, rules);
     for (const { table, what } of wanted) await stage.add(table, what, false);
     for (let round = 0; round < 100; round++) {
       const asked = await stage.notAskedYet(await staging.closure(stage.tables));
@@ -80,10 +79,10 @@ class Stage {
   readonly #asked = new Set<string>();
   rows = 0;
 
-  constructor(batch: OpenBatch, staging: Staging, targetShapes: ReadonlyMap<string, TableShape>, rules: StageRules) {
+  constructor(batch: OpenBatch, staging: Staging, rules: StageRules) {
     this.#batch = batch;
     this.#staging = staging;
-    this.#targetShapes = targetShapes;
+    this.#targetShapes = new Map(staging.shapes.map((shape) => [tableKey(shape), shape]));
     this.#rules = rules;
   }
 

@@ -129,8 +129,7 @@ export class Link {
   async meet(): Promise<{ readonly here: SourceState; readonly state: LinkState; readonly asOf: number }> {
     const { clock } = this.#options;
     const began = clock.now();
-    const here = await this.#recognized();
-    const state = await this.target.state();
+    const { here, state } = await this.#recognized();
     // The target read its clock at the latest now: only times by one clock are taken from each other, in whole milliseconds.
     const asOf = state.clock - Math.max(0, clock.now() - began) - 1;
     this.#skewMs = state.clock - here.clock;
@@ -141,11 +140,10 @@ export class Link {
   }
 
   /** While an applier of the other direction works, the token that was read may be an old one already: then it is read again. */
-  async #recognized(): Promise<SourceState> {
+  async #recognized(): Promise<{ readonly here: SourceState; readonly state: LinkState }> {
     for (let here = await this.source.state(); ; ) {
       try {
-        await this.target.meet(here);
-        return here;
+        return { here, state: await this.target.meet(here) };
       } catch (error) {
         if (!(error instanceof TandemError) || error.code !== "identity_mismatch") throw error;
         const again = await this.source.state();

@@ -17,6 +17,7 @@ export async function retryBusy(
 ): Promise<void> {
   const name = (schema: string, table: string, key: readonly string[]) => JSON.stringify([schema, table, key]);
   const left = new Set(parked.map(({ schema, table, key }) => name(schema, table, key)));
+  if (left.size === 0) return;
   const first = (await context.ends.target.state()).parked;
   const tried = new Set<string>();
   for (const table of [...first, ...due].filter((keys) => !context.holds(keys))) {

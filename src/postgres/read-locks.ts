@@ -12,14 +12,9 @@ export class TablesBusy extends Error {}
 
 const lockTable = (relations: readonly string[]): string => `lock table ${relations.join(", ")} in access share mode`;
 
-/** Locks all for reading, or none and throws `TablesBusy`. */
-export async function lockAtOnce(connection: Connection, relations: readonly string[]): Promise<void> {
-  try {
-    await connection.exec(step("read-lock", `${lockTable(relations)} nowait`));
-  } catch (error) {
-    if (sqlState(error) === "55P03") throw new TablesBusy();
-    throw error;
-  }
+/** The statement that locks all for reading, or none and fails with 55P03. */
+export function lockAtOnce(relations: readonly string[]): string {
+  return relations.length === 0 ? "" : `${step("read-lock", `${lockTable(relations)} nowait`)};`;
 }
 
 /**

@@ -41,6 +41,9 @@ interface Header {
   readonly known: Readonly<Record<string, Position | null>>;
 }
 
+/** Of a batch's request what says which tables it concerns. */
+type TablesRequest = Pick<BatchRequest, "from" | "own" | "tables">;
+
 /** The tables of a reading transaction. */
 interface Locked {
   readonly ids: number[];
@@ -58,6 +61,8 @@ export class PostgresSource implements Source {
   readonly #target: string;
   /** The target's id in the source. */
   #peer = 0;
+  /** What the last look for entries has found, for the reading that follows at once; only a hint (see MoreTables). */
+  #looked: { readonly from: Position; readonly locked: Locked } | null = null;
   /** How long reading waits behind DDL, in milliseconds: for each table while it holds none, and for all together when it locks them. */
   readonly #lockTimeout: number;
 
@@ -98,8 +103,9 @@ export class PostgresSource implements Source {
   }
 
   async hasEntries(from: Position): Promise<boolean> {
-    const sql = `to_jsonb(exists (select from tandem.tables_with_entries(${quoteLiteral(from)}::pg_snapshot)))`;
-    return await this.#followed(() => callJson<boolean>(this.#connection, "probe", sql));
+    const locked = await this.#followed(() => this.#tablesToRead({ from, own: [], tables: [] }));
+    this.#looked = { from, locked };
+    return locked.ids.length > 0;
   }
 
   /**
@@ -109,10 +115,14 @@ export class PostgresSource implements Source {
    */
   async read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T> {
     let busy = false;
+    const plain = request.own.length === 0 && request.tables.length === 0;
+    let looked = plain && this.#looked?.from === request.from ? this.#looked.locked : null;
+    this.#looked = null;
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
         return await this.#followed(async () => {
-          const locked = await this.#tablesToRead(request);
+          const locked = looked ?? (await this.#tablesToRead(request));
+          looked = null;
           if (busy) await waitUntilFree(this.#connection, locked.relations, this.#lockTimeout);
           return await this.#readLocked(request, locked, busy, body);
         });
@@ -198,7 +208,7 @@ export class PostgresSource implements Source {
     await call(this.#connection, "wake", "select tandem.hush_wake()");
   }
 
-  #changedTables({ from, own }: BatchRequest): string {
+  #changedTables({ from, own }: TablesRequest): string {
     const owned = own.map(
       (table) => `union select table_id from tandem.tracked_table
         where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
@@ -207,7 +217,7 @@ export class PostgresSource implements Source {
   }
 
   /** What to lock, looked up in a transaction of its own: reading the catalog takes a snapshot, LOCK does not. */
-  async #tablesToRead(request: BatchRequest): Promise<Locked> {
+  async #tablesToRead(request: TablesRequest): Promise<Locked> {
     const named = request.tables.map(
       (table) => `union select table_id from tandem.tracked_table
         where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
@@ -217,31 +227,33 @@ export class PostgresSource implements Source {
     return await callJson<Locked>(this.#connection, "probe", sql);
   }
 
-  #readLocked<T>(
+  /**
+   * Where nobody is waited for, all of it up to the first look travels in one message. No statement that takes a snapshot may come before
+   * the locks: not even `select 1`.
+   */
+  async #readLocked<T>(
     request: BatchRequest,
     { ids, relations }: Locked,
     busy: boolean,
     body: (batch: OpenBatch) => Promise<T>,
   ): Promise<T> {
     const connection = this.#connection;
-    // No statement that takes a snapshot may come before the locks: not even `select 1`.
     const begin = `/* tandem:read-begin */ begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}'; ${keepPlans}`;
-    return inTransaction(connection, begin, async () => {
-      if (relations.length > 0) {
-        if (busy) await lockWithin(connection, relations, this.#lockTimeout);
-        else await lockAtOnce(connection, relations);
-      }
-      const [row] = await connection.query(
-        step(
-          "read-end",
-          `with changed as (${this.#changedTables(request)})
-          select tandem.describe_tables(${intArray(ids)})::text as shapes, tandem.batch_header(${this.#peer}, ${intArray(ids)})::text as header,
-            (select coalesce(jsonb_agg(id), '[]') from changed)::text as changed, b.position_to::text as position_to, b.cut::text as cut
-          from tandem.batch_end(${quoteLiteral(request.from)}, ${intArray(ids)}, ${request.limit}) b`,
-        ),
-      );
+    const end = step(
+      "read-end",
+      `with changed as (${this.#changedTables(request)})
+      select tandem.describe_tables(${intArray(ids)})::text as shapes, tandem.batch_header(${this.#peer}, ${intArray(ids)})::text as header,
+        (select coalesce(jsonb_agg(id), '[]') from changed)::text as changed, b.position_to::text as position_to, b.cut::text as cut
+      from tandem.batch_end(${quoteLiteral(request.from)}, ${intArray(ids)}, ${request.limit}) b`,
+    );
+    const opening = busy ? begin : `${begin}\n${lockAtOnce(relations)}\n${end}`;
+    let open = false;
+    const opened = inTransaction(connection, opening, async (_, answers) => {
+      open = true;
+      if (busy && relations.length > 0) await lockWithin(connection, relations, this.#lockTimeout);
+      const row = busy ? (await connection.query(end))[0] : answers.at(-1)?.rows[0];
       const changed = JSON.parse(row?.changed ?? "[]") as number[];
       if (changed.some((id) => !ids.includes(id))) throw new MoreTables();
       const shapes = JSON.parse(row?.shapes ?? "[]") as TableShape[];
@@ -258,6 +270,10 @@ export class PostgresSource implements Source {
         rows: (read) => this.#rows(read, to, request.allVersions ? "all" : header.vector ? "newest" : null),
         referring: (to) => this.#referring(to),
       });
+    });
+    return await opened.catch((error: unknown) => {
+      if (!open && !busy && sqlState(error) === "55P03") throw new TablesBusy();
+      throw error;
     });
   }
 

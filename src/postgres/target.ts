@@ -18,7 +18,7 @@ import type {
   Target,
   VanishedTable,
 } from "../base/ends.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection, Row } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { execWhole, inTransaction } from "../db/transaction.ts";
@@ -86,20 +86,27 @@ export class PostgresTarget implements Target {
     this.#lockTimeout = lockTimeout;
   }
 
-  async meet(source: SourceState): Promise<void> {
-    const sql = `select tandem.meet(${quoteLiteral(this.name)}, ${quoteLiteral(this.#source)}, ${jsonLiteral(source)})`;
-    await call(this.#connection, "meet", sql);
+  /** In one message: what the link knows is read once the source has been recognized. */
+  async meet(source: SourceState): Promise<LinkState> {
+    const met = `select tandem.meet(${quoteLiteral(this.name)}, ${quoteLiteral(this.#source)}, ${jsonLiteral(source)})`;
+    const state = step("target-state", `select ${this.#stateCall}::text as answer`);
+    const [row] = await call(this.#connection, "meet", `${met};\n${state}`);
+    return this.#read(row);
   }
 
   async state(): Promise<LinkState> {
-    const sql = `tandem.inbound_state(${quoteLiteral(this.#source)})`;
-    const { peer, clock, ...state } = await callJson<InboundState>(this.#connection, "target-state", sql);
-    this.#peer = peer;
-    return { ...state, clock: Date.parse(clock) };
+    const [row] = await call(this.#connection, "target-state", `select ${this.#stateCall}::text as answer`);
+    return this.#read(row);
   }
 
-  async shapes(): Promise<readonly TableShape[]> {
-    return await callJson<TableShape[]>(this.#connection, "describe", "tandem.describe_tables()");
+  get #stateCall(): string {
+    return `tandem.inbound_state(${quoteLiteral(this.#source)})`;
+  }
+
+  #read(row: Row | undefined): LinkState {
+    const { peer, clock, ...state } = JSON.parse(row?.answer ?? "null") as InboundState;
+    this.#peer = peer;
+    return { ...state, clock: Date.parse(clock) };
   }
 
   async reconcile(source: readonly TableShape[]): Promise<Reconciled> {
@@ -131,18 +138,25 @@ export class PostgresTarget implements Target {
    * One transaction, which holds the link: what is staged in it is seen by nobody before it ends. The session takes the role that it will apply
    * in, but not behind a pooler: the next client to use it would write in this role.
    */
-  async stage<T>(body: (staging: Staging) => Promise<T>): Promise<T> {
+  async stage<T>(tables: readonly TableName[], body: (staging: Staging) => Promise<T>): Promise<T> {
     const id = randomUUID();
+    const named = tables.map((table) => `(${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`);
+    const ids =
+      named.length === 0
+        ? "'{}'::integer[]"
+        : `array(select table_id from tandem.tracked_table where (schema_name, table_name) in (${named.join(", ")}))`;
     const begin = `${readWrite}\n${pinnedSettings(this.#connection.serverVersion)}
       ${keepPlans}
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}';
       ${this.#connection.pooled ? "" : "select tandem.try_replica_role(true);"}
       ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)};
-      set local lock_timeout = ${tableTimeoutMs}`;
-    return await inTransaction(this.#connection, begin, () =>
+      set local lock_timeout = ${tableTimeoutMs};
+      ${step("describe", `select tandem.describe_tables(${ids})::text as shapes`)}`;
+    return await inTransaction(this.#connection, begin, (_, opened) =>
       body({
         id,
+        shapes: JSON.parse(opened.at(-1)?.rows[0]?.shapes ?? "[]") as TableShape[],
         fill: (table, rows, append) => this.#fill(table, rows, append),
         closure: (tables) => this.#closure(tables),
         unstaged: (keys) => this.#unstaged(keys),

@@ -29,10 +29,12 @@ test.each(["the first copy", "a batch"])(
     let rewritten = 0;
     // The moment that matters: the reading transaction has begun, and its first lock has not been asked for.
     from.exec = async (text) => {
-      if (text.includes("tandem:read-lock") && rewritten++ === 0) {
-        await app(nodes.local, "alter table public.t alter column v type bigint");
-      }
-      return await exec(text);
+      const lock = text.indexOf("/* tandem:read-lock");
+      if (lock < 0 || rewritten++ > 0) return await exec(text);
+      // One message holds all of it: it is sent as two, with the rewriting in between.
+      const begun = await exec(text.slice(0, lock));
+      await app(nodes.local, "alter table public.t alter column v type bigint");
+      return [...begun, ...(await exec(text.slice(lock)))];
     };
     const link = new Link(new PostgresSource(from, "external"), new PostgresTarget(to, "local"), {
       clock: systemClock,
