@@ -12,6 +12,7 @@ import { measures as bucardo } from "./measures/bucardo.mjs";
 import { measures as capture } from "./measures/capture.mjs";
 import { measures as catchUp } from "./measures/catch-up.mjs";
 import { measures as firstCopy } from "./measures/first-copy.mjs";
+import { measures as flood } from "./measures/flood.mjs";
 import { measures as idle } from "./measures/idle.mjs";
 import { measures as latency } from "./measures/latency.mjs";
 import { measures as memory } from "./measures/memory.mjs";
@@ -29,6 +30,7 @@ const all = [
   ...verify,
   ...backup,
   ...bucardo,
+  ...flood,
 ];
 const { values, positionals } = parseArgs({
   allowPositionals: true,

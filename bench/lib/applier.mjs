@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 /** `tandem COMMAND` between two nodes; `ended` rejects with what it wrote to stderr unless the exit code is 0. */
-export function startApplier(command, env) {
+export function startApplier(command, env, cwd = tmpdir()) {
   const child = spawn(process.execPath, [cli, ...command], {
-    cwd: tmpdir(),
+    cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -25,6 +25,14 @@ export function startApplier(command, env) {
   });
   return {
     ended,
+    pid: child.pid,
+    /** The last of what it wrote to stderr. */
+    said: () => said,
+    /** The memory that is resident now, in MB; null once it has ended, and where there is no /proc. */
+    residentMb() {
+      const kb = /VmRSS:\s+(\d+)/.exec(readProc(child.pid, "status"))?.[1];
+      return kb === undefined ? null : Number(kb) / 1024;
+    },
     /** The most resident memory so far, in MB; null once it has ended, and where there is no /proc. */
     peakMb() {
       const kb = /VmHWM:\s+(\d+)/.exec(readProc(child.pid, "status"))?.[1];

@@ -4,10 +4,8 @@ import { startApplier } from "../lib/applier.mjs";
 import { nativePair, table, tandemPair, until } from "../lib/pairs.mjs";
 import { inTurns, median, percentile } from "../lib/rounds.mjs";
 
-const perSecond = 100;
-
 /** Latencies in milliseconds of rows inserted one by one at a fixed rate; the target is looked at once a millisecond. */
-async function latencies({ local, external }, first, count) {
+export async function latencies({ local, external }, first, count, perSecond = 100) {
   const committed = [];
   const found = [];
   let seen = first - 1;

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import helmet from "@fastify/helmet";
 import rateLimit from "@fastify/rate-limit";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -6,6 +7,7 @@ import { Gate } from "./access.ts";
 import type { HttpContext } from "./context.ts";
 import { endpoints } from "./endpoints.ts";
 import { asTold, failureOf, statusOf } from "./failure.ts";
+import { Flood, rawAnswer } from "./flood.ts";
 import { describeApi, schemaOf, validatorOf } from "./openapi.ts";
 
 // Of one address. A page that is open asks for less than a tenth of it.
@@ -14,21 +16,30 @@ const largestBody = 64 * 1024;
 const mostConnections = 256;
 // As long as a request may take to come: who does not read holds a connection, and what was answered, no longer.
 const longestReadMs = 15_000;
+const longestRequestMs = 15_000;
+
+const serverOptions = {
+  // Who sends slowly holds nobody up.
+  requestTimeout: longestRequestMs,
+  keepAliveTimeout: longestRequestMs,
+  // So that also who names no host gets an answer of ours, and who sends slowly does not wait half a minute more for it.
+  // Headers have a limit of their own, which would be a minute.
+  requireHostHeader: false,
+  headersTimeout: 10_000,
+  connectionsCheckingInterval: 2_000,
+};
 
 /** The whole interface, not listening yet. */
 export async function buildApp(context: HttpContext): Promise<FastifyInstance> {
+  const flood = new Flood({ now: () => performance.now(), onRefused: () => context.metrics.refused() });
   const app = fastify({
     bodyLimit: largestBody,
-    // Who sends slowly holds nobody up.
-    requestTimeout: 15_000,
-    keepAliveTimeout: 15_000,
     forceCloseConnections: true,
-    // So that also who names no host gets an answer of ours, and who sends slowly does not wait half a minute more for it.
-    // Headers have a limit of their own, which would be a minute.
-    http: { requireHostHeader: false, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
+    serverFactory: (handler) => flood.server(serverOptions, handler),
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler(error, socket) {
-      if (socket.writable) socket.end(rawFailure(error));
+      if (!flood.take(socket as Socket)) socket.destroy();
+      else if (socket.writable) socket.end(rawFailure(error));
     },
     frameworkErrors: (error, _, reply) => tell(asTold(error), reply as FastifyReply),
   });
@@ -113,8 +124,6 @@ function rawFailure(error: NodeJS.ErrnoException): string {
   const told = large
     ? new TandemError("too_large", "the request is too large")
     : new TandemError("bad_request", late ? "the request came too slowly" : "this is not HTTP");
-  const body = JSON.stringify(failureOf(told));
   const status = large ? "431 Request Header Fields Too Large" : late ? "408 Request Timeout" : "400 Bad Request";
-  const head = ["Content-Type: application/json; charset=utf-8", `Content-Length: ${Buffer.byteLength(body)}`];
-  return [`HTTP/1.1 ${status}`, ...head, "Connection: close", "", body].join("\r\n");
+  return rawAnswer(status, told);
 }

@@ -11,6 +11,7 @@ export class ProcessMetrics {
   /** What this process counts by itself. */
   readonly registry = new Registry();
   readonly #requests: Counter;
+  readonly #refused: Counter;
 
   constructor(version: string, live: Live) {
     const registers = [this.registry];
@@ -58,11 +59,21 @@ export class ProcessMetrics {
       labelNames: ["method", "route", "status"],
       registers,
     });
+    this.#refused = new Counter({
+      name: "tandem_http_refused_total",
+      help: "Requests and connections that were refused unread, for their address asked for far too much.",
+      registers,
+    });
   }
 
   /** Counts an answer; a path that is none is `other`, so that nobody makes series by asking. */
   request(method: string, route: string | undefined, status: number): void {
     const known = ["GET", "POST", "HEAD", "OPTIONS"].includes(method) ? method : "other";
     this.#requests.inc({ method: known, route: route ?? "other", status });
+  }
+
+  /** Counts what was refused before it was read. */
+  refused(): void {
+    this.#refused.inc();
   }
 }
