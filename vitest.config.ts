@@ -4,7 +4,12 @@ export default defineConfig({
   // Node 20 has no `using` of its own
   oxc: { target: "node20" },
   test: {
-    include: process.env.SOAK_MINUTES ? ["test/property/soak.ts"] : ["test/{unit,sql,e2e,property,fault}/**/*.test.ts"],
+    // What takes as long as one gives it is no part of the usual run.
+    include: process.env.SOAK_MINUTES
+      ? ["test/property/soak.ts"]
+      : process.env.ENDURE_MINUTES
+        ? ["test/endure/endure.test.ts"]
+        : ["test/{unit,sql,e2e,property,fault}/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     maxWorkers: 3,

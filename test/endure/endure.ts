@@ -159,15 +159,24 @@ alerts:
     }
   }
 
+  /** The metrics say so, as soon as answers that are shared for a moment are made anew. What is fired is read from the nodes: where none answers, nobody says. */
   async #expectDown(down: readonly string[]): Promise<void> {
-    const series = await this.watch.scrape();
-    for (const node of this.#servers.keys()) {
-      const up = series.get(`tandem_node_up{node="${node}"}`);
-      if (up !== (down.includes(node) ? 0 : 1)) this.wrong.push(`${down} down, and tandem_node_up of ${node} is ${up}`);
-    }
-    const firing = series.get('tandem_alerts_firing{rule="link_down"}');
-    if (firing !== down.length) this.wrong.push(`${down} down, and tandem_alerts_firing is ${firing}`);
-    if (series.get("tandem_well") !== 0) this.wrong.push(`${down} down, and tandem_well is 1`);
+    const nodes = [...this.#servers.keys()];
+    let series: Series = new Map();
+    const said = async () => {
+      series = await this.watch.scrape();
+      const fired = down.length === nodes.length ? undefined : down.length;
+      return (
+        nodes.every((node) => series.get(`tandem_node_up{node="${node}"}`) === (down.includes(node) ? 0 : 1)) &&
+        series.get('tandem_alerts_firing{rule="link_down"}') === fired &&
+        series.get("tandem_well") === 0
+      );
+    };
+    await waitFor(said, {
+      deadlineMs: 60_000,
+      every: 500,
+      what: () => `the metrics to say that ${down} is down: ${[...series].map((one) => one.join(" ")).join("\n")}`,
+    });
   }
 
   async #untilWell(what: string): Promise<void> {

@@ -21,7 +21,7 @@ const commit = `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcela
 const folder = mkdtempSync(join(tmpdir(), "tandem-endure-"));
 const reportFile = join(folder, "report.json");
 const begun = new Date();
-const child = spawn(process.execPath, [vitest, "run", "test/fault/endure.test.ts"], {
+const child = spawn(process.execPath, [vitest, "run", "test/endure/endure.test.ts"], {
   cwd: root,
   env: { ...process.env, ENDURE_MINUTES: values.minutes, ENDURE_REPORT: reportFile, SEED: values.seed },
   stdio: ["ignore", "inherit", "inherit"],

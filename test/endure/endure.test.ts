@@ -1,13 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { Endurance } from "../endure/endure.ts";
-import { type Episode, nextEpisode } from "../endure/episodes.ts";
-import { type EndureReport, grown, medians } from "../endure/report.ts";
 import { testMajor } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
+import { Endurance } from "./endure.ts";
+import { type Episode, nextEpisode } from "./episodes.ts";
+import { type EndureReport, grown, medians } from "./report.ts";
 
-// npm run test:endure -- --minutes 60
+// npm run test:endure -- --minutes 60; with 0 minutes, three episodes
 const minutes = Number(process.env.ENDURE_MINUTES ?? 0);
 const seed = Number(process.env.SEED ?? 1);
 const minute = 60_000;
