@@ -45,6 +45,12 @@ async function results(nodes: Cluster, node: string): Promise<string[]> {
   return rows.map(({ line }) => line ?? "");
 }
 
+/** Waits until every node has kept so many results: each is written by itself, and a stop may come between. */
+async function waitForResults(nodes: Cluster, count: number): Promise<void> {
+  for (const node of ["local", "external"])
+    await waitFor(async () => (await results(nodes, node)).length >= count, { deadlineMs: 120_000 });
+}
+
 describe("C11 comparing in the background", () => {
   test("the sidecar compares all nodes once a day, keeps what it saw on each, and status says it; a difference is a problem until it is mended", async () => {
     await using nodes = await cluster(2);
@@ -57,7 +63,7 @@ describe("C11 comparing in the background", () => {
     const end = new AbortController();
     const sidecar = runSidecar(config, { signal: end.signal, clock });
     try {
-      await waitFor(async () => (await results(nodes, "external")).length >= 2, { deadlineMs: 120_000 });
+      await waitForResults(nodes, 2);
     } finally {
       end.abort();
       await sidecar;
@@ -95,7 +101,7 @@ describe("C11 comparing in the background", () => {
     const end = new AbortController();
     const sidecar = runSidecar(config, { signal: end.signal, clock });
     try {
-      await waitFor(async () => (await results(nodes, "external")).length >= 1, { deadlineMs: 120_000 });
+      await waitForResults(nodes, 1);
     } finally {
       end.abort();
       await sidecar;
