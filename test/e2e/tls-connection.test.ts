@@ -10,6 +10,7 @@ import { pinnedSettings } from "../../src/db/session.ts";
 import { sqlState } from "../../src/db/sqlstate.ts";
 import { inTransaction } from "../../src/db/transaction.ts";
 import { type EmbeddedServer, startServer } from "../../src/embedded/server.ts";
+import { waitFor } from "../support/wait.ts";
 import { selfSigned } from "./tls-certificate.ts";
 
 let server: EmbeddedServer;
@@ -104,7 +105,7 @@ describe("a session", () => {
     await using victim = await open();
     await using admin = await open();
     await admin.query("select pg_terminate_backend($1)", [victim.processId]);
-    await expect.poll(() => victim.broken).toBe(true);
+    await waitFor(() => victim.broken);
     expect(await codeOf(victim.query("select 1"))).toBe("connection_lost");
     await using busy = await open();
     const running = codeOf(busy.query("select pg_sleep(30)"));

@@ -25,7 +25,8 @@ async function resting(count: number, opened: Opened, before: (nodes: TestNode[]
 }
 
 async function arrives({ admin }: TestNode, id: number): Promise<void> {
-  await waitFor(() => admin.value(`select true from t where id = ${id}`), { what: `row ${id}` });
+  // Shorter than the interval, or no waking would be seen by it.
+  await waitFor(() => admin.value(`select true from t where id = ${id}`), { deadlineMs: 45_000, what: `row ${id}` });
 }
 
 /** Time for the links to look again and again, or to fall asleep over what is open. */

@@ -109,6 +109,8 @@ for (const [key, of] of [
     const node = await capturedNode(["external"]);
     await node.run(`create table t (id ${key}, part int, v text, primary key (id, part))`);
     await node.track("t");
+    // What comes later lies further behind: a vacuum in between would make room in front.
+    await node.run(`alter table tandem_log."public.t" set (autovacuum_enabled = off)`);
     await node.run(`insert into t select ${of}, 1, 'a' from generate_series(1, 300) g`);
     const ahead = (rows: string) =>
       node.run(`update tandem_log."public.t" set stamp = stamp + interval '1 day' where (k1, k2) in (select id, part from t where ${rows})

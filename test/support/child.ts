@@ -34,7 +34,7 @@ export interface TandemResult {
 /** Runs the built command to its end; throws only when it does not end. */
 export async function tandem(args: string[], options: TandemOptions = {}): Promise<TandemResult> {
   await using child = spawnTandem(args, options);
-  return await child.ended(options.timeoutMs ?? 60_000);
+  return await child.ended(options.timeoutMs ?? 120_000);
 }
 
 /** Starts the built command and leaves it running; it is killed when the test is over. */
@@ -102,7 +102,7 @@ export class TandemProcess implements AsyncDisposable {
         .split("\n")
         .find((line) => (typeof pattern === "string" ? line.includes(pattern) : pattern.test(line)));
     const found = await waitFor(() => find() ?? this.#result, {
-      deadlineMs: options.deadlineMs ?? 30_000,
+      deadlineMs: options.deadlineMs ?? 90_000,
       what: () => this.#words(`the line ${pattern}`),
     });
     if (typeof found === "string") return found;
@@ -110,7 +110,7 @@ export class TandemProcess implements AsyncDisposable {
   }
 
   /** Waits for the end; kills it and throws when that does not come. */
-  async ended(deadlineMs = 60_000): Promise<TandemResult> {
+  async ended(deadlineMs = 120_000): Promise<TandemResult> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
       timer = setTimeout(() => resolve(undefined), deadlineMs);

@@ -40,11 +40,11 @@ export async function dumpAndRestore(url: string, database: string, onto: string
   afterTest(() => rm(folder, { recursive: true, force: true }));
   const file = join(folder, "database.dump");
   const run = promisify(execFile);
-  await run(dump, ["--format=custom", `--file=${file}`, url], { timeout: 60_000 });
+  await run(dump, ["--format=custom", `--file=${file}`, url], { timeout: 120_000 });
   if ((await stat(file)).size === 0) throw new Error("pg_dump wrote nothing");
   await sql(onto, `create database "${database}"`);
   const restored = withDatabase(onto, database);
-  await run(join(dirname(dump), "pg_restore"), ["--exit-on-error", `--dbname=${restored}`, file], { timeout: 60_000 });
+  await run(join(dirname(dump), "pg_restore"), ["--exit-on-error", `--dbname=${restored}`, file], { timeout: 120_000 });
   return restored;
 }
 

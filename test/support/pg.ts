@@ -234,7 +234,7 @@ async function leftBackends(nodes: TestNode[]): Promise<string[]> {
     }
     return found;
   };
-  return waitFor(async () => ((await find()).length === 0 ? [] : null), { deadlineMs: 5_000 }).catch(find);
+  return waitFor(async () => ((await find()).length === 0 ? [] : null), { deadlineMs: 60_000 }).catch(find);
 }
 
 async function dropNode({ server, database, owner }: TestNode): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How long a condition may take; generous, since only a failing test ever waits so long. */
+/** How long a condition may take, 90 seconds unless told: a loaded machine may be five times slower, and only a failing test waits so long. */
 export interface WaitOptions {
   deadlineMs?: number;
   every?: number;
@@ -13,7 +13,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { deadlineMs = 30_000, every = 50, what } = options;
+  const { deadlineMs = 90_000, every = 50, what } = options;
   const deadline = Date.now() + deadlineMs;
   for (;;) {
     let failure: unknown;
