@@ -7,7 +7,7 @@ import type { z } from "zod";
 import type { failureDocument } from "../../src/http/failure.ts";
 import { spawnTandem, tandem } from "../support/child.ts";
 import { waitFor } from "../support/wait.ts";
-import { ask, folderOf, type Sent, type Served, serve, token, urlOf } from "./http-support.ts";
+import { type Answer, ask, folderOf, type Sent, type Served, serve, token, urlOf } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
@@ -30,7 +30,7 @@ async function refused(path: string, sent: Sent = {}): Promise<{ status: number;
 /** What comes back for these bytes, where `more` is sent after them, over and over. */
 async function raw(bytes: string, more = ""): Promise<string> {
   const { hostname, port } = new URL(served.url);
-  return await new Promise((resolve, reject) => {
+  return await new Promise((resolve) => {
     const socket = connect(Number(port), hostname, () => socket.write(bytes));
     const drip = setInterval(() => socket.writable && more !== "" && socket.write(more), 500);
     socket.on("close", () => clearInterval(drip));
@@ -38,7 +38,8 @@ async function raw(bytes: string, more = ""): Promise<string> {
     socket.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
     });
-    socket.on("error", reject).on("close", () => resolve(text));
+    // What is sent to one who has answered and gone resets the connection: what came before that is the answer.
+    socket.on("error", () => {}).on("close", () => resolve(text));
   });
 }
 
@@ -210,15 +211,18 @@ test("so many streams and no more; one that ends makes room", async () => {
 test("a flood is held back, and told so; the links do not notice", async () => {
   const sidecar = spawnTandem(["run"], await folderOf(served.nodes));
   const url = await urlOf(sidecar);
-  const counts = new Map<number, number>();
-  for (let sent = 0; sent < 5_000 && (counts.get(429) ?? 0) < 50; sent += 20) {
-    const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => ask(url, n % 2 ? "/nothing" : "/healthz")));
-    for (const { status } of answers) counts.set(status, (counts.get(status) ?? 0) + 1);
+  const paths = ["/healthz", "/nothing", "/api/status"];
+  const held: Answer<Failure>[] = [];
+  for (let sent = 0; sent < 5_000 && held.length < 50; sent += 20) {
+    const asked = Array.from({ length: 20 }, (_, n) => ask<Failure>(url, paths[n % paths.length] ?? "/"));
+    held.push(...(await Promise.all(asked)).filter(({ status }) => status === 429));
   }
-  expect(counts.get(429)).toBeGreaterThanOrEqual(50);
-  const held = await ask<Failure>(url, "/api/status");
-  expect([held.status, held.body.error.code]).toEqual([429, "too_many_requests"]);
-  expect(Number(held.headers["retry-after"])).toBeGreaterThan(0);
+  // Each of them is told so; one who asks after a pause is not held back any more.
+  expect(held.length).toBeGreaterThanOrEqual(50);
+  for (const { body, headers } of held) {
+    expect(body.error.code).toBe("too_many_requests");
+    expect(Number(headers["retry-after"])).toBeGreaterThan(0);
+  }
   await served.nodes.local.admin.query("insert into item values (7, 'seven')");
   await waitFor(
     async () => (await served.nodes.external.admin.value("select name from item where id = 7")) === "seven",

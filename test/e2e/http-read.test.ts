@@ -57,8 +57,8 @@ describe("C11 what a running sidecar shows", () => {
     await waitFor(async () => (await ask<StatusReport>(url, "/api/status")).body.well === false);
     expect((await ask(url, "/api/status?strict=1")).status).toBe(503);
 
-    // What is parked has arrived: it is not pending.
-    expect((await ask<{ rows: unknown[] }>(url, "/api/pending?limit=1")).body.rows).toEqual([]);
+    // What is parked has arrived: it is not pending, as soon as the source has been told.
+    await waitFor(async () => (await ask<{ rows: unknown[] }>(url, "/api/pending?limit=1")).body.rows.length === 0);
     const counts = await waitFor(async () => {
       const { body } = await ask<{ tables: unknown[] }>(url, "/api/counts");
       return JSON.stringify(body).includes('"rows":2') && body;
@@ -79,12 +79,16 @@ describe("C11 what a running sidecar shows", () => {
     expect(told).toMatchObject({ alerts: [{ rule: "parked", subject: "local:external" }], unanswered: [] });
     await waitFor(() => hook.events("/hook").includes("fired parked local:external"));
 
-    const metrics = await ask(url, "/metrics");
-    expect(metric(metrics.text, 'tandem_alerts_firing{rule="parked"}')).toBe(1);
+    // The answer under these two is shared for a moment: it may be older than what was seen above.
+    const metrics = await waitFor(async () => {
+      const answer = await ask(url, "/metrics");
+      const said = (series: string) => metric(answer.text, series);
+      const firing = said('tandem_alerts_firing{rule="parked"}') === 1;
+      return firing && said('tandem_link_pending_changes{source="local",target="external"}') === 0 && answer;
+    });
     expect(metric(metrics.text, 'tandem_alerts_firing{rule="lag"}')).toBe(0);
     expect(metrics.headers["content-type"]).toMatch(/^text\/plain/);
     expect(metric(metrics.text, 'tandem_link_parked_rows{source="local",target="external"}')).toBe(1);
-    expect(metric(metrics.text, 'tandem_link_pending_changes{source="local",target="external"}')).toBe(0);
     expect(metric(metrics.text, 'tandem_node_up{node="local"}')).toBe(1);
     expect(metric(metrics.text, 'tandem_problems{kind="parked"}')).toBe(1);
     expect(metric(metrics.text, "tandem_well")).toBe(0);
@@ -219,9 +223,7 @@ describe("two sidecars", () => {
     const freed = new URL(await urlOf(third));
     expect(freed.host).toBe(new URL(url).host);
     await nodes.local.admin.query("insert into item values (1, 'after')");
-    await waitFor(async () => (await nodes.external.admin.value("select name from item")) === "after", {
-      deadlineMs: 60_000,
-    });
+    await waitFor(async () => (await nodes.external.admin.value("select name from item")) === "after");
     expect(third.stderr.split("\n").filter((line) => line.includes("http_listen"))).toHaveLength(1);
     for (const each of [other, third]) expect((await each.stop()).code).toBe(0);
   });

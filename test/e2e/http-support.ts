@@ -93,7 +93,7 @@ export interface Served {
 
 /** The URL that a sidecar says it listens on. */
 export async function urlOf(sidecar: TandemProcess): Promise<string> {
-  const line = await sidecar.waitForLine("HTTP is there", { deadlineMs: 60_000 });
+  const line = await sidecar.waitForLine("HTTP is there");
   return (JSON.parse(line) as { url: string }).url;
 }
 
@@ -119,7 +119,7 @@ export async function serve(ddl: string, more = "", count = 2): Promise<Served> 
   }
   const sidecar = spawnTandem(["run"], at);
   for (const { name } of nodes) {
-    await sidecar.waitForLine(new RegExp(`"target":"${name}".*caught up`), { deadlineMs: 60_000 });
+    await sidecar.waitForLine(new RegExp(`"target":"${name}".*caught up`));
   }
   return { nodes, ...at, sidecar, url: await urlOf(sidecar) };
 }
