@@ -61,7 +61,7 @@ export function convergence(usual: number, count: number, firstSeed: number): vo
     let pool: NodePool;
     beforeAll(async () => {
       pool = await NodePool.open(nodes);
-    }, 120_000);
+    }, 180_000);
     for (const seed of chosen) {
       const failed = failedOnce.find((each) => each.nodes === nodes && !each.faults && each.seed === seed);
       it(`seed ${seed}${failed ? `, which once failed: ${failed.what}` : ""}`, () =>
