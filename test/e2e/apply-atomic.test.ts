@@ -46,7 +46,9 @@ describe.each(ways)("transactions in $way", ({ options }) => {
             `insert into public.transfer values (${id}, ${cash}, ${bank}, ${amount})`,
           ]);
           await app(nodes.local, `begin; ${steps.join("; ")}; commit`);
-          if (random.chance(0.3)) await links.catchUp("local", "external");
+          if (!random.chance(0.3)) continue;
+          await links.catchUp("local", "external");
+          await waitFor(() => seen.has(`${id}`), { every: 5, what: `the reader to see transfer ${id}` });
         }
         await links.sync();
         await waitFor(() => seen.has("40"), { what: "the reader to see the last transfer" });

@@ -154,7 +154,7 @@ for (const { way, options } of ways) {
       await links.sync();
       await app(
         nodes.external,
-        `create function public.slow() returns trigger language plpgsql as $$ begin if new.id = 7 then perform pg_sleep(0.7); end if; return null; end $$;
+        `create function public.slow() returns trigger language plpgsql as $$ begin if new.id = 7 then perform pg_sleep(120); end if; return null; end $$;
          create trigger slow after insert or update on public.t for each row execute function public.slow(); alter table public.t enable always trigger slow;`,
       );
       await app(nodes.local, "insert into public.t select i, 'a' from generate_series(1, 100) i");
