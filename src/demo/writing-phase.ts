@@ -40,11 +40,13 @@ export async function writeOnBothSides(
     sessions.push(session);
     return session;
   };
-  const timer = options.seconds === undefined ? undefined : setTimeout(() => over.abort(), options.seconds * 1000);
+  let timer: NodeJS.Timeout | undefined;
   try {
     const [local, external] = [await open("local"), await open("external")];
     const writers: Session[] = [];
     for (let i = 0; i < writersEach; i++) for (const node of nodeNames) writers.push(await open(node));
+    // Opening them is no time of writing.
+    if (options.seconds !== undefined) timer = setTimeout(() => over.abort(), options.seconds * 1000);
     const lags = new Map<string, number>();
     const pulses = [["local", "external"] as const, ["external", "local"] as const].map(([source, target]) =>
       keepPulse(

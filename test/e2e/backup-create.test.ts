@@ -9,7 +9,16 @@ import { findComponent } from "../support/components.ts";
 import { codeOf } from "../support/link.ts";
 import { cluster, hostileSettings, sql, testMajor } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
-import { backUp, backupConfig, fakePgDump, filesIn, linesOf, manifestOf, tortureSchema } from "./backup-support.ts";
+import {
+  backUp,
+  backupConfig,
+  fakePgDump,
+  filesIn,
+  linesOf,
+  manifestOf,
+  openGate,
+  tortureSchema,
+} from "./backup-support.ts";
 
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -147,11 +156,13 @@ describe("what a backup holds", () => {
     await using nodes = await cluster(1);
     const { admin, url } = nodes.local;
     await admin.query(simple);
-    const config = await backupConfig(nodes, { pgBin: await fakePgDump(`sleep 1; exec "$real" "$@"`) });
+    const pgBin = await fakePgDump(`await_gate; exec "$real" "$@"`);
+    const config = await backupConfig(nodes, { pgBin });
     const change = "alter table item alter column name type bytea using name::bytea";
+    const waits = "select true from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     let altered: Promise<unknown> | undefined;
     const onProgress = () => {
-      altered ??= sql(url, change);
+      altered ??= Promise.all([sql(url, change), waitFor(() => admin.value(waits)).then(() => openGate(pgBin))]);
     };
     // It waits for the backup, and pg_dump for it: the backup gives way, whole.
     expect(await codeOf(backUp(config, { onProgress }))).toBe("program_failed");
@@ -211,7 +222,7 @@ describe("a backup that fails is none", () => {
     ],
     [
       "has lost rows and says well",
-      `args=("$@"); "$real" "\${args[@]/--snapshot=*/--no-sync}"`,
+      `await_gate; args=("$@"); "$real" "\${args[@]/--snapshot=*/--no-sync}"`,
       "backup_damaged",
       /public\.item has 2,000 rows, and the dump holds 1,999/,
     ],
@@ -228,7 +239,8 @@ describe("a backup that fails is none", () => {
         pgBin,
         // So that a dump of another snapshot shows another state.
         onProgress: () => {
-          if (script.includes("no-sync")) deleted ??= sql(nodes.local.url, "delete from item where id = 7");
+          if (!script.includes("await_gate")) return;
+          deleted ??= sql(nodes.local.url, "delete from item where id = 7").then(() => openGate(pgBin));
         },
       }),
     );

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -15,7 +15,7 @@ import { spawnTandem, tempFolder } from "../support/child.ts";
 import { type Cluster, cluster } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
 import { waitFor } from "../support/wait.ts";
-import { backUp, backupConfig, fakePgDump, filesIn } from "./backup-support.ts";
+import { backUp, backupConfig, fakePgDump, filesIn, openGate } from "./backup-support.ts";
 import { run, runJson } from "./cli-runner.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
@@ -45,7 +45,7 @@ describe("the command", () => {
     const url = new URL(nodes.local.url);
     url.password = encodeURIComponent(secret);
     const spy = await fakePgDump(
-      `tr '\\0' '\\n' < /proc/$$/cmdline > "$file.args"; tr '\\0' '\\n' < /proc/$$/environ >> "$file.args"; mv "$file.args" /tmp/tandem-args-$PPID; exec "$real" "$@"`,
+      `tr '\\0' '\\n' < /proc/$$/cmdline > "$file.args"; tr '\\0' '\\n' < /proc/$$/environ >> "$file.args"; mv "$file.args" "$here/args"; exec "$real" "$@"`,
     );
     const at = await folderOf(nodes, `, pg_bin: ${spy}`);
     const options = { ...at, env: { DATABASE_URL: url.href } };
@@ -54,9 +54,7 @@ describe("the command", () => {
       code: 0,
       document: { state: "complete", level: 1, node: "local", label: "first", job: null },
     });
-    const spied = (await readdir("/tmp")).filter((name) => name.startsWith("tandem-args-"));
-    const seen = await readFile(join("/tmp", spied[0] ?? ""), "utf8");
-    await rm(join("/tmp", spied[0] ?? ""));
+    const seen = await readFile(join(spy, "args"), "utf8");
     expect(seen).toContain("--format=custom");
     // The URL is in the environment of the command by the test's own choice, and in that of its children.
     expect(seen.replace(/^DATABASE_URL=.*$/m, "")).not.toContain("geheim");
@@ -91,12 +89,15 @@ describe("the command", () => {
   test("B2 of two processes that start together one makes a backup, the other names it (thing 15)", async () => {
     await using nodes = await cluster(1);
     await nodes.local.admin.query(simple);
-    const at = await folderOf(nodes, `, pg_bin: ${await fakePgDump(`sleep 3; exec "$real" "$@"`)}`);
-    const results = await Promise.all(
-      ["a", "b"].map((label) =>
-        runJson<BackupEntry & { error: { message: string } }>(["backup", "create", "--label", label], at),
-      ),
+    const pgBin = await fakePgDump(`await_gate; exec "$real" "$@"`);
+    const at = await folderOf(nodes, `, pg_bin: ${pgBin}`);
+    const running = ["a", "b"].map((label) =>
+      runJson<BackupEntry & { error: { message: string } }>(["backup", "create", "--label", label], at),
     );
+    // The one that makes it is not done before the other has said its word.
+    await Promise.race(running);
+    await openGate(pgBin);
+    const results = await Promise.all(running);
     expect(results.map(({ code }) => code).sort()).toEqual([0, 1]);
     const [won] = results.filter(({ code }) => code === 0);
     const [lost] = results.filter(({ code }) => code === 1);
@@ -110,12 +111,15 @@ describe("the command", () => {
   test("B1 an emergency stands in line behind a running backup (thing 18)", async () => {
     await using nodes = await cluster(1);
     await nodes.local.admin.query(simple);
-    const slow = await fakePgDump(`sleep 3; exec "$real" "$@"`);
-    const at = await folderOf(nodes, `, pg_bin: ${slow}`);
+    const pgBin = await fakePgDump(`await_gate; exec "$real" "$@"`);
+    const at = await folderOf(nodes, `, pg_bin: ${pgBin}`);
     const first = spawnTandem(["backup", "create"], at);
     await waitFor(async () => (await at.folder.partialIds()).length > 0);
-    const emergency = await runJson<BackupEntry>(["backup", "create", "--label", "emergency"], at);
-    expect(emergency).toMatchObject({ code: 0, document: { label: "emergency" } });
+    const emergency = spawnTandem(["backup", "create", "--label", "emergency", "--json"], at);
+    await emergency.waitForLine("waiting for");
+    await openGate(pgBin);
+    const { code, stdout } = await emergency.ended();
+    expect({ code, document: JSON.parse(stdout) }).toMatchObject({ code: 0, document: { label: "emergency" } });
     expect((await first.ended()).code).toBe(0);
     expect((await listBackups(at.folder.path)).backups.map(({ label }) => label)).toEqual([null, "emergency"]);
   });

@@ -84,8 +84,10 @@ describe.each(Object.entries(stores))("backups in a store: %s", (_, make) => {
       expect(report.tables).toMatchObject([{ name: "item", inserted: 1333, updated: 66, deleted: 2 }]);
       const sum = "select count(*)::int as n, sum(length(name))::int as length from item";
       expect(await sql(nodes.local.url, sum)).toEqual([{ n: "4000", length: "512000" }]);
-      await restoreNewDatabase(config, made[0] ?? "", "copy_of_shop");
-      await nodes.local.admin.query("drop database copy_of_shop");
+      // On a server that other files of tests use as well.
+      const copy = `${nodes.local.database}_copy`;
+      await restoreNewDatabase(config, made[0] ?? "", copy);
+      await nodes.local.admin.query(`drop database "${copy}" with (force)`);
 
       await uploadBackups(config);
       const pruned = await pruneBackups(config);

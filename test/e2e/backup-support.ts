@@ -58,7 +58,10 @@ export async function filesIn(config: Config): Promise<string[]> {
   return files.filter((path) => !/\.proof\.json$|\/\.failed\//.test(path)).sort();
 }
 
-/** A folder with a program instead of pg_dump, and the real pg_restore; `real` and `file` are there for the script. */
+/**
+ * A folder with a program instead of pg_dump, and the real pg_restore; `real`, `file` and the folder itself, `here`, are there for the script, and
+ * `await_gate`, which comes to its end when `openGate` is called.
+ */
 export async function fakePgDump(script: string): Promise<string> {
   const real = dirname(pgDump());
   const folder = join(await tempFolder(), "bin");
@@ -69,13 +72,19 @@ export async function fakePgDump(script: string): Promise<string> {
   };
   await write(
     "pg_dump",
-    `real=${real}/pg_dump
+    `real=${real}/pg_dump; here=$(dirname "$0")
+await_gate() { until [ -e "$here/open" ]; do sleep 0.05; done; }
 [ "$1" = --version ] && exec "$real" --version
 for arg; do case "$arg" in --file=*) file="\${arg#--file=}";; esac; done
 ${script}`,
   );
   await write("pg_restore", `exec ${real}/pg_restore "$@"`);
   return folder;
+}
+
+/** Lets what waits in a `fakePgDump` go on, now and later. */
+export async function openGate(folder: string): Promise<void> {
+  await writeFile(join(folder, "open"), "");
 }
 
 /** A table for each type with every value that is hard to carry, and tables of every shape. */

@@ -7,6 +7,7 @@ import { listBackups } from "../../src/backup/list.ts";
 import { sealManifest } from "../../src/backup/manifest.ts";
 import { type Level, verifyBackup } from "../../src/backup/verify.ts";
 import type { Config } from "../../src/config/config.ts";
+import { ownServer } from "../support/copies.ts";
 import { cluster, hostileSettings, testMajor } from "../support/pg.ts";
 import { backUp, backupConfig, filesIn, linesOf, manifestOf, tortureSchema } from "./backup-support.ts";
 
@@ -42,7 +43,14 @@ describe("a backup is proven", () => {
   });
 
   test("B3 on a server that is given, with roles, policies and triggers; nothing stays there", async () => {
-    await using nodes = await cluster(2);
+    // Servers of its own: on those of the run other tests make such databases as well.
+    const servers = await Promise.all([ownServer(), ownServer()]);
+    await using nodes = await cluster(2, {
+      servers: servers.map((server) => {
+        const { host, port, major, logFile } = server;
+        return { kind: "embedded" as const, url: server.url(), host, port, major, logFile };
+      }),
+    });
     const { local, external } = nodes;
     await local.admin.query(`${shop}; create role "${local.database}_r"; alter table sale enable row level security; create policy p on sale to "${local.database}_r" using (true);
       create function no() returns trigger language plpgsql as $$ begin raise 'triggers must not fire'; end $$;

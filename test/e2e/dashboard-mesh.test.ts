@@ -107,7 +107,7 @@ test("a chain of four: only the links there are, with words only where one needs
   const served = await serve(table, "links: [[local, external], [external, n3], [n3, n4]]\n", 4);
   const [local, , n3, n4] = served.nodes.nodes.map(({ admin }) => admin) as [Admin, Admin, Admin, Admin];
   await local.query("insert into artist values (1, 'Elis Regina')");
-  await waitFor(async () => (await n4.value("select name from artist")) === "Elis Regina", { deadlineMs: 60_000 });
+  await waitFor(async () => (await n4.value("select name from artist")) === "Elis Regina", { deadlineMs: 120_000 });
   await n3.query("select tandem.pause_link('external', 'a test')");
   await local.query("insert into artist values (2, 'Gal Costa')");
   for (const reader of Object.values(readers)) {
@@ -137,7 +137,7 @@ async function says(picture: Locator, states: Record<string, string>): Promise<v
     const said = await text();
     return sentences.every((sentence) => said.includes(sentence));
   };
-  await waitFor(all, { deadlineMs: 60_000, what: text });
+  await waitFor(all, { deadlineMs: 120_000, what: text });
 }
 
 interface Drawn {

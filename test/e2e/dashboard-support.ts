@@ -65,7 +65,7 @@ export async function open(browser: Browser, url: string, reader: Reader = {}): 
     ...options,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(120_000);
   const faults: string[] = [];
   const requests: string[] = [];
   const note = (fault: string) => {

@@ -156,7 +156,7 @@ test("a backup is made, proven, and restored after its name was typed", async ()
   const { body } = await ask<{ backups: { id: string; node: string }[] }>(served.url, "/api/backups");
   const id = body.backups.find(({ node }) => node === "local")?.id ?? "";
   expect(ids).toContain(id);
-  await page.getByText(/Last backup \d+ s ago, not proven yet/).waitFor();
+  await page.getByText(/Last backup \d+ (s|min) ago, not proven yet/).waitFor();
   await page.getByRole("button", { name: `Verify backup ${id}` }).click();
   await told(page, /is proven: equal in content/);
   await page.getByText(/Last backup .* ago, proven .* ago/).waitFor();

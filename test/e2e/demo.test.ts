@@ -89,7 +89,7 @@ describe("tandem demo", { timeout: deadlineMs + 10_000 }, () => {
     await demo.waitForLine("local holds a sample shop", { deadlineMs });
     expect(await left()).not.toEqual([]);
     await demo.kill("SIGKILL");
-    await waitFor(async () => (await left()).length === 0, { deadlineMs: 30_000, what: left });
+    await waitFor(async () => (await left()).length === 0, { deadlineMs: 120_000, what: left });
   });
 
   test("without the programs of PostgreSQL it says what to do", async () => {

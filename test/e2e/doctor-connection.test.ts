@@ -269,7 +269,7 @@ describe("long-transactions", () => {
         severity: "warning",
         node: "local",
         message: expect.stringMatching(
-          /^a transaction has been open for 00:00:00: pid \d+, test, idle in transaction$/,
+          /^a transaction has been open for 00:0\d:\d\d: pid \d+, test, idle in transaction$/,
         ),
       },
     ]);
