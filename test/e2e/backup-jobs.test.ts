@@ -13,7 +13,7 @@ import { waitFor } from "../support/wait.ts";
 import { backupConfig, fakePgDump, linesOf } from "./backup-support.ts";
 import { prepare, sync } from "./verify-support.ts";
 
-vi.setConfig({ testTimeout: 240_000 });
+vi.setConfig({ testTimeout: 400_000 });
 
 const hourly: BackupJob = {
   ...{ name: "hourly", node: "local", schedule: "0 * * * *", afterChange: null },

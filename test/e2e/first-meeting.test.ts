@@ -4,7 +4,7 @@ import { contentOf, openClient } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
 
 // Several databases and many rounds: patience for slow machines, not a measure.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const table = "create table public.t (id int primary key, v text);";
 const dated = "create table public.t (id int primary key, v text, updated_at timestamptz);";
