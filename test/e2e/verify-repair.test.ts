@@ -5,7 +5,7 @@ import type { VerifyReport } from "../../src/verify/report.ts";
 import { verify } from "../../src/verify/verify.ts";
 import { type Cluster, cluster, expectEqual, openClient, sql, type TestNode } from "../support/pg.ts";
 import { type Random, seeded } from "../support/seed.ts";
-import { behindTriggers, prepare, sync } from "./verify-support.ts";
+import { behindTriggers, prepare, sync, syncParked } from "./verify-support.ts";
 
 // several databases each, and servers that are shared with other tests
 vi.setConfig({ testTimeout: 300_000 });
@@ -277,7 +277,7 @@ describe("C3 C5 verify --repair", () => {
       await sidecar;
     }
     const written = (await Promise.all(counts)).reduce((sum, n) => sum + n, 0);
-    await sync(config);
+    await syncParked(config, nodes);
     await expectEqual(nodes);
     expect(await nodes.local.admin.value("select count(*) from item where name = 'new'")).toBe(String(written));
     expect(await nodes.local.admin.value("select count(*) from item where name = 'x'")).toBe("0");

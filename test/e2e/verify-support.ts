@@ -28,6 +28,13 @@ export async function sync(config: Config): Promise<void> {
   }
 }
 
+/** The same where writers and links worked at once: a row that was locked then is parked until its next try, which comes now. */
+export async function syncParked(config: Config, nodes: Cluster): Promise<void> {
+  await sync(config);
+  for (const { admin } of nodes) await admin.query("select tandem.retry_parked(null)");
+  await sync(config);
+}
+
 /** Runs all links until the signal ends them, as a sidecar would; settles when all have ended. */
 export async function runLinks(config: Config, signal: AbortSignal): Promise<void> {
   await Promise.all(
