@@ -54,7 +54,7 @@ test("C2 C3 C6 C11: a disk that is full, at the target and at the source: nothin
 
   await disk.free();
   expect(await expectRest(nodes, () => running.stderr)).toBe(50 + 5_000 + written);
-  await waitFor(async () => (await tandem(["status"], at)).code === 0, { deadlineMs: 60_000, what: "status is well" });
+  await waitFor(async () => (await tandem(["status"], at)).code === 0, { deadlineMs: 120_000, what: "status is well" });
 });
 
 async function clientOf(url: string) {

@@ -98,7 +98,7 @@ test.each(["40001", "40P01"])(
     await local.admin.query("update counter set n = 7");
     await using running = sidecar(at);
     await waitFor(async () => (await Promise.all(failing.map((isOver) => isOver()))).every(Boolean), {
-      deadlineMs: 60_000,
+      deadlineMs: 120_000,
       what: () => running.stderr,
     });
     await expectRest(nodes, () => running.stderr);

@@ -117,7 +117,7 @@ describe.each([
     await write();
     // Each row was written once by one node, and counts once.
     await waitFor(async () => (await carried()) - before === written, {
-      deadlineMs: 60_000,
+      deadlineMs: 120_000,
       what: () => running.stderr,
     });
     expect(running.result).toBeUndefined();

@@ -97,7 +97,7 @@ async function waitForRest(
         return null;
       }
     },
-    { deadlineMs: 90_000, what: () => `rest: ${why instanceof Error ? why.message : why}\n${words()}` },
+    { deadlineMs: 120_000, what: () => `rest: ${why instanceof Error ? why.message : why}\n${words()}` },
   ).then(({ rows }) => rows);
 }
 
