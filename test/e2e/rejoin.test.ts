@@ -22,7 +22,7 @@ import {
 } from "./rejoin-support.ts";
 
 // Several databases, servers and syncs: patience for slow machines, not a measure.
-vi.setConfig({ testTimeout: 240_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 /** After the copy was taken: both sides go on, and hear of each other; then each writes what the other never gets. */
 async function goOn(config: Config): Promise<void> {

@@ -95,7 +95,7 @@ describe("verify while writes go on", () => {
           "delete from item where id between 2900 and 2909; update item set name = 'x' where id = 2950",
         ),
       );
-      const report = await verify(config);
+      const report = await verify(config, { patienceMs: 30_000 });
       expect(tableOf(report, "item").keys.map(({ key, reason }) => `${key} ${reason}`)).toEqual([
         ...Array.from({ length: 10 }, (_, i) => `${2900 + i} diverged`),
         "2950 diverged",
