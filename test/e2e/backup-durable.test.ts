@@ -54,7 +54,7 @@ test("B2 every byte is on the disk before the name that says so: write, fsync, r
   const { stdout } = await promisify(execFile)(strace, ["-f", "-y", "-s", "0", "-o", log, "-e", traced, ...command], {
     cwd: at.cwd,
     env: { PATH: process.env.PATH, ...at.env },
-    timeout: 120_000,
+    timeout: 240_000,
   });
   const { id } = JSON.parse(stdout) as BackupEntry;
   const backups = join(at.cwd, "backups");

@@ -180,6 +180,7 @@ describe("the command restore", () => {
 describe("nothing is half there", () => {
   test("B2 kill -9 at random points: what is sealed stays whole, the rest is collected (thing 13)", async () => {
     const random = seeded(Number(process.env.SEED ?? Date.now() % 1_000_000));
+    const seed = `seed ${random.seed}`;
     await using nodes = await cluster(1);
     await nodes.local.admin.query(simple);
     const at = await folderOf(nodes);
@@ -202,11 +203,14 @@ describe("nothing is half there", () => {
       await new Promise((resolve) => setTimeout(resolve, random.int(0, took)));
       if ((await child.kill("SIGKILL")).signal === "SIGKILL") killed++;
       const { backups } = await listBackups(at.folder.path);
-      expect(backups.filter(({ state }) => state !== "complete")).toEqual([]);
+      expect(
+        backups.filter(({ state }) => state !== "complete"),
+        seed,
+      ).toEqual([]);
       for (const { id } of backups) {
         for (const { path } of (await readManifest(at.folder.backup(id))).files) {
           const { sha256 } = await digestFile(join(at.folder.backup(id), path));
-          expect(digests.get(`${id}/${path}`) ?? sha256, `seed ${random.seed}`).toBe(sha256);
+          expect(digests.get(`${id}/${path}`) ?? sha256, seed).toBe(sha256);
           digests.set(`${id}/${path}`, sha256);
         }
       }
@@ -219,12 +223,12 @@ describe("nothing is half there", () => {
         { deadlineMs: 60_000 },
       );
     }
-    expect(killed).toBeGreaterThan(0);
+    expect(killed, seed).toBeGreaterThan(0);
     const left = await at.folder.partialIds();
     // An hour later by the clock of whoever looks; the processes are gone.
     const later: Clock = { now: () => Date.now() + 3_600_001, sleep: async () => {} };
-    expect(await collectLeftovers(at.folder, later, silentLogger)).toEqual(left);
-    expect(await readdir(at.folder.making)).toEqual([]);
+    expect(await collectLeftovers(at.folder, later, silentLogger), seed).toEqual(left);
+    expect(await readdir(at.folder.making), seed).toEqual([]);
     // Where this takes longer than a minute, the first ones have been collected on the way.
     const failures = (await listBackups(at.folder.path)).failures.map(({ id }) => id);
     // What was killed while it said whose it is leaves the half of that file too.
