@@ -18,7 +18,7 @@ import { waitFor } from "../support/wait.ts";
 import { backUp, backupConfig, fakePgDump, filesIn, openGate } from "./backup-support.ts";
 import { run, runJson } from "./cli-runner.ts";
 
-vi.setConfig({ testTimeout: 300_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 const simple = `create table public.item (id int primary key, name text not null);
   insert into public.item select g, repeat(md5(g::text), 4) from generate_series(1, 20000) g`;

@@ -23,7 +23,7 @@ import { waitFor } from "../support/wait.ts";
 import { backUp, backupConfig } from "./backup-support.ts";
 import { prepare, sync } from "./verify-support.ts";
 
-vi.setConfig({ testTimeout: 300_000 + Number(process.env.KILLS ?? 0) * 20_000 });
+vi.setConfig({ testTimeout: 600_000 + Number(process.env.KILLS ?? 0) * 20_000 });
 
 const secret = "very/Secret+Key0123456789";
 const job: BackupJob = {
