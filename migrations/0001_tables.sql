@@ -244,9 +244,10 @@ create unlogged table tandem.verdict (
   local_stamp timestamptz,
   local_origin text collate "C",
   holder text[],
+  crossed boolean not null default false,
   primary key (peer_id, table_id, n)
 );
-comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew.';
+comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew. Crossed: it waits for a row that was deleted here, and that deletion waits at the source.';
 
 create sequence tandem.wake_until minvalue 0 start 0;
 comment on sequence tandem.wake_until is 'Until when commits notify those who wait for them, in milliseconds since 1970.';

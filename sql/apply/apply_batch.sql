@@ -95,7 +95,8 @@ begin
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
     -- Forbidden deletions and changes, rejected claims and children without a parent bring each other about: one fixpoint.
-    while tandem.reject_deletions(v_plans) + tandem.reject_updates(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) > 0 loop
+    -- A row is marked as crossed in the pass that lets it wait: before a deletion could wait for it, which nothing would take back.
+    while tandem.reject_deletions(v_plans) + tandem.reject_updates(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) + tandem.mark_crossed(v_plans) > 0 loop
     end loop;
     v_plans := tandem.mark_actions(tandem.mark_unique(v_plans));
     v_newest := null;

@@ -49,26 +49,26 @@ begin
 end $$;
 comment on function tandem.child_not_written(jsonb, integer, text) is 'Condition that a row is not written by the batch.';
 
--- tandem.row_waits(p_plans, p_table_id, p_alias) -> text
--- Condition on the row p_alias: the source has changed it too, and that change waits.
-create or replace function tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) returns text
+-- tandem.row_waits(p_plans, p_table_id, p_alias, p_for) -> text
+-- Condition on the row p_alias: the source has changed it too, and that change v waits. p_for: a further condition.
+create or replace function tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text, p_for text default 'true') returns text
 language plpgsql stable as $$
 begin
   return (
-    select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s)',
+    select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s and (%s))',
         e ->> 'stage', e ->> 'peer', e ->> 'id',
-        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))))
+        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))), p_for)
       from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
       where t.table_id = p_table_id
         and exists (select from tandem.verdict v where v.peer_id = (e ->> 'peer')::integer and v.table_id = p_table_id and v.verdict = 'park')), 'false'));
 end $$;
-comment on function tandem.row_waits(jsonb, integer, text) is 'Condition that the source''s change of a row waits.';
+comment on function tandem.row_waits(jsonb, integer, text, text) is 'Condition that the source''s change of a row waits.';
 
 -- tandem.deletion_tree(p_plan, p_plans) -> text
 -- A query for the rows that the set's deletions of one table would touch here by foreign keys, at any depth, and that the set does
 -- not write: n (the staged deletion), child_id, rel and tid (the row), action, name (the foreign key), blocked (it forbids the deletion:
 -- RESTRICT and NO ACTION, SET NULL of a column that is NOT NULL, SET DEFAULT without such a parent), waits (the source's change of it
--- does). Null where nothing refers to it.
+-- does, and not for a deletion that waits for this one: see mark_crossed). Null where nothing refers to it.
 -- The first level is joined as sets; deeper ones, row by row, exist only below a CASCADE.
 create or replace function tandem.deletion_tree(p_plan jsonb, p_plans jsonb) returns text
 language plpgsql stable as $$
@@ -81,8 +81,8 @@ declare
   v_id integer;
   v_row text := 'select %s, %s::integer as child_id, c.tableoid as rel, c.ctid::text as tid, %L::text as action, %L::text as name, %s as blocked, %s as waits from ';
 begin
-  for f in select * from tandem.plan_references(p_plan) loop
-    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action), tandem.row_waits(p_plans, f.child_id, 'c'))
+  for f in select r.*, tandem.action_blocked(r.child_oid, r.name, r.action) as blocked from tandem.plan_references(p_plan) r loop
+    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, f.blocked, tandem.row_waits(p_plans, f.child_id, 'c', f.blocked || ' or not v.crossed'))
       || format('%s s join %s t on %s join %s c on %s where not s.present and %s and %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row',
         f.child, f.child_is_t, tandem.applies(p_plan), tandem.child_not_written(p_plans, f.child_id)));
     if f.action = 'c' and f.child_id is not null then
@@ -94,8 +94,11 @@ begin
     v_todo := v_todo[2:];
     continue when v_id = any (v_seen);
     v_seen := v_seen || v_id;
-    for f in select r.*, p.relid::regclass::text as parent from tandem.references_to(v_id) r join tandem.tracked_table p on p.table_id = v_id loop
-      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action::text), tandem.row_waits(p_plans, f.child_id, 'c'))
+    for f in
+      select r.*, p.relid::regclass::text as parent, tandem.action_blocked(r.child_oid, r.name, r.action::text) as blocked
+      from tandem.references_to(v_id) r join tandem.tracked_table p on p.table_id = v_id
+    loop
+      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, f.blocked, tandem.row_waits(p_plans, f.child_id, 'c', f.blocked || ' or not v.crossed'))
         || format('%s t join %s c on %s where g.child_id = %s and g.action = ''c'' and t.tableoid = g.rel and t.ctid = g.tid::tid and (c.tableoid, c.ctid) <> (t.tableoid, t.ctid) and %s',
           f.parent, f.child, f.child_is_t, v_id, tandem.child_not_written(p_plans, f.child_id)));
       if f.action = 'c' and f.child_id is not null then
@@ -218,6 +221,38 @@ begin
   return v_total;
 end $$;
 comment on function tandem.reject_orphans(jsonb) is 'Lets rows wait whose parent is not there.';
+
+-- tandem.mark_crossed(p_plans) -> bigint
+-- Marks staged rows that wait for a parent which was deleted here, where that deletion waits at the source: what holds it up there may be
+-- the deletion of their old parent (two rows, each merged into the other), and the two would wait for each other for ever. So these
+-- rows hold up no deletion here: CASCADE, SET NULL and SET DEFAULT are carried out on the row that is here. RESTRICT still waits: it
+-- forbids the other deletion, at the source. Returns how many there are.
+create or replace function tandem.mark_crossed(p_plans jsonb) returns bigint
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  f record;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    continue when not exists (select from tandem.outbound_parked k where k.peer_id = (v_plan ->> 'peer')::integer and k.key <> '{}')
+      or not exists (select from tandem.verdict v where (v.peer_id, v.table_id, v.verdict) = ((v_plan ->> 'peer')::integer, (v_plan ->> 'id')::integer, 'park'));
+    for f in
+      select k.parent, k.parent_is_s, tandem.same_parked_key(t, 'k', k.staged_values) as waits_there
+      from tandem.plan_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
+    loop
+      execute format('update tandem.verdict v set crossed = true from %s s
+          where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind = ''waits'' and not v.crossed and s.n = v.n and s.present
+            and not exists (select from %s p where %s) and exists (select from tandem.outbound_parked k where k.peer_id = v.peer_id and %s)',
+        v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', f.parent, f.parent_is_s, f.waits_there);
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    end loop;
+  end loop;
+  return v_total;
+end $$;
+comment on function tandem.mark_crossed(jsonb) is 'Marks rows that wait for a deletion which waits for them.';
 
 -- tandem.mark_actions(p_plans) -> jsonb
 -- Keeps the images of rows that CASCADE, SET NULL or SET DEFAULT will delete or change, at any depth. Returns the plans, those with

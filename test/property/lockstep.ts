@@ -144,5 +144,6 @@ function describe(step: Step): string {
     return `${step.source.name} → ${step.target.name}${step.limit ? `, cut at ${step.limit}` : ""}`;
   if (step.kind !== "write") return `${step.node.name}: ${step.kind}`;
   const { change, node } = step;
+  if (change.kind === "merge") return `${node.name}: ${change.key} is merged into ${change.into}`;
   return change.kind === "put" ? `${node.name}: ${change.key} = ${change.image}` : `${node.name}: ${change.key} goes`;
 }

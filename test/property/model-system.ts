@@ -1,5 +1,5 @@
 import { type LinkedOptions, type Links, linked } from "../support/link.ts";
-import type { Key } from "../support/model/rows.ts";
+import { childTables, type Key } from "../support/model/rows.ts";
 import { linkedPairs, type Topology } from "../support/model/rules.ts";
 import type { Write } from "../support/model/writes.ts";
 import { type Cluster, type ClusterOptions, cluster, sql, type TestNode } from "../support/pg.ts";
@@ -96,7 +96,12 @@ export class ModelSystem implements AsyncDisposable {
   async write(name: string, change: Write): Promise<void> {
     const [, table, id] = /^([a-z]+)(\d+)$/.exec(change.key)!;
     const { admin } = this.node(name);
-    if (change.kind === "delete") await admin.query(`delete from public.${table} where id = ${id}`);
+    if (change.kind === "merge") {
+      const children = childTables.map(
+        (child) => `update public.${child} set parent = ${change.into.slice(1)} where parent = ${id};`,
+      );
+      await admin.query(`begin; ${children.join(" ")} delete from public.p where id = ${id}; commit`);
+    } else if (change.kind === "delete") await admin.query(`delete from public.${table} where id = ${id}`);
     else {
       const column = table === "p" ? "u" : "parent";
       const value = typeof change.image === "string" ? change.image.slice(1) : change.image;

@@ -20,15 +20,17 @@ interface Shape {
   readonly chosen: readonly number[];
   /** Histories in which entries are pruned as soon as the rule allows. */
   readonly pruned?: readonly number[];
+  /** Histories in which rows are merged into each other. */
+  readonly merged?: readonly number[];
 }
 
 const shapes: readonly Shape[] = [
-  { topology: "mesh", nodes: 2, way: 0, chosen: [2404, 1978, 2027, 3305], pruned: [1, 2] },
-  { topology: "mesh", nodes: 2, way: 1, chosen: [1001, 1002, 1003] },
+  { topology: "mesh", nodes: 2, way: 0, chosen: [2404, 1978, 2027, 3305], pruned: [1, 2], merged: [11809, 16408] },
+  { topology: "mesh", nodes: 2, way: 1, chosen: [1001, 1002, 1003], merged: [12917, 17602] },
   { topology: "mesh", nodes: 2, way: 1, how: { prefer: true }, chosen: [3455, 3760, 3211] },
   { topology: "mesh", nodes: 3, way: 1, chosen: [2001, 2002, 2003], pruned: [3] },
   { topology: "mesh", nodes: 3, way: 0, how: { prefer: true }, chosen: [4629, 3627, 3174] },
-  { topology: "chain", nodes: 3, way: 0, chosen: [3001, 3002, 3003], pruned: [5] },
+  { topology: "chain", nodes: 3, way: 0, chosen: [3001, 3002, 3003], pruned: [5], merged: [35652] },
   { topology: "star", nodes: 4, way: 0, chosen: [4001, 4002, 4003], pruned: [7] },
 ];
 // An entry is let go some rounds after it was made.
@@ -57,7 +59,7 @@ beforeAll(async () => {
 afterAll(() => own?.stop());
 
 describe.each(shapes.map((shape) => [kindOf(shape), shape] as const))("C3 C7: %s", (_, shape) => {
-  const { topology, nodes, way, how = {}, chosen, pruned } = shape;
+  const { topology, nodes, way, how = {}, chosen, pruned, merged } = shape;
   let system: ModelSystem;
   beforeAll(async () => {
     const { servers } = own;
@@ -68,10 +70,12 @@ describe.each(shapes.map((shape) => [kindOf(shape), shape] as const))("C3 C7: %s
   const given = process.env.SEED || process.env.SEEDS ? seeds(1) : undefined;
   const histories = [
     ...(given ?? chosen).map((seed) => ({ seed, ...how })),
+    ...(merged ? (given ?? merged) : []).map((seed) => ({ seed, ...how, merges: true })),
     ...(pruned ? (given ?? pruned) : []).map((seed) => ({ seed, ...how, prune: wholeRule, steps: longer })),
   ];
   for (const { seed, ...kind } of histories) {
-    it(`seed ${seed}${"prune" in kind ? ", pruned" : ""}: in ${ways[way]!.way} the real system goes where the model goes`, {
+    const what = ["prune", "merges"].filter((option) => option in kind).map((option) => `, ${option}`);
+    it(`seed ${seed}${what.join("")}: in ${ways[way]!.way} the real system goes where the model goes`, {
       timeout: 180_000,
     }, async () => {
       const cut = seed % 2 === 0;

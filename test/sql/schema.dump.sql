@@ -418,7 +418,8 @@ begin
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
     -- Forbidden deletions and changes, rejected claims and children without a parent bring each other about: one fixpoint.
-    while tandem.reject_deletions(v_plans) + tandem.reject_updates(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) > 0 loop
+    -- A row is marked as crossed in the pass that lets it wait: before a deletion could wait for it, which nothing would take back.
+    while tandem.reject_deletions(v_plans) + tandem.reject_updates(v_plans) + tandem.reject_claims(v_plans) + tandem.reject_orphans(v_plans) + tandem.mark_crossed(v_plans) > 0 loop
     end loop;
     v_plans := tandem.mark_actions(tandem.mark_unique(v_plans));
     v_newest := null;
@@ -2456,8 +2457,8 @@ declare
   v_id integer;
   v_row text := 'select %s, %s::integer as child_id, c.tableoid as rel, c.ctid::text as tid, %L::text as action, %L::text as name, %s as blocked, %s as waits from ';
 begin
-  for f in select * from tandem.plan_references(p_plan) loop
-    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action), tandem.row_waits(p_plans, f.child_id, 'c'))
+  for f in select r.*, tandem.action_blocked(r.child_oid, r.name, r.action) as blocked from tandem.plan_references(p_plan) r loop
+    v_first := v_first || (format(v_row, 's.n', coalesce(f.child_id, -1), f.action, f.name, f.blocked, tandem.row_waits(p_plans, f.child_id, 'c', f.blocked || ' or not v.crossed'))
       || format('%s s join %s t on %s join %s c on %s where not s.present and %s and %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row',
         f.child, f.child_is_t, tandem.applies(p_plan), tandem.child_not_written(p_plans, f.child_id)));
     if f.action = 'c' and f.child_id is not null then
@@ -2469,8 +2470,11 @@ begin
     v_todo := v_todo[2:];
     continue when v_id = any (v_seen);
     v_seen := v_seen || v_id;
-    for f in select r.*, p.relid::regclass::text as parent from tandem.references_to(v_id) r join tandem.tracked_table p on p.table_id = v_id loop
-      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, tandem.action_blocked(f.child_oid, f.name, f.action::text), tandem.row_waits(p_plans, f.child_id, 'c'))
+    for f in
+      select r.*, p.relid::regclass::text as parent, tandem.action_blocked(r.child_oid, r.name, r.action::text) as blocked
+      from tandem.references_to(v_id) r join tandem.tracked_table p on p.table_id = v_id
+    loop
+      v_deeper := v_deeper || (format(v_row, 'g.n', coalesce(f.child_id, -1), f.action, f.name, f.blocked, tandem.row_waits(p_plans, f.child_id, 'c', f.blocked || ' or not v.crossed'))
         || format('%s t join %s c on %s where g.child_id = %s and g.action = ''c'' and t.tableoid = g.rel and t.ctid = g.tid::tid and (c.tableoid, c.ctid) <> (t.tableoid, t.ctid) and %s',
           f.parent, f.child, f.child_is_t, v_id, tandem.child_not_written(p_plans, f.child_id)));
       if f.action = 'c' and f.child_id is not null then
@@ -4149,6 +4153,45 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.mark_actions(p_plans jsonb) IS 'Marks plans whose deletions have foreign-key actions.';
+
+
+--
+-- Name: mark_crossed(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.mark_crossed(p_plans jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_plan jsonb;
+  f record;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    continue when not exists (select from tandem.outbound_parked k where k.peer_id = (v_plan ->> 'peer')::integer and k.key <> '{}')
+      or not exists (select from tandem.verdict v where (v.peer_id, v.table_id, v.verdict) = ((v_plan ->> 'peer')::integer, (v_plan ->> 'id')::integer, 'park'));
+    for f in
+      select k.parent, k.parent_is_s, tandem.same_parked_key(t, 'k', k.staged_values) as waits_there
+      from tandem.plan_parents(v_plan) k join tandem.tracked_table t on t.table_id = k.parent_id
+    loop
+      execute format('update tandem.verdict v set crossed = true from %s s
+          where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind = ''waits'' and not v.crossed and s.n = v.n and s.present
+            and not exists (select from %s p where %s) and exists (select from tandem.outbound_parked k where k.peer_id = v.peer_id and %s)',
+        v_plan ->> 'stage', v_plan ->> 'peer', v_plan ->> 'id', f.parent, f.parent_is_s, f.waits_there);
+      get diagnostics v_count = row_count;
+      v_total := v_total + v_count;
+    end loop;
+  end loop;
+  return v_total;
+end $$;
+
+
+--
+-- Name: FUNCTION mark_crossed(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.mark_crossed(p_plans jsonb) IS 'Marks rows that wait for a deletion which waits for them.';
 
 
 --
@@ -6543,17 +6586,17 @@ COMMENT ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[]) 
 
 
 --
--- Name: row_waits(jsonb, integer, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: row_waits(jsonb, integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) RETURNS text
+CREATE FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text, p_for text DEFAULT 'true'::text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 begin
   return (
-    select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s)',
+    select coalesce((select format('exists (select from %s z join tandem.verdict v on v.peer_id = %s and v.table_id = %s and v.n = z.n and v.verdict = ''park'' where %s and (%s))',
         e ->> 'stage', e ->> 'peer', e ->> 'id',
-        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))))
+        tandem.all_equal(t.key_operators, tandem.columns(p_alias, t.key_columns), tandem.key_names('z', cardinality(t.key_columns))), p_for)
       from jsonb_array_elements(p_plans) e join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer
       where t.table_id = p_table_id
         and exists (select from tandem.verdict v where v.peer_id = (e ->> 'peer')::integer and v.table_id = p_table_id and v.verdict = 'park')), 'false'));
@@ -6561,10 +6604,10 @@ end $$;
 
 
 --
--- Name: FUNCTION row_waits(p_plans jsonb, p_table_id integer, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION row_waits(p_plans jsonb, p_table_id integer, p_alias text, p_for text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) IS 'Condition that the source''s change of a row waits.';
+COMMENT ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text, p_for text) IS 'Condition that the source''s change of a row waits.';
 
 
 --
@@ -9665,6 +9708,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
     local_stamp timestamp with time zone,
     local_origin text COLLATE pg_catalog."C",
     holder text[],
+    crossed boolean DEFAULT false NOT NULL,
     CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text, 'missing'::text])))
 );
 
@@ -9673,7 +9717,7 @@ CREATE UNLOGGED TABLE tandem.verdict (
 -- Name: TABLE verdict; Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON TABLE tandem.verdict IS 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew.';
+COMMENT ON TABLE tandem.verdict IS 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew. Crossed: it waits for a row that was deleted here, and that deletion waits at the source.';
 
 
 --
@@ -10987,6 +11031,13 @@ REVOKE ALL ON FUNCTION tandem.mark_actions(p_plans jsonb) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION mark_crossed(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.mark_crossed(p_plans jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION mark_unique(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11547,10 +11598,10 @@ REVOKE ALL ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[
 
 
 --
--- Name: FUNCTION row_waits(p_plans jsonb, p_table_id integer, p_alias text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION row_waits(p_plans jsonb, p_table_id integer, p_alias text, p_for text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text, p_for text) FROM PUBLIC;
 
 
 --

@@ -70,6 +70,7 @@ describe("the rules of conflicts, as a model", () => {
       test.each<[string, Partial<HistoryOptions>]>([
         ["pruned at its most eager", { prune: wholeRule }],
         ["clocks that are one, so that stamps are equal", { ties: true }],
+        ["rows that are merged into each other", { merges: true }],
         ...(nodes > 2 ? losses : []),
         ...returns,
       ])("C3 C7: all come to rest just so: %s", (_, kind) => {
@@ -107,6 +108,20 @@ describe("the rules of conflicts, as a model", () => {
     for (const seed of failed) {
       expect(faults).not.toContain(play(seed, { nodes: 3, prune: wholeRule, ...how }).outcome);
     }
+  });
+
+  test.each<[Partial<HistoryOptions>, number[]]>([
+    [{ nodes: 2, merges: true, cut: true, busy: true }, [123, 2084, 2143, 2165]],
+    [{ nodes: 2, merges: true, prefer: true }, [461, 739]],
+    [{ nodes: 3, merges: true, topology: "chain" }, [451, 842]],
+    [{ nodes: 3, merges: true, cut: true, prune: wholeRule }, [1900]],
+    [{ nodes: 3, topology: "chain", loses: "forwarded", cut: true, prune: wholeRule }, [85]],
+    [
+      { nodes: 4, merges: true, topology: "star", loses: "forwarded", cut: true, busy: true, prune: wholeRule },
+      [77, 2708],
+    ],
+  ])("C3 C7: deletions that once waited for each other for ever: %j %j", (options, failed) => {
+    for (const seed of failed) expect(play(seed, { nodes: 2, ...options }).outcome).toBe("equal");
   });
 
   test.each<[keyof PruneRule, number, number[]]>([

@@ -27,19 +27,21 @@ export class Decision {
   readonly verdicts = new Map<Key, Verdict>();
   readonly #here: ModelNode;
   readonly #there: ReadonlyMap<Key, Image>;
+  readonly #waitThere: ReadonlySet<Key>;
 
   /**
-   * `there`: the staged rows as the source has them, whether newer or not. `busy`: rows here that somebody has locked.
-   * `preferred`: rows that stay as they are here, for this node is preferred.
+   * `there`: the staged rows as the source has them, whether newer or not. `waitThere`: changes sent from here that wait at the
+   * source. `busy`: rows here that somebody has locked. `preferred`: rows that stay as they are here, for this node is preferred.
    */
   constructor(
     here: ModelNode,
     there: ReadonlyMap<Key, Image>,
     incoming: ReadonlyMap<Key, Incoming>,
-    { busy, preferred }: { busy: readonly Key[]; preferred: readonly Key[] },
+    { waitThere, busy, preferred }: { waitThere: ReadonlySet<Key>; busy: readonly Key[]; preferred: readonly Key[] },
   ) {
     this.#here = here;
     this.#there = there;
+    this.#waitThere = waitThere;
     this.incoming = incoming;
     for (const key of preferred) this.verdicts.set(key, keep);
     for (const key of busy) this.verdicts.set(key, park("busy"));
@@ -72,14 +74,33 @@ export class Decision {
 
   /**
    * A deletion that a child here forbids: the row stays, as a fresh change. Where the source has changed the child too, and
-   * that waits, the deletion waits with it. A child that stays because this node is preferred is a child as any other.
+   * that waits, the deletion waits with it, unless the child waits for a deletion that waits for this one. A child that stays
+   * because this node is preferred is a child as any other.
    */
   #deletion(key: Key): Verdict | null {
     if (!this.#here.rows.has(key)) return null;
     const children = this.#childrenAfter(key);
     const waits = (child: Key) => this.verdicts.get(child)?.kind === "park";
     if (children.some((child) => actionOf(child) === "restrict" && !waits(child))) return keep;
-    return children.some(waits) ? park("waits") : null;
+    return children.some((child) => waits(child) && !this.#isCrossed(child)) ? park("waits") : null;
+  }
+
+  /**
+   * A child whose new parent was deleted here, while that deletion waits at the source: what it waits for there may be the
+   * deletion of its old parent. So the foreign key's action is carried out on the row here. (One that restricts forbids
+   * the other deletion at the source.)
+   */
+  #isCrossed(child: Key): boolean {
+    const parent = this.incoming.get(child)?.image;
+    const verdict = this.verdicts.get(child);
+    return (
+      actionOf(child) !== "restrict" &&
+      verdict?.kind === "park" &&
+      verdict.why === "parent" &&
+      typeof parent === "string" &&
+      this.#waitThere.has(parent) &&
+      !this.#here.rows.has(parent)
+    );
   }
 
   #claim(key: Key): Verdict | null {

@@ -52,6 +52,7 @@ export function deliver(
   const preferred = rules.prefer === target.name ? changed.filter((key) => isPreferred(source, target, key)) : [];
   target.preferred += preferred.length;
   const decision = new Decision(target, there, incoming, {
+    waitThere: new Set(source.parkedFrom(target.name).map(({ key }) => key)),
     busy: changed.filter((key) => target.rows.has(key) && busy?.(key)),
     preferred,
   });
@@ -84,7 +85,7 @@ function compare(source: ModelNode, target: ModelNode, role: Role, clock: number
       if (target.name > source.name) anew.push(key);
     } else if (isNewer(version, target.version(key)) && !unlogged) incoming.set(key, { key, version, image });
   }
-  const decision = new Decision(target, source.rows, incoming, { busy: [], preferred: [] });
+  const decision = new Decision(target, source.rows, incoming, { waitThere: new Set(), busy: [], preferred: [] });
   target.transaction(() => {
     carryOut(source, target, decision, clock);
     for (const key of deleted) target.fresh(key, undefined, clock);

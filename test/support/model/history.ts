@@ -4,7 +4,7 @@ import { ModelNode } from "./node.ts";
 import { type PruneRule, prunable } from "./prune.ts";
 import type { Key } from "./rows.ts";
 import { linkedPairs, type Rules, type Topology } from "./rules.ts";
-import { randomWrite, type Write, write } from "./writes.ts";
+import { randomMerge, randomWrite, type Write, write } from "./writes.ts";
 
 /** What a random history is like. */
 export interface HistoryOptions {
@@ -31,6 +31,8 @@ export interface HistoryOptions {
   readonly restores?: "keep" | "delete";
   /** All clocks are one, and it hardly moves: many changes of different nodes have the same stamp. */
   readonly ties?: boolean;
+  /** Nearly a third of the writes merge one parent into another, often in opposite directions at once. */
+  readonly merges?: boolean;
   readonly names?: readonly string[];
   readonly steps?: readonly [number, number];
 }
@@ -120,7 +122,8 @@ export class ModelHistory {
       }
       if (random.chance(0.6)) {
         const i = this.#options.single ? 0 : random.int(0, this.nodes.length - 1);
-        const change = randomWrite(random, this.nodes[i]!);
+        const draw = this.#options.merges && random.chance(0.3) ? randomMerge : randomWrite;
+        const change = draw(random, this.nodes[i]!);
         if (change) yield { kind: "write", node: this.nodes[i]!, change, clock: this.#clock(i) };
       } else if (this.#options.prune && random.chance(0.5)) {
         yield this.#prune(random.pick(this.nodes), this.#options.prune);
