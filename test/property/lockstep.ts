@@ -50,6 +50,7 @@ export class Lockstep {
   /** The real system goes first; the model takes over its stamps, where it cut the batch, and what it pruned. */
   async #perform(step: Step): Promise<void> {
     if (step.kind === "prune") return await this.#prune(step);
+    if (step.kind === "loss") return await this.#lose(step);
     if (step.kind !== "write" && step.kind !== "delivery")
       throw new Error(`the real system knows no step "${step.kind}"`);
     const clock = this.#epoch + step.clock * tick;
@@ -91,6 +92,19 @@ export class Lockstep {
     this.#history.perform({ kind: "prune", node, keys: pruned.map(([key]) => key), clock });
     this.#coverage.count("met", "pruned", pruned.length);
     this.#compare(node, real);
+  }
+
+  /** The neighbours of a node that is lost enter anew what they have from it. */
+  async #lose(step: Step & { readonly kind: "loss" }): Promise<void> {
+    this.trace.push(`${step.node.name} is lost`);
+    await this.#system.lose(step.node.name);
+    this.#history.perform(step);
+    for (const node of this.#history.nodes) {
+      const entries = await this.#newEntries(node);
+      this.#count(node, entries);
+      this.#coverage.count("met", "entered anew after a loss", entries.length);
+      this.#compare(node, await this.#system.state(node.name));
+    }
   }
 
   /** Gives the model the real stamps of what was made here. */

@@ -1,3 +1,4 @@
+import { dropNode } from "../../src/install/drop-node.ts";
 import { type LinkedOptions, type Links, linked } from "../support/link.ts";
 import { childTables, type Key } from "../support/model/rows.ts";
 import { linkedPairs, type Topology } from "../support/model/rules.ts";
@@ -60,12 +61,24 @@ export class ModelSystem implements AsyncDisposable {
       for (const { url } of system.#nodes) await sql(url, schema);
       system.#links = await linked(system.#nodes, system.#options);
       await system.#links.sync();
-      for (const { admin } of system.#nodes) await admin.query("update tandem.local_node set retention = '-20 days'");
+      await system.#keepNothing();
       return system;
     } catch (error) {
       await system[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** To a node of this system every entry is older than the retention. */
+  async #keepNothing(): Promise<void> {
+    for (const { admin } of this.#nodes) await admin.query("update tandem.local_node set retention = '-20 days'");
+  }
+
+  /** A node is lost for good: the others let it go. No other history can be played on this system. */
+  async lose(name: string): Promise<void> {
+    await this.#links!.reopen();
+    await dropNode(this.#links!.config, name);
+    await this.#keepNothing();
   }
 
   node(name: string): TestNode {
@@ -117,7 +130,7 @@ export class ModelSystem implements AsyncDisposable {
     await this.#links?.round(source, target);
   }
 
-  /** Prunes all that no peer needs: to a node of this system every entry is older than the retention. Returns whether anything went. */
+  /** Prunes all that no peer needs. Returns whether anything went. */
   async prune(name: string): Promise<boolean> {
     return (await this.node(name).admin.value("select tandem.prune()")) !== "0";
   }

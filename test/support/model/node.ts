@@ -161,9 +161,8 @@ export class ModelNode {
       const kept: Entry[] = [];
       for (const entry of transaction) {
         const renamed = entry.receivedFrom === gone ? { ...entry, receivedFrom: `${gone}, gone` } : entry;
-        const isNewest = this.newest.get(entry.key) === entry;
-        if (isNewest) this.newest.set(entry.key, renamed);
-        (isNewest && renamed !== entry ? anew : kept).push(renamed);
+        if (this.newest.get(entry.key) === entry) this.newest.set(entry.key, renamed);
+        (renamed === entry ? kept : anew).push(renamed);
       }
       this.log[i] = kept;
     }
