@@ -27,6 +27,7 @@ set check_function_bodies = off;
 \ir batch/settle.sql
 \ir batch/contact.sql
 \ir batch/outbound.sql
+\ir batch/small.sql
 \ir apply/stage.sql
 \ir apply/plan.sql
 \ir apply/misfits.sql
@@ -40,6 +41,7 @@ set check_function_bodies = off;
 \ir apply/park.sql
 \ir apply/drop.sql
 \ir apply/apply_batch.sql
+\ir apply/small.sql
 \ir apply/inbound.sql
 \ir conflict/decide.sql
 \ir conflict/record.sql

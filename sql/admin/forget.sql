@@ -42,6 +42,7 @@ begin
   update tandem.peer set configured = false, gone_at = clock_timestamp() where peer_id = p_peer_id and gone_at is null;
   for t in select schema_name, table_name from tandem.tracked_table order by table_id loop
     execute format('drop table if exists tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name));
+    perform tandem.drop_small(p_peer_id, t.schema_name, t.table_name);
   end loop;
   return tandem.forward_received(p_peer_id);
 end $$;

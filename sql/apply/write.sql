@@ -122,20 +122,36 @@ begin
   if tandem.applies(p_plan) = 'true' then
     v_where := p_where;
   end if;
-  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+  execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
+  get diagnostics v_count = row_count;
+  execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
+  return v_count;
+end $$;
+comment on function tandem.record_versions(jsonb, text) is 'Enters applied versions into the log.';
+
+-- tandem.versions_insert(p_plan, p_rows, p_where) -> text, tandem.known_versions_insert(p_plan, p_rows, p_where) -> text
+-- The statements that enter the versions of the staged rows s of p_rows (a FROM item) for which p_where holds, and those that their source knew of.
+create or replace function tandem.versions_insert(p_plan jsonb, p_rows text, p_where text) returns text
+language plpgsql stable as $$
+begin
+  return format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
     select pg_current_xact_id(), s.stamp, %3$s, %4$s, case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end, s.origin
     from %5$s s where %6$s',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where);
-  get diagnostics v_count = row_count;
-  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where);
+end $$;
+comment on function tandem.versions_insert(jsonb, text, text) is 'The statement that enters applied versions.';
+
+create or replace function tandem.known_versions_insert(p_plan jsonb, p_rows text, p_where text) returns text
+language plpgsql stable as $$
+begin
+  return format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
     select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
     from %5$s s cross join lateral unnest(s.known_stamps, s.known_origins) k (stamp, origin)
     where %6$s and s.known_stamps is not null and (k.stamp, k.origin) < (s.stamp, s.origin)
       and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where, p_plan ->> 'key_is_entry');
-  return v_count;
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, p_plan ->> 'key_is_entry');
 end $$;
-comment on function tandem.record_versions(jsonb, text) is 'Enters applied versions into the log.';
+comment on function tandem.known_versions_insert(jsonb, text, text) is 'The statement that enters versions that a source knew of.';
 
 -- tandem.write_anew(p_plan) -> bigint
 -- Fresh entries, stamped here and received from nobody, for rows whose image is to travel as a change of this node: the preferred

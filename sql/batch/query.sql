@@ -16,14 +16,10 @@ language plpgsql stable as $$
 declare
   t tandem.tracked_table;
   v_count integer;
-  v_skip text;
-  v_keys text;
   v_log_keys text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
-  v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
-  v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
     v_log_keys := array_to_string(tandem.key_names('l', v_count), ', ');
     return format('select %1$s from (select distinct on (%2$s) l.*, %3$s from tandem_log.%4$I l where %5$s
@@ -37,21 +33,33 @@ begin
       array_to_string(tandem.key_names('n', v_count), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
   end if;
-  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$s) or (n.op = ''D'') = (t.%6$I is distinct from null)',
-    tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, case when t.%I is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
-      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1]), p_asked),
-    v_keys,
+  return tandem.keys_query(t, p_peer_id, p_columns, p_unplaced, p_vector, p_asked,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s',
         array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id)) end,
       case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
         (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
-         from unnest(t.key_types) with ordinality u (type, i)), p_keys) end),
-    tandem.newest_and_row(t, 'k'),
-    v_skip, t.key_columns[1]);
+         from unnest(t.key_types) with ordinality u (type, i)), p_keys) end));
 end $$;
 comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text, boolean) is 'The COPY query of one table in a batch.';
+
+-- tandem.keys_query(p_table, p_peer_id, p_columns, p_unplaced, p_vector, p_asked, p_keys, p_look) -> text
+-- The query of the keys that p_keys yields (k1, ..., named), as batch_query has it. p_look: it will be run more than once, so whether a key of the
+-- peer's is parked here is looked up in each run.
+create or replace function tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text,
+  p_asked boolean, p_keys text, p_look boolean default false) returns text
+language plpgsql stable as $$
+declare
+  v_first text := format('t.%I', p_table.key_columns[1]);
+begin
+  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)',
+    tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
+      format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
+      format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, p_look => p_look),
+    array_to_string(tandem.key_names('e', cardinality(p_table.key_columns)), ', '), p_keys, tandem.newest_and_row(p_table, 'k'),
+    tandem.not_forwarded(p_peer_id), v_first);
+end $$;
+comment on function tandem.keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean) is 'The query of given keys in a batch.';
 
 -- tandem.sent_entries(p_from, p_to, p_peer_id) -> text: condition on entries l of a batch that they may be sent to the peer.
 create or replace function tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns text
@@ -114,9 +122,9 @@ comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins 
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
--- p_more: condition that the key has more than one entry, where that is known.
+-- p_more: condition that the key has more than one entry, where that is known. p_look: see keys_query.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
-  p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text default 'true') returns text
+  p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text default 'true', p_look boolean default false) returns text
 language plpgsql stable as $$
 begin
   return (
@@ -127,7 +135,7 @@ begin
       p_stamp, p_origin,
       case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
       case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-      case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+      case when p_look or exists (select from tandem.parked_change c where c.peer_id = p_peer_id
           and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
         then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
           tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
@@ -149,4 +157,4 @@ begin
         tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
     ) x);
 end $$;
-comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text) is 'The select list of a COPY query.';
+comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text, boolean) is 'The select list of a COPY query.';

@@ -147,6 +147,7 @@ begin
   loop
     execute format('drop table tandem_log.%I', r.relname);
   end loop;
+  perform tandem.drop_small(p.peer_id, t.schema_name, t.table_name) from tandem.peer p;
   perform tandem.set_guards(t.relid, false);
   delete from tandem.tracked_table where table_id = t.table_id;
   return true;

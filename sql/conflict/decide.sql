@@ -18,15 +18,11 @@
 create or replace function tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamptz, p_copy boolean, p_source text) returns void
 language plpgsql as $$
 declare
-  n tandem.local_node;
-  v_key_is_entry text := p_plan ->> 'key_is_entry';
-  v_key_is_row text := p_plan ->> 'key_is_row';
+  v_plan jsonb := p_plan;
 begin
-  select * into strict n from tandem.local_node;
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
-    v_key_is_entry := 'false';
-    v_key_is_row := 'false';
+    v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';
   end if;
   execute format($sql$
     insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)
@@ -40,66 +36,80 @@ begin
         when x.too_long is not null then 'values are too long for these columns: ' || x.too_long end,
       case when x.verdict = 'park' and x.unplaced is null and not x.ahead then coalesce(x.misfit_state, '22001') end,
       x.local_stamp, x.local_origin
-    from (
+    from (%3$s where c.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)) x
+    where x.verdict <> 'apply'
+  $sql$,
+    p_plan ->> 'peer', p_plan ->> 'id',
+    tandem.verdict_query(v_plan, p_plan ->> 'stage', format('%L::pg_snapshot', p_known), format('%L::timestamptz', p_horizon),
+      format('%L::integer[]', tandem.heard_elsewhere((p_plan ->> 'peer')::integer)), p_copy, p_source));
+end $$;
+comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text) is 'Decides which staged rows are written.';
+
+-- tandem.verdict_query(p_plan, p_rows, p_known, p_horizon, p_heard, p_copy, p_source) -> text
+-- The query that judges staged rows, for decide and for small batches: n and verdict of each row of p_rows (a FROM item with the columns of a
+-- staging table), beside what the verdict is explained with; its alias is c. p_known, p_horizon, p_heard (see heard_elsewhere): expressions.
+create or replace function tandem.verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text) returns text
+language plpgsql stable as $$
+declare
+  n tandem.local_node;
+begin
+  select * into strict n from tandem.local_node;
+  return format($sql$
       select c.*,
         case
           when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
           when c.same then case when c.newer and not c.both_unlogged and not c.forgotten then 'adopt' else 'drop' end
-          when c.missing then case %24$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
+          when c.missing then case %22$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
           when c.unknown then 'drop'
           when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
-          when c.equal_version then case when %3$L > %4$L then 'anew' else 'tie' end
+          when c.equal_version then case when %2$L > %3$L then 'anew' else 'tie' end
           when c.newer and c.local_known then 'apply'
-          when c.newer and %5$L = 'prefer: ' || c.local_origin and c.local_origin = %4$L then 'prefer'
+          when c.newer and %4$L = 'prefer: ' || c.local_origin and c.local_origin = %3$L then 'prefer'
           when c.newer then 'win'
           when c.incoming_known then 'drop'
           else 'lose'
         end as verdict
       from (
-        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %22$s as too_long,
-          s.stamp > clock_timestamp() + %6$L::interval as ahead,
-          coalesce(l.op::text, case when %7$s is distinct from null then 'U' else 'D' end) as local_op,
+        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %20$s as too_long,
+          s.stamp > clock_timestamp() + (select o.max_skew from tandem.local_node o) as ahead,
+          coalesce(l.op::text, case when %5$s is distinct from null then 'U' else 'D' end) as local_op,
           v.stamp as local_stamp, v.origin as local_origin,
           (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
-          s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
-          (%7$s is distinct from null) = s.present and (not s.present or %8$s) as same,
-          %25$L and s.op is null and s.present and l.op is null as both_unlogged,
+          s.stamp is null or (not %19$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
+          (%5$s is distinct from null) = s.present and (not s.present or %6$s) as same,
+          %23$L and s.op is null and s.present and l.op is null as both_unlogged,
           s.asked and l.op is null as forgotten,
-          %26$L and s.present and l.op is null and %7$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
+          %24$L and s.present and l.op is null and %5$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
           case
-            when l.xid is null then %9$s
+            when l.xid is null then %7$s
             when l.received_from = %1$s then true
             when s.parked_there then false
-            when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
-              and (l.stamp < %12$L::timestamptz or not %23$s and (l.received_from is null or l.received_from <> all (%11$L::integer[]))) then true
-            else coalesce((select bool_or(k.stamp %27$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
+            when pg_visible_in_snapshot(l.xid, %8$s)
+              and (l.stamp < %10$s or not %21$s and (l.received_from is null or l.received_from <> all (%9$s))) then true
+            else coalesce((select bool_or(k.stamp %25$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
           end as local_known,
           case when (s.stamp, s.origin) > (v.stamp, v.origin) then false
-            else exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp %27$s s.stamp) end as incoming_known
-        from %15$s s
-        left join %16$s t on %17$s
-        left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
+            else exists (select from %11$s l where %12$s and l.origin = s.origin and l.stamp %25$s s.stamp) end as incoming_known
+        from %13$s s
+        left join %14$s t on %15$s
+        left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %11$s l where %12$s order by %16$s limit 1) l on true
         cross join lateral (select
-          coalesce(l.stamp, case when %7$s is distinct from null then %19$s else '-infinity' end) as stamp,
-          coalesce(l.origin, case when %7$s is distinct from null then %20$s else '' end) as origin) v
-        where s.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)
-      ) c
-    ) x
-    where x.verdict <> 'apply'
-  $sql$,
-    p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
+          coalesce(l.stamp, case when %5$s is distinct from null then %17$s else '-infinity' end) as stamp,
+          coalesce(l.origin, case when %5$s is distinct from null then %18$s else '' end) as origin) v
+      ) c$sql$,
+    p_plan ->> 'peer', p_source, n.name, p_plan ->> 'policy',
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
     case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is not distinct from null', p_plan ->> 'first_key') else 'true' end,
-    p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
-    p_plan ->> 'log', v_key_is_entry, p_plan ->> 'stage', p_plan ->> 'relation', v_key_is_row, p_plan ->> 'newest_first',
+    p_known, p_heard, p_horizon,
+    p_plan ->> 'log', p_plan ->> 'key_is_entry', p_rows, p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
     case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
     p_plan ->> 'missing', p_plan ? 'rejoin', p_copy and p_plan ->> 'rejoin' is not distinct from 'survivor',
     case when p_plan ? 'rejoin' then '=' else '>=' end);
 end $$;
-comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text) is 'Decides which staged rows are written.';
+comment on function tandem.verdict_query(jsonb, text, text, text, text, boolean, text) is 'The query that judges staged rows.';
 
 -- tandem.heard_elsewhere(p_peer_id) -> integer[]
 -- Peers whose changes this node does not send on to p_peer_id because it has a link of its own from them.

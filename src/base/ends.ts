@@ -154,6 +154,71 @@ export interface HeldTable extends TableName {
   readonly position: Position;
 }
 
+/** A table as both ends of a link know it, and what travels of it. */
+export interface MatchedTable {
+  readonly source: TableShape;
+  readonly target: TableShape;
+  /** Columns to be sent, beside the key. */
+  readonly columns: readonly string[];
+  /** Columns the target lacks. */
+  readonly unplaced: readonly string[];
+}
+
+/** What a source is told of a batch that its target has committed. */
+export interface Acknowledgement {
+  readonly position: Position;
+  readonly token: string;
+  /** Where the target stood at the commit. */
+  readonly seen: Position;
+}
+
+/** What a small batch is asked for. */
+export interface SmallRequest {
+  readonly from: Position;
+  /** The contact token that the target has. */
+  readonly held: string;
+  /** Of the small batch before, whose target has nothing parked. */
+  readonly acknowledge: Acknowledgement | null;
+  readonly limit: number;
+  /** All tables that may have entries. */
+  readonly tables: readonly MatchedTable[];
+}
+
+/** A batch that came whole, in one message. */
+export interface SmallBatch {
+  readonly state: SourceState;
+  /** Null: nothing was written since, and there is no batch. */
+  readonly token: string | null;
+  readonly to: Position;
+  readonly horizon: string;
+  readonly tables: readonly SmallTable[];
+}
+
+/** The rows of one table in a small batch. */
+export interface SmallTable {
+  readonly table: MatchedTable;
+  readonly known: Position | null;
+  /** Each as a record of the target's staging table, in text. */
+  readonly rows: readonly string[];
+}
+
+/** How a small batch is to be applied. */
+export interface SmallApply {
+  readonly batch: SmallBatch & { readonly token: string };
+  readonly from: Position;
+  readonly held: string;
+  readonly skewMs: number;
+  readonly reach: Reach;
+}
+
+/** What applying a small batch led to. */
+export interface SmallResult {
+  readonly seen: Position;
+  readonly tables: readonly TableCounts[];
+  /** The target's clock, in milliseconds since 1970. */
+  readonly clock: number;
+}
+
 /** Where changes come from. One owner, one call at a time. */
 export interface Source {
   readonly name: string;
@@ -166,6 +231,11 @@ export interface Source {
   /** Whether anything was written since `from`; cheap. A `read` from there that follows begins with what it has seen. */
   hasEntries(from: Position): Promise<boolean>;
   read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T>;
+  /**
+   * A small batch in one message; null where there is something that only `read` can do. A token that it offers is not confirmed
+   * by anything but the `acknowledge` of the next one, or `confirm`.
+   */
+  readSmall(request: SmallRequest): Promise<SmallBatch | null>;
   /**
    * Writes fresh entries for rows whose entries and image disagree. Rows that somebody has locked are left, with `wait` after
    * 700 ms each; returns how many.
@@ -310,6 +380,8 @@ export interface Target {
   /** `tables`: those of which anything may be staged. */
   stage<T>(tables: readonly TableName[], body: (staging: Staging) => Promise<T>): Promise<T>;
   apply(request: ApplyRequest): Promise<ApplyResult>;
+  /** Applies a small batch whose rows are all simply written, in one message; else does nothing and says null. */
+  applySmall(request: SmallApply): Promise<SmallResult | null>;
   preview(request: ApplyRequest): Promise<readonly TablePreview[]>;
   /** How many rows wait, parked, whether their next try has come or not. */
   parkedCount(): Promise<number>;

@@ -1,5 +1,6 @@
 import type {
   AskedKeys,
+  MatchedTable,
   OpenBatch,
   ReadRequest,
   StagedTable,
@@ -45,6 +46,8 @@ export interface StageRules {
   /** Tables that are held: no row of theirs is staged, not even for others. */
   readonly held: ReadonlySet<string>;
   readonly onRows: (table: TableName, rows: number) => void;
+  /** Told of each table whose rows were staged by their types. */
+  readonly onMatched: (table: MatchedTable) => void;
 }
 
 /**
@@ -141,6 +144,7 @@ class Stage {
       throw error;
     }
     this.rows += count;
+    if (!table.asText) this.#rules.onMatched({ source, target: shape, columns, unplaced });
     if (count > 0 || append) this.#staged.set(key, { ...table, known: this.#batch.known(source) });
     if (count > 0) this.#rules.onRows(source, count);
   }

@@ -1,5 +1,6 @@
 import type {
   LinkState,
+  MatchedTable,
   Position,
   Reach,
   Source,
@@ -15,6 +16,7 @@ import { retryBusy } from "./parked.ts";
 import { previewLink } from "./preview.ts";
 import { type LinkReport, newReport } from "./report.ts";
 import { type LinkOptions, movedOn, RoundContext } from "./round-context.ts";
+import { SmallBatches } from "./small-batches.ts";
 import { askForVanished } from "./vanished.ts";
 
 /** What a round did. */
@@ -52,6 +54,9 @@ export class Link {
   #scanned: { readonly from: Position; readonly to: Position; readonly incarnation: string } | null = null;
   #skewMs = 0;
   #toldAt: number | null = null;
+  readonly #small: SmallBatches;
+  /** Whether the last round brought something, and went the short way. */
+  #last: "small" | "usual" | null = null;
   /** Up to when the last round that brought all had it, by the target's clock. */
   #reachedAsOf: number | null = null;
 
@@ -60,6 +65,7 @@ export class Link {
     this.target = target;
     this.#options = options;
     this.report = newReport(source.name, target.name);
+    this.#small = new SmallBatches(this, options);
   }
 
   /** The target's clock less the source's, in milliseconds, as last measured. */
@@ -67,10 +73,30 @@ export class Link {
     return this.#skewMs;
   }
 
-  /** One round: whatever waits is carried, at most one batch. */
-  async round(): Promise<RoundResult> {
+  /** One round: whatever waits is carried, at most one batch. `woken`: the source has said that there is something. */
+  async round(woken = false): Promise<RoundResult> {
+    const last = this.#last;
+    this.#last = null;
+    if ((woken || last !== null) && !(last === "small" && this.#isDue)) {
+      const small = await this.#small.round({ skewMs: this.#skewMs, since: this.#reachedAsOf });
+      if (small !== null) {
+        this.#scanned = null;
+        this.#reachedAsOf = small.asOf;
+        if (small.worked) this.#last = "small";
+        return { worked: small.worked, reached: true, now: small.now };
+      }
+    }
+    await this.#small.settle();
     const { here, state, asOf } = await this.meet();
-    return { now: here.now, ...(await this.#roundFrom(here, state, asOf)) };
+    const result = await this.#roundFrom(here, state, asOf);
+    if (result.worked) this.#last = "usual";
+    return { now: here.now, ...result };
+  }
+
+  /** Whether it is time to look after what only a round of the usual way sees. */
+  get #isDue(): boolean {
+    const now = this.#options.clock.now();
+    return this.#metAt === null || now - this.#metAt >= reconcileEveryMs || now < this.#metAt;
   }
 
   async #roundFrom(here: SourceState, state: LinkState, asOf: number): Promise<Omit<RoundResult, "now">> {
@@ -87,6 +113,7 @@ export class Link {
       const result = await this.#batch(context, state, here.acknowledged !== context.position);
       if (!result.worked) {
         this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
+        this.#stand(context, { from: here.now, clock: state.clock, plain: state.tables.length === 0 });
         await this.#noteCaughtUp({ asOf, since: this.#reachedAsOf });
       }
       if (result.reached) this.#reachedAsOf = asOf;
@@ -114,11 +141,26 @@ export class Link {
     this.#metAt = null;
     this.#scanned = null;
     this.#reachedAsOf = null;
+    this.#last = null;
+    this.#small.forget();
   }
 
   #context(state: LinkState, asOf: number): RoundContext {
     const reach = { asOf, since: this.#reachedAsOf };
-    return new RoundContext(this, this.#options, state, { asText: this.#asText, skewMs: this.#skewMs, reach });
+    const onMatched = (table: MatchedTable) => this.#small.learn(table);
+    return new RoundContext(this, this.#options, state, {
+      asText: this.#asText,
+      skewMs: this.#skewMs,
+      reach,
+      onMatched,
+    });
+  }
+
+  #stand(
+    { position, token }: RoundContext,
+    { from, clock, plain }: { from: Position; clock: number; plain: boolean },
+  ): void {
+    this.#small.stand(plain && token !== null ? { position, token, from, clock } : null);
   }
 
   /**
@@ -174,14 +216,12 @@ export class Link {
   }
 
   async #reconcile(state: LinkState): Promise<boolean> {
-    const now = this.#options.clock.now();
-    if (state.position !== null && this.#metAt !== null && now - this.#metAt < reconcileEveryMs && now >= this.#metAt)
-      return false;
+    if (state.position !== null && !this.#isDue) return false;
     await this.source.watch();
     const { changed, vanished } = await this.target.reconcile(await this.source.shapes());
     this.#vanished = [...vanished];
     if (changed > 0 || this.#metAt === null) await this.source.noteHeld((await this.target.state()).tables);
-    this.#metAt = now;
+    this.#metAt = this.#options.clock.now();
     // without a position it was another applier that brought the tables up to date just now
     return changed > 0 || state.position === null;
   }
@@ -212,6 +252,8 @@ export class Link {
     });
     if (result === null) return { worked: true, reached: false };
     this.#scanned = null;
+    const plain = result.parked.length === 0 && result.held.length === 0;
+    this.#stand(context, { from: context.position, clock: state.clock, plain });
     await retryBusy(context, parked, result.parked);
     return { worked: true, reached: !cut };
   }

@@ -33,7 +33,7 @@ export function newReport(source: string, target: string): LinkReport {
 }
 
 /** Adds what one batch led to. */
-export function addResult(report: LinkReport, result: ApplyResult): void {
+export function addResult(report: LinkReport, result: Pick<ApplyResult, "conflicts" | "undecided" | "tables">): void {
   report.batches++;
   report.conflicts += result.conflicts;
   report.undecided += result.undecided;

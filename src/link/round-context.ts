@@ -2,6 +2,7 @@ import type {
   ApplyRequest,
   ApplyResult,
   LinkState,
+  MatchedTable,
   OpenBatch,
   Position,
   Reach,
@@ -65,6 +66,7 @@ export class RoundContext {
   readonly #skewMs: number;
   readonly #reach: Reach;
   readonly #allVersions: boolean;
+  readonly #onMatched: (table: MatchedTable) => void;
   /** Whether there are tables that do not flow with the link. */
   #someHeld: boolean;
   #position: Position;
@@ -74,15 +76,21 @@ export class RoundContext {
     ends: Ends,
     options: LinkOptions,
     state: LinkState,
-    { asText, skewMs, reach }: { readonly asText: Set<string>; readonly skewMs: number; readonly reach: Reach },
+    known: {
+      readonly asText: Set<string>;
+      readonly skewMs: number;
+      readonly reach: Reach;
+      readonly onMatched: (table: MatchedTable) => void;
+    },
   ) {
     if (state.position === null) throw new TandemError("internal", "a link was used before its first contact");
     this.ends = ends;
     this.options = options;
-    this.#asText = asText;
+    this.#asText = known.asText;
     this.#held = new Set(state.tables.filter((table) => table.state === "held").map(tableKey));
-    this.#skewMs = skewMs;
-    this.#reach = reach;
+    this.#skewMs = known.skewMs;
+    this.#reach = known.reach;
+    this.#onMatched = known.onMatched;
     this.#someHeld = state.tables.length > 0;
     this.#allVersions = state.tables.some(({ rejoin }) => rejoin !== null);
     this.#position = state.position;
@@ -97,6 +105,11 @@ export class RoundContext {
   /** The position as stored in the target. */
   get position(): Position {
     return this.#position;
+  }
+
+  /** The contact token as stored in the target. */
+  get token(): string | null {
+    return this.#token;
   }
 
   /**
@@ -181,6 +194,7 @@ export class RoundContext {
         const staged = await carryBatch(batch, target, planned.wanted, {
           asText: this.#asText,
           held: this.#held,
+          onMatched: this.#onMatched,
           onRows: (table, rows) =>
             onEvent?.({ source: source.name, target: target.name, kind, table, rows, total: null }),
         });

@@ -6,6 +6,8 @@ import type {
   ParkedRow,
   Position,
   ReadRequest,
+  SmallBatch,
+  SmallRequest,
   Source,
   SourceState,
   TableKeys,
@@ -13,13 +15,23 @@ import type {
   TableShape,
 } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection, ExecResult } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { sqlState } from "../db/sqlstate.ts";
-import { inTransaction } from "../db/transaction.ts";
+import { execWhole, inTransaction } from "../db/transaction.ts";
 import { lockAtOnce, lockWithin, TablesBusy, waitUntilFree } from "./read-locks.ts";
-import { call, callJson, jsonLiteral, keepPlans, longestPause, nameLiteral, step, textArray } from "./session.ts";
+import {
+  beginDurable,
+  call,
+  callJson,
+  jsonLiteral,
+  keepPlans,
+  longestPause,
+  nameLiteral,
+  step,
+  textArray,
+} from "./session.ts";
 
 const nullable = (value: string | null): string => (value === null ? "null" : quoteLiteral(value));
 const intArray = (values: readonly number[]): string => `'{${values.join(",")}}'::integer[]`;
@@ -51,6 +63,16 @@ interface Locked {
   readonly relations: string[];
 }
 
+/** The document that `tandem.read_small` answers with. */
+type SmallDocument =
+  | { readonly small: false }
+  | {
+      readonly small: true;
+      readonly to: Position;
+      readonly horizon: string;
+      readonly tables: readonly { readonly id: number; readonly known: Position | null; readonly rows: string[] }[];
+    };
+
 /** Raised inside a reading transaction when a table without a lock turns out to have entries. */
 class MoreTables extends Error {}
 
@@ -63,6 +85,8 @@ export class PostgresSource implements Source {
   #peer = 0;
   /** What the last look for entries has found, for the reading that follows at once; only a hint (see MoreTables). */
   #looked: { readonly from: Position; readonly locked: Locked } | null = null;
+  /** What is locked to read a table: itself with its log, by the table's id. */
+  readonly #relations = new Map<number, string>();
   /** How long reading waits behind DDL, in milliseconds: for each table while it holds none, and for all together when it locks them. */
   readonly #lockTimeout: number;
 
@@ -75,7 +99,10 @@ export class PostgresSource implements Source {
 
   async state(): Promise<SourceState> {
     const sql = `tandem.source_state(${quoteLiteral(this.name)}, ${quoteLiteral(this.#target)})`;
-    const { peer, clock, snapshot, ...state } = await callJson<OutboundState>(this.#connection, "source-state", sql);
+    return this.#stateOf(await callJson<OutboundState>(this.#connection, "source-state", sql));
+  }
+
+  #stateOf({ peer, clock, snapshot, ...state }: OutboundState): SourceState {
     this.#peer = peer;
     return { ...state, clock: Date.parse(clock), now: snapshot };
   }
@@ -153,6 +180,43 @@ export class PostgresSource implements Source {
     }
   }
 
+  async readSmall({ from, held, acknowledge, limit, tables }: SmallRequest): Promise<SmallBatch | null> {
+    const { serverVersion } = this.#connection;
+    const named = tables.map(({ source: { id, mark }, columns, unplaced }) => ({ id, mark, columns, unplaced }));
+    const relations = tables.flatMap(({ source }) => this.#relations.get(source.id) ?? []);
+    if (relations.length < tables.length) return null;
+    const open = `select tandem.open_small(${quoteLiteral(this.name)}, ${quoteLiteral(this.#target)}, ${quoteLiteral(from)},
+      ${quoteLiteral(held)}, ${acknowledge === null ? "null" : jsonLiteral(acknowledge)}, ${jsonLiteral(named)})::text as opened`;
+    const read = `select tandem.read_small(${quoteLiteral(this.#target)}, ${quoteLiteral(from)}, ${limit}, ${jsonLiteral(named)})::text as batch`;
+    let answers: ExecResult[];
+    try {
+      answers = await execWhole(
+        this.#connection,
+        `${beginDurable(serverVersion)}\n${step("small-open", open)};\ncommit;
+        ${step("small-begin", this.#beginReading(this.#lockTimeout))}\n${lockAtOnce(relations)}\n${step("small-read", read)};\ncommit`,
+      );
+    } catch (error) {
+      // A table that is locked or gone, another applier that was faster: the usual way waits, or says what it is.
+      if (this.#connection.broken || sqlState(error) === undefined) throw error;
+      return null;
+    }
+    const answer = (name: string) => answers.flatMap(({ rows }) => rows).find((row) => name in row)?.[name] ?? "null";
+    const { quiet, offer, ...opened } = JSON.parse(answer("opened")) as OutboundState & {
+      readonly quiet: boolean;
+      readonly offer: string | null;
+    };
+    const batch = JSON.parse(answer("batch")) as SmallDocument;
+    const state = this.#stateOf(opened);
+    if (quiet) return { state, token: null, to: state.now, horizon: "", tables: [] };
+    if (offer === null || state.waits || !batch.small) return null;
+    const rows = batch.tables.map(({ id, ...table }) => {
+      const matched = tables.find(({ source }) => source.id === id);
+      if (!matched) throw new TandemError("internal", `node ${this.name}: a table came that was not asked for`);
+      return { table: matched, ...table };
+    });
+    return { state, token: offer, to: batch.to, horizon: batch.horizon, tables: rows };
+  }
+
   async settle(keys: readonly TableKeys[], wait: boolean): Promise<number> {
     let left = 0;
     for (const table of keys) {
@@ -224,7 +288,12 @@ export class PostgresSource implements Source {
     );
     const sql = `(select jsonb_build_object('ids', to_jsonb(x.ids), 'relations', tandem.relations_to_lock(x.ids))
       from (select tandem.related_tables(array(${this.#changedTables(request)} ${named.join(" ")})) as ids) x)`;
-    return await callJson<Locked>(this.#connection, "probe", sql);
+    const locked = await callJson<Locked>(this.#connection, "probe", sql);
+    locked.ids.forEach((id, i) => {
+      const relation = locked.relations[i];
+      if (relation !== undefined) this.#relations.set(id, relation);
+    });
+    return locked;
   }
 
   /**
@@ -238,9 +307,7 @@ export class PostgresSource implements Source {
     body: (batch: OpenBatch) => Promise<T>,
   ): Promise<T> {
     const connection = this.#connection;
-    const begin = `/* tandem:read-begin */ begin isolation level repeatable read read only;\n${pinnedSettings(connection.serverVersion)}
-      set local lock_timeout = ${this.#lockTimeout};
-      set local idle_in_transaction_session_timeout = '${longestPause}'; ${keepPlans}`;
+    const begin = step("read-begin", this.#beginReading(this.#lockTimeout));
     const end = step(
       "read-end",
       `with changed as (${this.#changedTables(request)})
@@ -275,6 +342,12 @@ export class PostgresSource implements Source {
       if (!open && !busy && sqlState(error) === "55P03") throw new TablesBusy();
       throw error;
     });
+  }
+
+  #beginReading(lockTimeout: number): string {
+    return `begin isolation level repeatable read read only;\n${pinnedSettings(this.#connection.serverVersion)}
+      set local lock_timeout = ${lockTimeout};
+      set local idle_in_transaction_session_timeout = '${longestPause}'; ${keepPlans}`;
   }
 
   async #bound(table: TableShape, after: readonly string[] | null, rows: number): Promise<readonly string[] | null> {

@@ -8,6 +8,8 @@ import type {
   Position,
   Reach,
   Reconciled,
+  SmallApply,
+  SmallResult,
   SourceState,
   StagedTable,
   Staging,
@@ -18,9 +20,10 @@ import type {
   Target,
   VanishedTable,
 } from "../base/ends.ts";
-import type { Connection, Row } from "../db/connection.ts";
+import type { Connection, ExecResult, Row } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
+import { sqlState } from "../db/sqlstate.ts";
 import { execWhole, inTransaction } from "../db/transaction.ts";
 import { carry } from "./copy.ts";
 import {
@@ -39,6 +42,13 @@ import {
 interface InboundState extends Omit<LinkState, "clock"> {
   readonly peer: number;
   readonly clock: string;
+}
+
+/** The document that `tandem.apply_small` answers with. */
+interface SmallDocument extends Omit<SmallResult, "clock" | "tables"> {
+  readonly complete: boolean;
+  readonly clock: string;
+  readonly tables: Readonly<Record<string, SmallResult["tables"][number]>>;
 }
 
 type AppliedDocument = Omit<ApplyResult, "tables"> & {
@@ -88,7 +98,7 @@ export class PostgresTarget implements Target {
 
   /** In one message: what the link knows is read once the source has been recognized. */
   async meet(source: SourceState): Promise<LinkState> {
-    const met = `select tandem.meet(${quoteLiteral(this.name)}, ${quoteLiteral(this.#source)}, ${jsonLiteral(source)})`;
+    const met = this.#meetCall(source);
     const state = step("target-state", `select ${this.#stateCall}::text as answer`);
     const [row] = await call(this.#connection, "meet", `${met};\n${state}`);
     return this.#read(row);
@@ -99,8 +109,17 @@ export class PostgresTarget implements Target {
     return this.#read(row);
   }
 
+  #meetCall(source: SourceState): string {
+    return `select tandem.meet(${quoteLiteral(this.name)}, ${quoteLiteral(this.#source)}, ${jsonLiteral(source)})`;
+  }
+
   get #stateCall(): string {
     return `tandem.inbound_state(${quoteLiteral(this.#source)})`;
+  }
+
+  /** The session takes the role that it will apply in, but not behind a pooler: the next client to use it would write in this role. */
+  get #takeRole(): string {
+    return this.#connection.pooled ? "" : "select tandem.try_replica_role(true);";
   }
 
   #read(row: Row | undefined): LinkState {
@@ -134,10 +153,7 @@ export class PostgresTarget implements Target {
     return await callJson<TableName[]>(this.#connection, "describe", sql);
   }
 
-  /**
-   * One transaction, which holds the link: what is staged in it is seen by nobody before it ends. The session takes the role that it will apply
-   * in, but not behind a pooler: the next client to use it would write in this role.
-   */
+  /** One transaction, which holds the link: what is staged in it is seen by nobody before it ends. */
   async stage<T>(tables: readonly TableName[], body: (staging: Staging) => Promise<T>): Promise<T> {
     const id = randomUUID();
     const named = tables.map((table) => `(${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`);
@@ -149,7 +165,7 @@ export class PostgresTarget implements Target {
       ${keepPlans}
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}';
-      ${this.#connection.pooled ? "" : "select tandem.try_replica_role(true);"}
+      ${this.#takeRole}
       ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)};
       set local lock_timeout = ${tableTimeoutMs};
       ${step("describe", `select tandem.describe_tables(${ids})::text as shapes`)}`;
@@ -176,6 +192,44 @@ export class PostgresTarget implements Target {
     );
     const { tables, ...result } = JSON.parse(answers.at(-2)?.rows[0]?.answer ?? "null") as AppliedDocument;
     return { ...result, tables: Object.values(tables ?? {}) };
+  }
+
+  async applySmall({ batch, from, held, skewMs, reach }: SmallApply): Promise<SmallResult | null> {
+    const { state, tables, ...rest } = batch;
+    const document = {
+      ...this.#links({ skewMs, reach }),
+      ...rest,
+      from,
+      held,
+      tables: tables.map(({ table: { target, columns }, ...rows }) => ({
+        id: target.id,
+        mark: target.mark,
+        columns,
+        ...rows,
+      })),
+    };
+    let answers: ExecResult[];
+    try {
+      answers = await execWhole(
+        this.#connection,
+        `${beginDurable(this.#connection.serverVersion)}
+        set local lock_timeout = ${this.#lockTimeout};
+        ${this.#takeRole}
+        ${step("meet", this.#meetCall(state))};
+        ${step("small-apply", `select tandem.apply_small(${jsonLiteral(document)})::text as answer`)};\ncommit`,
+      );
+    } catch (error) {
+      // Whatever it is, the usual way meets it again and says what it is.
+      if (this.#connection.broken || sqlState(error) === undefined) throw error;
+      return null;
+    }
+    const {
+      complete,
+      clock,
+      seen,
+      tables: counts,
+    } = JSON.parse(answers.at(-2)?.rows[0]?.answer ?? "null") as SmallDocument;
+    return complete ? { seen, clock: Date.parse(clock), tables: Object.values(counts) } : null;
   }
 
   async preview(request: ApplyRequest): Promise<readonly TablePreview[]> {
@@ -205,14 +259,12 @@ export class PostgresTarget implements Target {
   }
 
   #document({ tables, skewMs, reach, ...request }: ApplyRequest): object {
-    return {
-      ...request,
-      ...instants(reach),
-      peer: this.#peer,
-      source: this.#source,
-      skew: `${skewMs / 1_000} seconds`,
-      tables: tables.map(planned),
-    };
+    return { ...request, ...this.#links({ skewMs, reach }), tables: tables.map(planned) };
+  }
+
+  /** What every batch says of its link. */
+  #links({ skewMs, reach }: Pick<ApplyRequest, "skewMs" | "reach">): object {
+    return { ...instants(reach), peer: this.#peer, source: this.#source, skew: `${skewMs / 1_000} seconds` };
   }
 
   async #fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number> {

@@ -76,9 +76,9 @@ export class LinkLoop {
       await this.#leased();
       const link = (await this.#connected()).link;
       this.#set({ state: "working" });
-      await this.#wakeUp?.rise();
+      const woken = await this.#wakeUp?.rise();
       const began = this.#options.clock.now();
-      const { worked, reached, now, pausedBy = null } = await link.round();
+      const { worked, reached, now, pausedBy = null } = await link.round(woken);
       this.#failing.reset();
       this.#options.lease.noteReach(this.#pair.source, true);
       this.#worked = true;

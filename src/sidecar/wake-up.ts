@@ -21,12 +21,13 @@ export class WakeUp {
     this.#askMs = Math.max(10_000, 4 * intervalMs);
   }
 
-  /** Before a round. */
-  async rise(): Promise<void> {
-    if (!this.#told) return;
+  /** Before a round: whether it has been told of something. */
+  async rise(): Promise<boolean> {
+    if (!this.#told) return false;
     this.#told = false;
     this.#asked = false;
     await this.#source.hushWake();
+    return true;
   }
 
   /** After a round that found nothing up to `now`: whether it will be told of all that is committed from now on. */

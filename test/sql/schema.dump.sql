@@ -651,6 +651,116 @@ COMMENT ON FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica bool
 
 
 --
+-- Name: apply_small(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.apply_small(p_batch jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_peer integer := (p_batch ->> 'peer')::integer;
+  v_heard integer[];
+  v_replica boolean;
+  v_done jsonb;
+begin
+  v_replica := tandem.try_replica_role();
+  update tandem.inbound i set applying = pg_current_xact_id(),
+    applying_tables = array(select (e ->> 'id')::integer from jsonb_array_elements(p_batch -> 'tables') e)
+  where i.peer_id = v_peer and i.position::text = p_batch ->> 'from' and i.token = (p_batch ->> 'held')::uuid;
+  if not found or not tandem.flows_freely(v_peer) then
+    update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer and applying = pg_current_xact_id();
+    return '{"complete": false}';
+  end if;
+  v_heard := tandem.heard_elsewhere(v_peer);
+  begin
+    perform set_config('tandem.applying', pg_current_xact_id()::text, true);
+    perform tandem.limit_waits(false);
+    v_done := tandem.apply_small_tables(p_batch, v_heard, v_replica);
+    if v_done is null then
+      raise exception 'this batch is not simply written' using errcode = 'TD007';
+    end if;
+  exception
+    when query_canceled or admin_shutdown or crash_shutdown or disk_full or io_error or out_of_memory or internal_error or data_corrupted or index_corrupted then
+      raise;
+    -- Whatever a row or another session is to blame for is met again, and told, the usual way.
+    when others then
+      update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
+      perform set_config('tandem.applying', '', true);
+      return '{"complete": false}';
+  end;
+  perform tandem.advance_link(p_batch || '{"mode": "batch", "cut": false, "released": []}', (p_batch ->> 'to')::pg_snapshot, v_done);
+  perform tandem.hurry_parked(v_done);
+  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
+  perform set_config('tandem.applying', '', true);
+  perform tandem.wake_onward(v_peer);
+  return jsonb_build_object('complete', true, 'seen', pg_current_snapshot()::text, 'tables', v_done, 'clock', clock_timestamp());
+end $$;
+
+
+--
+-- Name: FUNCTION apply_small(p_batch jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.apply_small(p_batch jsonb) IS 'Applies a small batch that has no conflict.';
+
+
+--
+-- Name: apply_small_tables(jsonb, integer[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.apply_small_tables(p_batch jsonb, p_heard integer[], p_replica boolean) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  e jsonb;
+  v_step text;
+  v_name text;
+  v_rows text[];
+  v_answer jsonb;
+  v_decided jsonb := '{}';
+  v_done jsonb := '{}';
+begin
+  foreach v_step in array array['decide', 'write', 'check'] loop
+    for e in select x.e from jsonb_array_elements(p_batch -> 'tables') x (e) loop
+      if v_step = 'decide' then
+        v_name := tandem.small_function((p_batch ->> 'peer')::integer, p_batch ->> 'source', e, p_replica, jsonb_array_length(p_batch -> 'tables') > 1);
+        if v_name is null then
+          return null;
+        end if;
+        v_decided := v_decided || jsonb_build_object(e ->> 'id', jsonb_build_object('name', v_name));
+      end if;
+      v_rows := array(select r.line from jsonb_array_elements_text(e -> 'rows') with ordinality r (line, i) order by r.i);
+      execute format('select %s($1, $2, $3, $4, $5, $6)', v_decided #>> array[e ->> 'id', 'name']) into v_answer
+      using v_step, v_rows, (e ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, p_heard, (v_decided #>> array[e ->> 'id', 'at'])::pg_snapshot;
+      if v_answer is null then
+        return null;
+      end if;
+      case v_step
+        when 'decide' then
+          -- From the row locks on no column changes any more.
+          if e ->> 'mark' is distinct from (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (e ->> 'id')::integer) then
+            return null;
+          end if;
+          v_decided := jsonb_set(v_decided, array[e ->> 'id'], v_decided -> (e ->> 'id') || v_answer);
+        when 'write' then
+          v_done := v_done || jsonb_build_object(e ->> 'id', v_answer);
+        else
+          null;
+      end case;
+    end loop;
+  end loop;
+  return v_done;
+end $_$;
+
+
+--
+-- Name: FUNCTION apply_small_tables(p_batch jsonb, p_heard integer[], p_replica boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.apply_small_tables(p_batch jsonb, p_heard integer[], p_replica boolean) IS 'Applies the rows of a small batch.';
+
+
+--
 -- Name: apply_split(jsonb, boolean, timestamp with time zone, bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1110,14 +1220,10 @@ CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to 
 declare
   t tandem.tracked_table;
   v_count integer;
-  v_skip text;
-  v_keys text;
   v_log_keys text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
-  v_skip := format('%L::integer[]', tandem.not_forwarded(p_peer_id));
-  v_keys := array_to_string(tandem.key_names('e', v_count), ', ');
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
     v_log_keys := array_to_string(tandem.key_names('l', v_count), ', ');
     return format('select %1$s from (select distinct on (%2$s) l.*, %3$s from tandem_log.%4$I l where %5$s
@@ -1131,19 +1237,13 @@ begin
       array_to_string(tandem.key_names('n', v_count), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
   end if;
-  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$s) or (n.op = ''D'') = (t.%6$I is distinct from null)',
-    tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, case when t.%I is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', t.key_columns[1]),
-      format('coalesce(n.origin, case when t.%I is distinct from null then '''' end)', t.key_columns[1]), p_asked),
-    v_keys,
+  return tandem.keys_query(t, p_peer_id, p_columns, p_unplaced, p_vector, p_asked,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s',
         array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id)) end,
       case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
         (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
-         from unnest(t.key_types) with ordinality u (type, i)), p_keys) end),
-    tandem.newest_and_row(t, 'k'),
-    v_skip, t.key_columns[1]);
+         from unnest(t.key_types) with ordinality u (type, i)), p_keys) end));
 end $_$;
 
 
@@ -2287,15 +2387,11 @@ CREATE FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon times
     LANGUAGE plpgsql
     AS $_$
 declare
-  n tandem.local_node;
-  v_key_is_entry text := p_plan ->> 'key_is_entry';
-  v_key_is_row text := p_plan ->> 'key_is_row';
+  v_plan jsonb := p_plan;
 begin
-  select * into strict n from tandem.local_node;
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
-    v_key_is_entry := 'false';
-    v_key_is_row := 'false';
+    v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';
   end if;
   execute format($sql$
     insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)
@@ -2309,64 +2405,12 @@ begin
         when x.too_long is not null then 'values are too long for these columns: ' || x.too_long end,
       case when x.verdict = 'park' and x.unplaced is null and not x.ahead then coalesce(x.misfit_state, '22001') end,
       x.local_stamp, x.local_origin
-    from (
-      select c.*,
-        case
-          when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
-          when c.same then case when c.newer and not c.both_unlogged and not c.forgotten then 'adopt' else 'drop' end
-          when c.missing then case %24$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
-          when c.unknown then 'drop'
-          when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
-          when c.equal_version then case when %3$L > %4$L then 'anew' else 'tie' end
-          when c.newer and c.local_known then 'apply'
-          when c.newer and %5$L = 'prefer: ' || c.local_origin and c.local_origin = %4$L then 'prefer'
-          when c.newer then 'win'
-          when c.incoming_known then 'drop'
-          else 'lose'
-        end as verdict
-      from (
-        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %22$s as too_long,
-          s.stamp > clock_timestamp() + %6$L::interval as ahead,
-          coalesce(l.op::text, case when %7$s is distinct from null then 'U' else 'D' end) as local_op,
-          v.stamp as local_stamp, v.origin as local_origin,
-          (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
-          (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
-          s.stamp is null or (not %21$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
-          (%7$s is distinct from null) = s.present and (not s.present or %8$s) as same,
-          %25$L and s.op is null and s.present and l.op is null as both_unlogged,
-          s.asked and l.op is null as forgotten,
-          %26$L and s.present and l.op is null and %7$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
-          case
-            when l.xid is null then %9$s
-            when l.received_from = %1$s then true
-            when s.parked_there then false
-            when pg_visible_in_snapshot(l.xid, %10$L::pg_snapshot)
-              and (l.stamp < %12$L::timestamptz or not %23$s and (l.received_from is null or l.received_from <> all (%11$L::integer[]))) then true
-            else coalesce((select bool_or(k.stamp %27$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
-          end as local_known,
-          case when (s.stamp, s.origin) > (v.stamp, v.origin) then false
-            else exists (select from %13$s l where %14$s and l.origin = s.origin and l.stamp %27$s s.stamp) end as incoming_known
-        from %15$s s
-        left join %16$s t on %17$s
-        left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %13$s l where %14$s order by %18$s limit 1) l on true
-        cross join lateral (select
-          coalesce(l.stamp, case when %7$s is distinct from null then %19$s else '-infinity' end) as stamp,
-          coalesce(l.origin, case when %7$s is distinct from null then %20$s else '' end) as origin) v
-        where s.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)
-      ) c
-    ) x
+    from (%3$s where c.n not in (select b.n from tandem.verdict b where b.peer_id = %1$s and b.table_id = %2$s)) x
     where x.verdict <> 'apply'
   $sql$,
-    p_plan ->> 'peer', p_plan ->> 'id', p_source, n.name, p_plan ->> 'policy', n.max_skew,
-    p_plan ->> 'first_key', p_plan ->> 'image_is_row',
-    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is not distinct from null', p_plan ->> 'first_key') else 'true' end,
-    p_known, tandem.heard_elsewhere((p_plan ->> 'peer')::integer), p_horizon,
-    p_plan ->> 'log', v_key_is_entry, p_plan ->> 'stage', p_plan ->> 'relation', v_key_is_row, p_plan ->> 'newest_first',
-    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
-    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
-    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
-    p_plan ->> 'missing', p_plan ? 'rejoin', p_copy and p_plan ->> 'rejoin' is not distinct from 'survivor',
-    case when p_plan ? 'rejoin' then '=' else '>=' end);
+    p_plan ->> 'peer', p_plan ->> 'id',
+    tandem.verdict_query(v_plan, p_plan ->> 'stage', format('%L::pg_snapshot', p_known), format('%L::timestamptz', p_horizon),
+      format('%L::integer[]', tandem.heard_elsewhere((p_plan ->> 'peer')::integer)), p_copy, p_source));
 end $_$;
 
 
@@ -2628,6 +2672,26 @@ COMMENT ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_imag
 
 
 --
+-- Name: drop_small(integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.drop_small(p_peer_id integer, p_schema text, p_table text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  execute format('drop function if exists tandem_log.%I(text, text[], pg_snapshot, timestamptz, integer[], pg_snapshot)', tandem.small_name(p_peer_id, p_schema, p_table));
+  execute format('drop function if exists tandem_log.%I(xid8, xid8[], bigint)', tandem.reader_name(p_peer_id, p_schema, p_table));
+end $$;
+
+
+--
+-- Name: FUNCTION drop_small(p_peer_id integer, p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.drop_small(p_peer_id integer, p_schema text, p_table text) IS 'Drops what small batches of a link and table go by.';
+
+
+--
 -- Name: dropped_open(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2734,6 +2798,27 @@ CREATE FUNCTION tandem.floor_us() RETURNS bigint
 --
 
 COMMENT ON FUNCTION tandem.floor_us() IS 'The greatest of the floors, in microseconds since 1970.';
+
+
+--
+-- Name: flows_freely(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.flows_freely(p_peer_id integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return not exists (select from tandem.paused_link l where l.peer_id = p_peer_id)
+    and not exists (select from tandem.parked_change c where c.peer_id = p_peer_id)
+    and not exists (select from tandem.inbound_table b where b.peer_id = p_peer_id and b.state <> 'flow');
+end $$;
+
+
+--
+-- Name: FUNCTION flows_freely(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.flows_freely(p_peer_id integer) IS 'Whether nothing of a link rests or waits.';
 
 
 --
@@ -2852,6 +2937,7 @@ begin
   update tandem.peer set configured = false, gone_at = clock_timestamp() where peer_id = p_peer_id and gone_at is null;
   for t in select schema_name, table_name from tandem.tracked_table order by table_id loop
     execute format('drop table if exists tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name));
+    perform tandem.drop_small(p_peer_id, t.schema_name, t.table_name);
   end loop;
   return tandem.forward_received(p_peer_id);
 end $$;
@@ -3410,6 +3496,32 @@ COMMENT ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) IS 
 
 
 --
+-- Name: keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_asked boolean, p_keys text, p_look boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_first text := format('t.%I', p_table.key_columns[1]);
+begin
+  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)',
+    tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
+      format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
+      format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, p_look => p_look),
+    array_to_string(tandem.key_names('e', cardinality(p_table.key_columns)), ', '), p_keys, tandem.newest_and_row(p_table, 'k'),
+    tandem.not_forwarded(p_peer_id), v_first);
+end $_$;
+
+
+--
+-- Name: FUNCTION keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_asked boolean, p_keys text, p_look boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_asked boolean, p_keys text, p_look boolean) IS 'The query of given keys in a batch.';
+
+
+--
 -- Name: keys_there(integer, integer, pg_snapshot, text[], bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3439,6 +3551,30 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint) IS 'Keys that a peer must have.';
+
+
+--
+-- Name: known_versions_insert(jsonb, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.known_versions_insert(p_plan jsonb, p_rows text, p_where text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+begin
+  return format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
+    from %5$s s cross join lateral unnest(s.known_stamps, s.known_origins) k (stamp, origin)
+    where %6$s and s.known_stamps is not null and (k.stamp, k.origin) < (s.stamp, s.origin)
+      and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, p_plan ->> 'key_is_entry');
+end $_$;
+
+
+--
+-- Name: FUNCTION known_versions_insert(p_plan jsonb, p_rows text, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.known_versions_insert(p_plan jsonb, p_rows text, p_where text) IS 'The statement that enters versions that a source knew of.';
 
 
 --
@@ -4120,6 +4256,65 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) IS 'Plans for the tables of a batch.';
+
+
+--
+-- Name: make_reader(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.make_reader(p_peer_id integer, p_table jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_mark text := tandem.reader_mark(p_peer_id, p_table);
+  v_name text;
+  v_columns text[] := array(select jsonb_array_elements_text(p_table -> 'columns'));
+  v_keys text[];
+  v_values text[] := array(select 'c' || i from generate_series(1, cardinality(v_columns)) i);
+  v_said text := 'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked';
+begin
+  if v_mark is null or v_mark = obj_description(tandem.reader_of(p_peer_id, (p_table ->> 'id')::integer), 'pg_proc') then
+    return;
+  end if;
+  select * into strict t from tandem.tracked_table where table_id = (p_table ->> 'id')::integer;
+  v_keys := array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i);
+  v_name := format('tandem_log.%I', tandem.reader_name(p_peer_id, t.schema_name, t.table_name));
+  execute format('create or replace function %s(p_xmax xid8, p_xip xid8[], p_limit bigint) returns text[] language plpgsql stable
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as %L', v_name, format($body$
+declare
+  v_rows text[];
+  v_all boolean;
+begin
+  if (select count(*) from (select from %1$s l where l.xid >= p_xmax order by l.xid limit p_limit + 1) x)
+    + (select count(*) from (select from %1$s l where l.xid = any (p_xip) order by l.xid limit p_limit + 1) x) > p_limit
+  then
+    return null;
+  end if;
+  select array_agg(y.line order by y.n), bool_and(y.line is not null) into v_rows, v_all
+  from (select x.n, case when sum(%2$s) over () <= 262144 then row(%3$s)::text end as line
+    from (select row_number() over () as n, q.* from (%4$s) q (%5$s)) x) y;
+  return case when coalesce(v_all, true) then coalesce(v_rows, '{}') end;
+end $body$,
+    format('tandem_log.%I', t.log_name),
+    (select concat_ws(' + ', '100', string_agg(format('coalesce(pg_column_size(x.%s), 0)', u), ' + ')) from unnest(v_values || v_keys) u),
+    (select string_agg('x.' || u, ', ') from unnest('{n}'::text[] || v_keys) u) || ', ' || (select string_agg('x.' || u, ', ') from unnest(string_to_array(v_said, ', ')) u)
+      || ', null, null' || coalesce((select string_agg(', x.' || u, '') from unnest(v_values) u), ''),
+    tandem.keys_query(t, p_peer_id, v_columns, array(select jsonb_array_elements_text(p_table -> 'unplaced')),
+      case when cardinality(tandem.not_forwarded(p_peer_id)) > 1 then 'newest' end, false,
+      format('select %s, false as named from tandem_log.%I l where (l.xid >= p_xmax or l.xid = any (p_xip)) and (l.received_from is null or l.received_from <> all (%L::integer[]))',
+        array_to_string(tandem.key_names('l', cardinality(v_keys)), ', '), t.log_name, tandem.not_forwarded(p_peer_id)), true),
+    array_to_string(v_keys, ', ') || ', ' || v_said || coalesce((select string_agg(', ' || u, '') from unnest(v_values) u), '')));
+  execute format('revoke execute on function %s from public', v_name);
+  execute format('comment on function %s is %L', v_name, v_mark);
+end $_$;
+
+
+--
+-- Name: FUNCTION make_reader(p_peer_id integer, p_table jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.make_reader(p_peer_id integer, p_table jsonb) IS 'Makes the function that reads small batches of a table.';
 
 
 --
@@ -4847,6 +5042,37 @@ COMMENT ON FUNCTION tandem.open_probe() IS 'Makes and captures the table of a ro
 
 
 --
+-- Name: open_small(text, text, pg_snapshot, uuid, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_state jsonb := tandem.source_state(p_self, p_target);
+  v_peer integer := (v_state ->> 'peer')::integer;
+  v_quiet boolean := not exists (select from tandem.tables_with_entries(p_from));
+  v_offer uuid;
+begin
+  if p_confirm is not null then
+    perform tandem.confirm(v_peer, (p_confirm ->> 'position')::pg_snapshot, (p_confirm ->> 'token')::uuid, (p_confirm ->> 'seen')::pg_snapshot, '[]');
+  end if;
+  if not v_quiet and coalesce(tandem.contact_fits(v_peer, p_held), false) then
+    perform tandem.make_reader(v_peer, e) from jsonb_array_elements(p_tables) e;
+    v_offer := tandem.offer_contact(v_peer, p_held);
+  end if;
+  return v_state || jsonb_build_object('quiet', v_quiet, 'offer', v_offer);
+end $$;
+
+
+--
+-- Name: FUNCTION open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) IS 'Begins a small batch at its source.';
+
+
+--
 -- Name: orphans(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5484,6 +5710,109 @@ COMMENT ON FUNCTION tandem.raise_floor(p_peer_id integer, p_stamp timestamp with
 
 
 --
+-- Name: read_small(text, pg_snapshot, bigint, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.read_small(p_target text, p_from pg_snapshot, p_limit bigint, p_tables jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_peer integer := (select p.peer_id from tandem.peer p where p.name = p_target and p.configured);
+  v_changed integer[] := array(select tandem.tables_with_entries(p_from));
+  v_header jsonb;
+  e jsonb;
+  v_rows text[];
+  v_tables jsonb := '[]';
+begin
+  if v_peer is null or not v_changed <@ array(select (x ->> 'id')::integer from jsonb_array_elements(p_tables) x) then
+    return '{"small": false}';
+  end if;
+  v_header := tandem.batch_header(v_peer, v_changed);
+  for e in select x from jsonb_array_elements(p_tables) x where (x ->> 'id')::integer = any (v_changed) loop
+    -- Made before the locks: what it was made of must not have changed since.
+    if tandem.reader_mark(v_peer, e) is distinct from obj_description(tandem.reader_of(v_peer, (e ->> 'id')::integer), 'pg_proc') then
+      return '{"small": false}';
+    end if;
+    execute format('select %s($1, $2, $3)', (select r::regproc from tandem.reader_of(v_peer, (e ->> 'id')::integer) r)) into v_rows
+    using pg_snapshot_xmax(p_from), array(select pg_snapshot_xip(p_from)), p_limit;
+    if v_rows is null then
+      return '{"small": false}';
+    end if;
+    v_tables := v_tables || jsonb_build_array(jsonb_build_object('id', e -> 'id', 'known', v_header #> array['known', e ->> 'id'], 'rows', to_jsonb(v_rows)));
+  end loop;
+  return jsonb_build_object('small', true, 'to', pg_current_snapshot()::text, 'horizon', v_header -> 'horizon', 'tables', v_tables);
+end $_$;
+
+
+--
+-- Name: FUNCTION read_small(p_target text, p_from pg_snapshot, p_limit bigint, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.read_small(p_target text, p_from pg_snapshot, p_limit bigint, p_tables jsonb) IS 'Reads a small batch.';
+
+
+--
+-- Name: reader_mark(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reader_mark(p_peer_id integer, p_table jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return (
+    select md5(concat_ws(' ', t.xmin, c.xmin, p_table, tandem.not_forwarded(p_peer_id), (select max(f.installed_at) from tandem.sql_file f)))
+    from tandem.tracked_table t
+    join pg_class c on c.oid = t.relid and c.oid = to_regclass(format('%I.%I', t.schema_name, t.table_name))
+    where t.table_id = (p_table ->> 'id')::integer and tandem.columns_mark(t.relid) = p_table ->> 'mark');
+end $$;
+
+
+--
+-- Name: FUNCTION reader_mark(p_peer_id integer, p_table jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reader_mark(p_peer_id integer, p_table jsonb) IS 'Fingerprint of what a reader is made of.';
+
+
+--
+-- Name: reader_name(integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reader_name(p_peer_id integer, p_schema text, p_table text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select tandem.object_name('reader ' || p_peer_id || ' ', p_schema, p_table)
+$$;
+
+
+--
+-- Name: FUNCTION reader_name(p_peer_id integer, p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reader_name(p_peer_id integer, p_schema text, p_table text) IS 'Name of the function that reads small batches of a link and table.';
+
+
+--
+-- Name: reader_of(integer, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.reader_of(p_peer_id integer, p_table_id integer) RETURNS regprocedure
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return (select to_regprocedure(format('tandem_log.%I(xid8, xid8[], bigint)', tandem.reader_name(p_peer_id, t.schema_name, t.table_name)))
+    from tandem.tracked_table t where t.table_id = p_table_id);
+end $$;
+
+
+--
+-- Name: FUNCTION reader_of(p_peer_id integer, p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.reader_of(p_peer_id integer, p_table_id integer) IS 'The reader of a link and table.';
+
+
+--
 -- Name: reassert_holders(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5645,7 +5974,7 @@ COMMENT ON FUNCTION tandem.record_conflicts(p_plan jsonb, p_source text) IS 'Kee
 
 CREATE FUNCTION tandem.record_versions(p_plan jsonb, p_where text) RETURNS bigint
     LANGUAGE plpgsql
-    AS $_$
+    AS $$
 declare
   v_count bigint;
   v_where text := format('(%s) and s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''adopt''))',
@@ -5654,19 +5983,11 @@ begin
   if tandem.applies(p_plan) = 'true' then
     v_where := p_where;
   end if;
-  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
-    select pg_current_xact_id(), s.stamp, %3$s, %4$s, case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end, s.origin
-    from %5$s s where %6$s',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where);
+  execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
   get diagnostics v_count = row_count;
-  execute format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
-    select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
-    from %5$s s cross join lateral unnest(s.known_stamps, s.known_origins) k (stamp, origin)
-    where %6$s and s.known_stamps is not null and (k.stamp, k.origin) < (s.stamp, s.origin)
-      and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', v_where, p_plan ->> 'key_is_entry');
+  execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
   return v_count;
-end $_$;
+end $$;
 
 
 --
@@ -6643,10 +6964,10 @@ COMMENT ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias
 
 
 --
--- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text DEFAULT 'true'::text) RETURNS text
+CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text DEFAULT 'true'::text, p_look boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $_$
 begin
@@ -6658,7 +6979,7 @@ begin
       p_stamp, p_origin,
       case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
       case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-      case when exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+      case when p_look or exists (select from tandem.parked_change c where c.peer_id = p_peer_id
           and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
         then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
           tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
@@ -6683,10 +7004,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text, p_look boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text) IS 'The select list of a COPY query.';
+COMMENT ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text, p_look boolean) IS 'The select list of a COPY query.';
 
 
 --
@@ -6908,6 +7229,167 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.shape_difference(p_source jsonb, p_here jsonb) IS 'Why a table cannot flow between two shapes of it.';
+
+
+--
+-- Name: small_body(jsonb, oid, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.small_body(p_plan jsonb, p_stage oid, p_source text, p_replica boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_relid oid := (select t.relid from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer);
+  v_update boolean := p_plan ->> 'set' is not null;
+  v_referred boolean := jsonb_array_length(p_plan -> 'references') > 0 or jsonb_array_length(p_plan -> 'changes') > 0;
+begin
+  if (p_plan ->> 'rewritable')::boolean
+    or exists (select from pg_constraint c where c.conrelid = v_relid and c.condeferrable and c.contype in ('u', 'p', 'x'))
+    or not p_replica and (exists (select from pg_constraint c where c.conrelid = v_relid and c.contype = 'f' and (c.confdeltype not in ('a', 'r') or c.confupdtype not in ('a', 'r')))
+      or exists (select from pg_trigger g where not g.tgisinternal and g.tgname not like 'tandem\_%' and g.tgname <> '~tandem_last'
+        and g.tgenabled in ('O', 'A') and g.tgrelid in (select h.relid from pg_partition_tree(v_relid) h union select v_relid)))
+  then
+    return 'begin return null; end';
+  end if;
+  return format($body$
+declare
+  v_rows %1$s[] := p_rows::%1$s[];
+  v_locked bigint;
+  v_more bigint;
+  v_deleted bigint;
+  v_updated bigint := 0;
+  v_inserted bigint;
+  v_value numeric;
+begin
+  if p_step = 'decide' then
+    if exists (select from unnest(v_rows) s where s.unsettled %2$s) then
+      return null;
+    end if;
+    select count(*) into v_locked from (select 1 from unnest(v_rows) s join %3$s t on %4$s where (not s.present or %5$s) order by %6$s for update of t skip locked) x;
+    select count(*) into v_more from (select 1 from unnest(v_rows) s join %3$s t on %4$s where (s.present and not %5$s) order by %6$s for no key update of t skip locked) x;
+    if v_locked + v_more <> (select count(*) from unnest(v_rows) s join %3$s t on %4$s) then
+      return null;
+    end if;
+    p_decided := pg_current_snapshot();
+    if exists (select from (%7$s) x where x.verdict <> 'apply') then
+      return null;
+    end if;
+    perform tandem.raise_floor(%8$s, (select max(s.stamp) from unnest(v_rows) s));
+    return jsonb_build_object('at', p_decided::text);
+  elsif p_step = 'write' then
+    delete from %3$s t using unnest(v_rows) s where %4$s and not s.present;
+    get diagnostics v_deleted = row_count;
+    %9$s
+    insert into %3$s (%10$s) %11$s select %12$s from unnest(v_rows) s where s.present and not exists (select from %3$s t where %4$s) order by s.n on conflict (%13$s) do nothing;
+    get diagnostics v_inserted = row_count;
+    if v_updated + v_inserted <> (select count(*) from unnest(v_rows) s where s.present) then
+      return null;
+    end if;
+    if exists (select from (select * from %14$s l where l.xid >= pg_snapshot_xmin(p_decided) order by l.xid) l
+      join unnest(v_rows) s on %15$s where not pg_visible_in_snapshot(l.xid, p_decided) and l.xid <> pg_current_xact_id())
+    then
+      return null;
+    end if;
+    %16$s;
+    if exists (select from unnest(v_rows) s where s.known_stamps is not null) then
+      %17$s;
+    end if;
+    %18$s
+    return jsonb_build_object('schema', %19$L::text, 'name', %20$L::text, 'staged', cardinality(v_rows), 'applied', cardinality(v_rows), 'deleted', (select count(*) from unnest(v_rows) s where not s.present),
+      'adopted', 0, 'superseded', 0, 'parked', 0, 'undecided', 0);
+  end if;
+  %21$s
+  return '{}';
+end $body$,
+    p_stage::regclass,
+    case when v_referred then 'or not s.present or exists (select from ' || (p_plan ->> 'relation') || ' t where ' || (p_plan ->> 'key_is_row') || ' and ' || (p_plan ->> 'unique_changed') || ')' else '' end,
+    p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys',
+    tandem.verdict_query(p_plan, 'unnest(v_rows)', 'p_known', 'p_horizon', 'p_heard', false, p_source),
+    p_plan ->> 'peer',
+    case when v_update then format('update %s t set %s from unnest(v_rows) s where %s and s.present; get diagnostics v_updated = row_count;',
+        p_plan ->> 'relation', p_plan ->> 'set', p_plan ->> 'key_is_row')
+      else format('select count(*) into v_updated from %s t join unnest(v_rows) s on %s where s.present;', p_plan ->> 'relation', p_plan ->> 'key_is_row') end,
+    p_plan ->> 'insert_columns', p_plan ->> 'overriding', p_plan ->> 'insert_values', p_plan ->> 'key_columns',
+    p_plan ->> 'log', p_plan ->> 'key_is_entry',
+    tandem.versions_insert(p_plan, 'unnest(v_rows)', 'true'), tandem.known_versions_insert(p_plan, 'unnest(v_rows)', 'true'),
+    (select string_agg(format('select %s(%s)::numeric into v_value from unnest(v_rows) s where s.present;
+      if v_value is not null then perform tandem.advance_sequence(%L::regclass, v_value); end if;', case when q.increment > 0 then 'max' else 'min' end, x.value, q.sequence::text), E'\n    ')
+      from tandem.plan_sequences(p_plan) q cross join lateral (select tandem.staged_value(p_plan, q.column_name) as value) x where coalesce(x.value, '') <> ''),
+    p_plan ->> 'schema', p_plan ->> 'table',
+    case when p_replica then (select string_agg(format('perform 1 from (select distinct %1$s from unnest(v_rows) s join %2$s t on %3$s where s.present and %4$s) t join %5$s p on %6$s for key share of p;
+      if exists (select from unnest(v_rows) s join %2$s t on %3$s where s.present and %4$s and not exists (select from %5$s p where %6$s)) then
+        return null;
+      end if;', f.t_columns, p_plan ->> 'relation', p_plan ->> 'key_is_row', f.t_not_null, f.parent, f.parent_is_t), E'\n    ') from tandem.plan_foreign_keys(p_plan) f)
+      else 'set constraints all immediate;' end);
+end $_$;
+
+
+--
+-- Name: FUNCTION small_body(p_plan jsonb, p_stage oid, p_source text, p_replica boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.small_body(p_plan jsonb, p_stage oid, p_source text, p_replica boolean) IS 'The body of a function for small batches.';
+
+
+--
+-- Name: small_function(integer, text, jsonb, boolean, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.small_function(p_peer_id integer, p_source text, p_table jsonb, p_replica boolean, p_several boolean) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+  t tandem.tracked_table;
+  v_stage oid;
+  v_name text;
+  v_mark text;
+  v_plan jsonb;
+begin
+  select * into strict t from tandem.tracked_table where table_id = (p_table ->> 'id')::integer;
+  v_stage := to_regclass(format('tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name)));
+  if v_stage is null then
+    return null;
+  end if;
+  v_name := format('tandem_log.%I', tandem.small_name(p_peer_id, t.schema_name, t.table_name));
+  v_mark := md5(concat_ws(' ', tandem.catalog_mark(t.table_id), p_table ->> 'columns', p_source, p_replica, v_stage,
+    (select n.name from tandem.local_node n), obj_description(v_stage, 'pg_class')));
+  if obj_description(to_regprocedure(v_name || '(text, text[], pg_snapshot, timestamptz, integer[], pg_snapshot)'), 'pg_proc') is distinct from v_mark then
+    v_plan := tandem.make_plans(p_peer_id, jsonb_build_array(p_table || '{"as_text": false}'), p_replica) -> 0;
+    execute format('create or replace function %s(p_step text, p_rows text[], p_known pg_snapshot, p_horizon timestamptz, p_heard integer[], p_decided pg_snapshot)
+      returns jsonb language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as %L', v_name, tandem.small_body(v_plan, v_stage, p_source, p_replica));
+    execute format('revoke execute on function %s from public', v_name);
+    execute format('comment on function %s is %L', v_name, v_mark);
+  end if;
+  if not p_replica and p_several and exists (select from pg_constraint c where c.contype = 'f' and t.relid in (c.conrelid, c.confrelid)) then
+    return null;
+  end if;
+  return v_name;
+end $$;
+
+
+--
+-- Name: FUNCTION small_function(p_peer_id integer, p_source text, p_table jsonb, p_replica boolean, p_several boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.small_function(p_peer_id integer, p_source text, p_table jsonb, p_replica boolean, p_several boolean) IS 'The function for small batches of a table.';
+
+
+--
+-- Name: small_name(integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.small_name(p_peer_id integer, p_schema text, p_table text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select tandem.object_name('small ' || p_peer_id || ' ', p_schema, p_table)
+$$;
+
+
+--
+-- Name: FUNCTION small_name(p_peer_id integer, p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.small_name(p_peer_id integer, p_schema text, p_table text) IS 'Name of the function that applies small batches of a link and table.';
 
 
 --
@@ -7676,6 +8158,7 @@ begin
   loop
     execute format('drop table tandem_log.%I', r.relname);
   end loop;
+  perform tandem.drop_small(p.peer_id, t.schema_name, t.table_name) from tandem.peer p;
   perform tandem.set_guards(t.relid, false);
   delete from tandem.tracked_table where table_id = t.table_id;
   return true;
@@ -7772,6 +8255,81 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.value_class(p_type oid, p_typmod integer, p_inside boolean) IS 'What two columns must have in common to carry each other''s values.';
+
+
+--
+-- Name: verdict_query(jsonb, text, text, text, text, boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  n tandem.local_node;
+begin
+  select * into strict n from tandem.local_node;
+  return format($sql$
+      select c.*,
+        case
+          when c.unplaced is not null or c.ahead or c.misfit is not null or (c.too_long is not null and not c.same) then 'park'
+          when c.same then case when c.newer and not c.both_unlogged and not c.forgotten then 'adopt' else 'drop' end
+          when c.missing then case %22$L when 'keep' then 'apply' when 'delete' then 'missing' else 'undecided' end
+          when c.unknown then 'drop'
+          when c.equal_version and c.local_stamp <= timestamptz '0001-01-01 00:00:00+00' and c.local_origin = '' then 'undecided'
+          when c.equal_version then case when %2$L > %3$L then 'anew' else 'tie' end
+          when c.newer and c.local_known then 'apply'
+          when c.newer and %4$L = 'prefer: ' || c.local_origin and c.local_origin = %3$L then 'prefer'
+          when c.newer then 'win'
+          when c.incoming_known then 'drop'
+          else 'lose'
+        end as verdict
+      from (
+        select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %20$s as too_long,
+          s.stamp > clock_timestamp() + (select o.max_skew from tandem.local_node o) as ahead,
+          coalesce(l.op::text, case when %5$s is distinct from null then 'U' else 'D' end) as local_op,
+          v.stamp as local_stamp, v.origin as local_origin,
+          (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
+          (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
+          s.stamp is null or (not %19$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
+          (%5$s is distinct from null) = s.present and (not s.present or %6$s) as same,
+          %23$L and s.op is null and s.present and l.op is null as both_unlogged,
+          s.asked and l.op is null as forgotten,
+          %24$L and s.present and l.op is null and %5$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
+          case
+            when l.xid is null then %7$s
+            when l.received_from = %1$s then true
+            when s.parked_there then false
+            when pg_visible_in_snapshot(l.xid, %8$s)
+              and (l.stamp < %10$s or not %21$s and (l.received_from is null or l.received_from <> all (%9$s))) then true
+            else coalesce((select bool_or(k.stamp %25$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
+          end as local_known,
+          case when (s.stamp, s.origin) > (v.stamp, v.origin) then false
+            else exists (select from %11$s l where %12$s and l.origin = s.origin and l.stamp %25$s s.stamp) end as incoming_known
+        from %13$s s
+        left join %14$s t on %15$s
+        left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %11$s l where %12$s order by %16$s limit 1) l on true
+        cross join lateral (select
+          coalesce(l.stamp, case when %5$s is distinct from null then %17$s else '-infinity' end) as stamp,
+          coalesce(l.origin, case when %5$s is distinct from null then %18$s else '' end) as origin) v
+      ) c$sql$,
+    p_plan ->> 'peer', p_source, n.name, p_plan ->> 'policy',
+    p_plan ->> 'first_key', p_plan ->> 'image_is_row',
+    case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is not distinct from null', p_plan ->> 'first_key') else 'true' end,
+    p_known, p_heard, p_horizon,
+    p_plan ->> 'log', p_plan ->> 'key_is_entry', p_rows, p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
+    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
+    case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
+    case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
+    p_plan ->> 'missing', p_plan ? 'rejoin', p_copy and p_plan ->> 'rejoin' is not distinct from 'survivor',
+    case when p_plan ? 'rejoin' then '=' else '>=' end);
+end $_$;
+
+
+--
+-- Name: FUNCTION verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text) IS 'The query that judges staged rows.';
 
 
 --
@@ -8101,6 +8659,28 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.version() IS 'The version of Tandem that is installed here.';
+
+
+--
+-- Name: versions_insert(jsonb, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.versions_insert(p_plan jsonb, p_rows text, p_where text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+begin
+  return format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
+    select pg_current_xact_id(), s.stamp, %3$s, %4$s, case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end, s.origin
+    from %5$s s where %6$s',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where);
+end $_$;
+
+
+--
+-- Name: FUNCTION versions_insert(p_plan jsonb, p_rows text, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.versions_insert(p_plan jsonb, p_rows text, p_where text) IS 'The statement that enters applied versions.';
 
 
 --
@@ -10352,6 +10932,20 @@ REVOKE ALL ON FUNCTION tandem.apply_set(p_plans jsonb, p_where text, p_replica b
 
 
 --
+-- Name: FUNCTION apply_small(p_batch jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.apply_small(p_batch jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION apply_small_tables(p_batch jsonb, p_heard integer[], p_replica boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.apply_small_tables(p_batch jsonb, p_heard integer[], p_replica boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION apply_split(p_plans jsonb, p_replica boolean, p_deadline timestamp with time zone, p_step bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10702,6 +11296,13 @@ REVOKE ALL ON FUNCTION tandem.drop_parked(p_parked_id bigint, p_reason text, p_i
 
 
 --
+-- Name: FUNCTION drop_small(p_peer_id integer, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.drop_small(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION end_stalled(p_silent interval); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -10720,6 +11321,13 @@ REVOKE ALL ON FUNCTION tandem.equal_is_identical(p_type oid, p_collation oid) FR
 --
 
 REVOKE ALL ON FUNCTION tandem.floor_us() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION flows_freely(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.flows_freely(p_peer_id integer) FROM PUBLIC;
 
 
 --
@@ -10891,10 +11499,24 @@ REVOKE ALL ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) 
 
 
 --
+-- Name: FUNCTION keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_asked boolean, p_keys text, p_look boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_asked boolean, p_keys text, p_look boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION known_versions_insert(p_plan jsonb, p_rows text, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.known_versions_insert(p_plan jsonb, p_rows text, p_where text) FROM PUBLIC;
 
 
 --
@@ -11021,6 +11643,13 @@ REVOKE ALL ON FUNCTION tandem.make_log(p_table_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.make_plans(p_peer_id integer, p_tables jsonb, p_replica boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION make_reader(p_peer_id integer, p_table jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.make_reader(p_peer_id integer, p_table jsonb) FROM PUBLIC;
 
 
 --
@@ -11206,6 +11835,13 @@ REVOKE ALL ON FUNCTION tandem.open_probe() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION orphans(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11371,6 +12007,34 @@ REVOKE ALL ON FUNCTION tandem.quoted(p_names text[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.raise_floor(p_peer_id integer, p_stamp timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION read_small(p_target text, p_from pg_snapshot, p_limit bigint, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.read_small(p_target text, p_from pg_snapshot, p_limit bigint, p_tables jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reader_mark(p_peer_id integer, p_table jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reader_mark(p_peer_id integer, p_table jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reader_name(p_peer_id integer, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reader_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reader_of(p_peer_id integer, p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.reader_of(p_peer_id integer, p_table_id integer) FROM PUBLIC;
 
 
 --
@@ -11612,10 +12276,10 @@ REVOKE ALL ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_al
 
 
 --
--- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text, p_look boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text, p_look boolean) FROM PUBLIC;
 
 
 --
@@ -11665,6 +12329,27 @@ REVOKE ALL ON FUNCTION tandem.settle_dropped() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.shape_difference(p_source jsonb, p_here jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION small_body(p_plan jsonb, p_stage oid, p_source text, p_replica boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.small_body(p_plan jsonb, p_stage oid, p_source text, p_replica boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION small_function(p_peer_id integer, p_source text, p_table jsonb, p_replica boolean, p_several boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.small_function(p_peer_id integer, p_source text, p_table jsonb, p_replica boolean, p_several boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION small_name(p_peer_id integer, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.small_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
 
 
 --
@@ -11850,6 +12535,13 @@ REVOKE ALL ON FUNCTION tandem.value_class(p_type oid, p_typmod integer, p_inside
 
 
 --
+-- Name: FUNCTION verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION verify_buckets(p_spec jsonb, p_relation text, p_from bigint, p_to bigint, p_buckets integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11924,6 +12616,13 @@ REVOKE ALL ON FUNCTION tandem.verify_text(p_expression text, p_portable boolean)
 --
 
 REVOKE ALL ON FUNCTION tandem.version() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION versions_insert(p_plan jsonb, p_rows text, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.versions_insert(p_plan jsonb, p_rows text, p_where text) FROM PUBLIC;
 
 
 --
