@@ -93,6 +93,11 @@ export class Link {
     return { now: here.now, ...result };
   }
 
+  /** Before the link goes to rest: the source is told what it is owed. */
+  async settle(): Promise<void> {
+    await this.#small.settle();
+  }
+
   /** Whether it is time to look after what only a round of the usual way sees. */
   get #isDue(): boolean {
     const now = this.#options.clock.now();

@@ -5,6 +5,8 @@ export interface LinkReport {
   readonly source: string;
   readonly target: string;
   batches: number;
+  /** Those of the batches that went the short way. */
+  small: number;
   conflicts: number;
   /** Rows of a first meeting that nothing decides. */
   undecided: number;
@@ -29,7 +31,7 @@ export function tableLabel({ schema, name }: TableName): string {
 
 /** An empty report. */
 export function newReport(source: string, target: string): LinkReport {
-  return { source, target, batches: 0, conflicts: 0, undecided: 0, tables: new Map() };
+  return { source, target, batches: 0, small: 0, conflicts: 0, undecided: 0, tables: new Map() };
 }
 
 /** Adds what one batch led to. */

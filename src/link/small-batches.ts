@@ -93,6 +93,7 @@ export class SmallBatches {
     this.#owed = { position: batch.to, token, seen: result.seen };
     this.#standing = { position: batch.to, from: batch.to, token, clock: result.clock };
     addResult(report, { tables: result.tables, conflicts: 0, undecided: 0 });
+    report.small++;
     let rows = 0;
     for (const counts of result.tables) {
       rows += counts.staged;

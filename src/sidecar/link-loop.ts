@@ -65,6 +65,8 @@ export class LinkLoop {
         await (this.#wakeUp?.sleep(clock, pause, signal) ?? clock.sleep(pause, signal).catch(() => {}));
       }
     } finally {
+      // What is left untold, the next applier's first round finds out.
+      if (this.#open && !this.#open.broken) await this.#open.link.settle().catch(() => {});
       await this.#close();
       this.#set({ state: "stopped" });
     }

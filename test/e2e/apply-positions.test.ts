@@ -118,6 +118,8 @@ for (const { way, options } of ways) {
         expect(await nodes.external.admin.value("select count(*) from public.t")).toBe("20");
         // staged, not yet applied: the first one is refused all the same
         await app(nodes.local, "update public.t set v = 'third'");
+        // the usual way, which stages
+        for (const { link } of [one, two]) link.forget();
         runBefore(two.link.source, "offerContact", async () => Promise.reject(new Error("stopped here")));
         runBefore(one.link.target, "apply", async () => {
           await expect(two.link.round()).rejects.toThrow("stopped here");

@@ -36,8 +36,12 @@ export async function runSeed(
     coverage.count("at rest", forPerson ? leftRows : "equal");
     countPlan(plan, coverage);
     for (const node of nodes) for (const { kind } of await conflictsOf(node)) coverage.count("conflict", kind);
-    const batches = links.flatMap(({ reports }) => reports).reduce((sum, report) => sum + report.batches, 0);
+    const reports = links.flatMap((link) => link.reports);
+    const batches = reports.reduce((sum, report) => sum + report.batches, 0);
+    const small = reports.reduce((sum, report) => sum + report.small, 0);
     coverage.count("batch", plan.batchRows < 100 ? "cut" : "whole", batches);
+    coverage.count("way", "short", small);
+    coverage.count("way", "usual", batches - small);
     for (const link of links) await link.kill();
     if (faults?.restarted) await pool.reconnect();
   } catch (error) {
