@@ -133,7 +133,7 @@ for (const { way, options } of ways) {
     test("C5: a conflict goes the usual way, and both images are kept", async () => {
       await app(nodes.external, "update plain set v = 'theirs' where id = 1");
       expect(await carried("update plain set v = 'mine' where id = 1")).toEqual(["usual"]);
-      expect(await links.conflicts("external")).toEqual(["plain {1} update/update local"]);
+      expect(await links.conflicts("external")).toEqual(["plain 1 update/update incoming"]);
       await links.sync();
       await links.expectRest();
     });
