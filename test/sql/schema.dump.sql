@@ -5051,14 +5051,15 @@ CREATE FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot
 declare
   v_state jsonb := tandem.source_state(p_self, p_target);
   v_peer integer := (v_state ->> 'peer')::integer;
-  v_quiet boolean := not exists (select from tandem.tables_with_entries(p_from));
+  v_changed integer[] := array(select tandem.tables_with_entries(p_from));
+  v_quiet boolean := v_changed = '{}';
   v_offer uuid;
 begin
   if p_confirm is not null then
     perform tandem.confirm(v_peer, (p_confirm ->> 'position')::pg_snapshot, (p_confirm ->> 'token')::uuid, (p_confirm ->> 'seen')::pg_snapshot, '[]');
   end if;
   if not v_quiet and coalesce(tandem.contact_fits(v_peer, p_held), false) then
-    perform tandem.make_reader(v_peer, e) from jsonb_array_elements(p_tables) e;
+    perform tandem.make_reader(v_peer, e) from jsonb_array_elements(p_tables) e where (e ->> 'id')::integer = any (v_changed);
     v_offer := tandem.offer_contact(v_peer, p_held);
   end if;
   return v_state || jsonb_build_object('quiet', v_quiet, 'offer', v_offer);
