@@ -85,6 +85,8 @@ export interface LinkState {
   readonly known: number;
   readonly tables: readonly TableState[];
   readonly parked: readonly ParkedKeys[];
+  /** Whether any row is parked, its next try due or not. */
+  readonly anyParked: boolean;
   /** Who lets the link rest; null: nobody. */
   readonly pausedBy: string | null;
   readonly clock: number;

@@ -118,7 +118,11 @@ export class Link {
       const result = await this.#batch(context, state, here.acknowledged !== context.position);
       if (!result.worked) {
         this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
-        this.#stand(context, { from: here.now, clock: state.clock, plain: state.tables.length === 0 });
+        this.#stand(context, {
+          from: here.now,
+          clock: state.clock,
+          plain: state.tables.length === 0 && !state.anyParked,
+        });
         await this.#noteCaughtUp({ asOf, since: this.#reachedAsOf });
       }
       if (result.reached) this.#reachedAsOf = asOf;
