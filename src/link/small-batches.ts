@@ -21,7 +21,6 @@ export interface SmallRound {
   readonly now: Position;
   /** Up to when the target has all, by its own clock. */
   readonly asOf: number;
-  readonly rows: number;
 }
 
 // Beyond this the usual way costs no more for each row, and holds locks no longer.
@@ -83,7 +82,7 @@ export class SmallBatches {
     const { token, state } = batch;
     if (token === null) {
       this.#standing = { ...standing, from: state.now };
-      return { worked: false, now: state.now, asOf, rows: 0 };
+      return { worked: false, now: state.now, asOf };
     }
     this.#options.signal?.throwIfAborted();
     const reach = { asOf, since: known.since };
@@ -94,10 +93,7 @@ export class SmallBatches {
     this.#standing = { position: batch.to, from: batch.to, token, clock: result.clock };
     addResult(report, { tables: result.tables, conflicts: 0, undecided: 0 });
     report.small++;
-    let rows = 0;
-    for (const counts of result.tables) {
-      rows += counts.staged;
-      const { schema, name, staged } = counts;
+    for (const { schema, name, staged } of result.tables) {
       this.#options.onEvent?.({
         source: source.name,
         target: target.name,
@@ -107,7 +103,7 @@ export class SmallBatches {
         total: null,
       });
     }
-    return { worked: true, now: state.now, asOf, rows };
+    return { worked: true, now: state.now, asOf };
   }
 
   /** Tells the source what it is owed, before the usual way; where it does not take that, another applier has told it more. */

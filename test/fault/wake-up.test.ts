@@ -25,8 +25,8 @@ async function resting(count: number, opened: Opened, before: (nodes: TestNode[]
 }
 
 async function arrives({ admin }: TestNode, id: number): Promise<void> {
-  // Shorter than the interval, or no waking would be seen by it.
-  await waitFor(() => admin.value(`select true from t where id = ${id}`), { deadlineMs: 45_000, what: `row ${id}` });
+  // Shorter than what may be left of the interval (55 s) after several looks, or no waking would be seen by it.
+  await waitFor(() => admin.value(`select true from t where id = ${id}`), { deadlineMs: 30_000, what: `row ${id}` });
 }
 
 /** Time for the links to look again and again, or to fall asleep over what is open. */
