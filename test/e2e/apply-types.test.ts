@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { app, linkedCluster, ways } from "../support/link.ts";
 import { hostileSettings, openClient, type TestNode, testMajor } from "../support/pg.ts";
-import { keys, multiranges, preparation, values } from "./apply-values.ts";
+import { keys, preparation, valuesOf } from "./apply-values.ts";
 
 // Several databases and many rounds: patience for slow machines, not a measure.
 vi.setConfig({ testTimeout: 180_000 });
@@ -9,7 +9,7 @@ vi.setConfig({ testTimeout: 180_000 });
 const groupsOf = <T>(list: T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 
-const valueGroups = groupsOf(Object.entries({ ...values, ...(testMajor() >= 14 ? multiranges : {}) }), 24);
+const valueGroups = groupsOf(valuesOf(testMajor()), 24);
 const keyGroups = groupsOf(Object.entries(keys), 4);
 const isArray = (type: string) => type.endsWith("[]");
 

@@ -28,7 +28,7 @@ const text = [
   `repeat('long ', 20000)`,
 ];
 
-export const values: Record<string, string[]> = {
+const values: Record<string, string[]> = {
   bool: ["true", "false"],
   int2: ["-32768", "32767", "0"],
   int4: ["-2147483648", "2147483647"],
@@ -141,7 +141,7 @@ export const values: Record<string, string[]> = {
     "'-178000000 years'",
     "'178000000 years'",
     "'0.000001 seconds'",
-    "'-2562047788:00:54.775807'",
+    "'-2147483647:59:59.999999'",
   ],
   bit: ["b'1'", "b'0'"],
   "bit(9)": ["b'101010101'"],
@@ -191,11 +191,19 @@ export const values: Record<string, string[]> = {
 };
 
 /** Types of later versions. */
-export const multiranges: Record<string, string[]> = {
+const multiranges: Record<string, string[]> = {
   int4multirange: ["'{}'", "'{[1,3),[5,)}'"],
   tstzmultirange: [`'{["2024-01-01 00:00:00+00","2024-02-01 00:00:00+00"),[2025-01-01 00:00:00+00,)}'`],
   "nummultirange[]": ["array['{[1.0,2.00]}', null]::nummultirange[]"],
 };
+
+/** Types with values, as a server of that major version takes them. */
+export function valuesOf(major: number): [type: string, values: string[]][] {
+  const all = { ...values, ...(major >= 14 ? multiranges : {}) };
+  // before 15 hours are read as 32 bits
+  const intervals = [...(values.interval ?? []), ...(major >= 15 ? ["'-2562047788:00:54.775807'"] : [])];
+  return Object.entries({ ...all, interval: intervals });
+}
 
 /** Types that rows are keyed by, with values that are told apart. */
 export const keys: Record<string, string[]> = {

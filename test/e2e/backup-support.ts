@@ -9,7 +9,7 @@ import { tempFolder } from "../support/child.ts";
 import { pgDump } from "../support/components.ts";
 import { configOf } from "../support/config.ts";
 import type { Cluster } from "../support/pg.ts";
-import { multiranges, preparation, values } from "./apply-values.ts";
+import { preparation, valuesOf } from "./apply-values.ts";
 
 /** A configuration of a cluster with a folder of its own, and the pg_dump that the machine has. */
 export async function backupConfig(nodes: Cluster, changes: Partial<Config["backup"]> = {}): Promise<Config> {
@@ -89,7 +89,7 @@ export async function openGate(folder: string): Promise<void> {
 
 /** A table for each type with every value that is hard to carry, and tables of every shape. */
 export function tortureSchema(major: number): string {
-  const types = Object.entries({ ...values, ...(major >= 14 ? multiranges : {}) }).map(([type, list], i) => {
+  const types = valuesOf(major).map(([type, list], i) => {
     const name = `public."v${i} ${type.replaceAll('"', "")}"`;
     // Servers before 15 do not read this interval.
     const readable = list.filter((value) => major >= 15 || !value.includes("2562047788"));

@@ -4,7 +4,7 @@ import type { Clock } from "../../src/base/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import { app, type Links, linkedCluster, ways } from "../support/link.ts";
 import { type Cluster, openClient, testMajor } from "../support/pg.ts";
-import { multiranges, preparation, values } from "./apply-values.ts";
+import { preparation, valuesOf } from "./apply-values.ts";
 
 // Several databases and many rounds: patience for slow machines, not a measure.
 vi.setConfig({ testTimeout: 180_000 });
@@ -245,7 +245,7 @@ for (const { way, options } of ways) {
   });
 
   test(`C3: every type comes byte for byte in a small batch, in ${way}`, async () => {
-    const types = Object.entries({ ...values, ...(testMajor() >= 14 ? multiranges : {}) });
+    const types = valuesOf(testMajor());
     const isArray = (type: string) => type.endsWith("[]");
     const columns = types.map(([type], i) => `v${i} ${type}, w${i} ${isArray(type) ? type : `${type}[]`}`);
     await using linked = await linkedCluster(2, {
