@@ -13,6 +13,7 @@ import { measures as capture } from "./measures/capture.mjs";
 import { measures as catchUp } from "./measures/catch-up.mjs";
 import { measures as firstCopy } from "./measures/first-copy.mjs";
 import { measures as flood } from "./measures/flood.mjs";
+import { measures as heldUp } from "./measures/held-up.mjs";
 import { measures as idle } from "./measures/idle.mjs";
 import { measures as latency } from "./measures/latency.mjs";
 import { measures as memory } from "./measures/memory.mjs";
@@ -26,6 +27,7 @@ const all = [
   ...twoWay,
   ...firstCopy,
   ...memory,
+  ...heldUp,
   ...idle,
   ...verify,
   ...backup,
