@@ -47,6 +47,8 @@ export async function makeDump(
     programs.dump,
     [
       "--format=custom",
+      // The default, 6, takes three times the time of all else that pg_dump does, for files a tenth smaller at best.
+      "--compress=1",
       `--file=${path}`,
       `--snapshot=${snapshot.exported}`,
       "--no-password",

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import { quoteIdent, quoteLiteral } from "../db/quote.ts";
+import { analyzeDatabase } from "./analyze.ts";
 import { BackupFolder } from "./folder.ts";
 import { dumpName } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
@@ -72,8 +73,8 @@ export async function restoreNewDatabase(
     const proof = await readProof(folder, id);
     const proven = proof?.level === 3 && proof.damage === null;
     await (proven ? compareRowCounts : compareContent)({ ...trial, onTable: options.onProgress }, "the dump");
-    await using made = await connect({ name: node.name, url: trial.url }, `restore ${id}`, { signal });
-    await made.exec("analyze");
+    options.onProgress?.("statistics");
+    await analyzeDatabase({ name: node.name, url: trial.url }, `restore ${id}`, signal);
   } catch (error) {
     await connection.exec(`drop database if exists ${quoteIdent(database)} with (force)`);
     throw error;

@@ -8,6 +8,7 @@ import type { Connection } from "../db/connection.ts";
 import { quoteIdent } from "../db/quote.ts";
 import type { SourceTable } from "./catalog.ts";
 import { ContentHash, hashLines } from "./content-hash.ts";
+import { jsonLines } from "./copy-text.ts";
 import { privateFile } from "./files.ts";
 import type { ManifestFile, ManifestTable } from "./manifest.ts";
 import { qualified } from "./snapshot.ts";
@@ -32,6 +33,12 @@ export function lineValues(columns: SourceTable["columns"]): string {
 export function linesQuery(table: Pick<SourceTable, "schema" | "name" | "columns" | "partitioned">): string {
   const from = table.partitioned ? qualified(table) : `only ${qualified(table)}`;
   return `select row_to_json(r) from (select ${lineValues(table.columns)} from ${from} t) r`;
+}
+
+/** The same rows as `COPY` writes them by itself, for `jsonLines`. */
+export function copyText({ schema, name, columns, partitioned }: Parameters<typeof linesQuery>[0]): string {
+  const from = partitioned ? qualified({ schema, name }) : `only ${qualified({ schema, name })}`;
+  return `copy (select ${columns.map((column) => `t.${quoteIdent(column.name)}`).join(", ")} from ${from} t) to stdout`;
 }
 
 /** JSON holds no raw control characters, so with these two CSV has nothing to quote: the lines are sent as they are. */
@@ -71,11 +78,14 @@ export async function writeRows(
     },
   });
   const handle = await open(`${folder}/${path}`, "wx", privateFile);
-  const rows = connection.copyOut(copyLines(linesQuery(source)));
+  const rows = connection.copyOut(copyText(source));
+  const json = jsonLines(source.columns.map((column) => column.name));
   const lines = hashLines(content, onRows);
   const out = handle.createWriteStream({ flush: true });
   try {
-    await (compress ? pipeline(rows, lines, createGzip(gzip), seen, out) : pipeline(rows, lines, seen, out));
+    await (compress
+      ? pipeline(rows, json, lines, createGzip(gzip), seen, out)
+      : pipeline(rows, json, lines, seen, out));
   } catch (error) {
     throw naming(error, source);
   }

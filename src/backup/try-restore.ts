@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { TandemError } from "../base/errors.ts";
 import { parseNodeUrl } from "../config/url.ts";
@@ -7,6 +6,7 @@ import type { Connection } from "../db/connection.ts";
 import { quoteIdent } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { inTransaction } from "../db/transaction.ts";
+import { sessionsAtOnce } from "./analyze.ts";
 import type { ClientPrograms } from "./client-programs.ts";
 import { loginFor, serviceName } from "./conninfo.ts";
 import { copyIn, readLines, rowsQuery } from "./load-rows.ts";
@@ -26,9 +26,6 @@ export interface Trial {
   readonly onTable?: ((table: string) => void) | undefined;
 }
 
-// Tables are filled and indexes built beside each other; servers of providers allow few connections.
-const jobs = Math.min(4, availableParallelism());
-
 /**
  * Restores the dump, or a section of it. What connects to other servers, and who owns what, is left out, and so is what the manifest
  * says an empty database cannot take.
@@ -45,7 +42,7 @@ export async function restoreDump(trial: Trial, section?: "pre-data" | "post-dat
     [
       ...flags,
       "--exit-on-error",
-      `--jobs=${jobs}`,
+      `--jobs=${sessionsAtOnce}`,
       ...(section ? [`--section=${section}`] : []),
       ...(list === null ? [] : [`--use-list=${await login.file("list", list)}`]),
       `--dbname=service=${serviceName}`,

@@ -1,13 +1,17 @@
 import { randomBytes } from "node:crypto";
+import type { Readable } from "node:stream";
 import { expect, test } from "vitest";
+import { readInventory } from "../../src/backup/catalog.ts";
 import { ContentHash } from "../../src/backup/content-hash.ts";
-import { copyLines, linesQuery } from "../../src/backup/rows.ts";
+import { jsonLines } from "../../src/backup/copy-text.ts";
+import { copyLines, copyText, linesQuery } from "../../src/backup/rows.ts";
 import { withDatabase } from "../../src/backup/scratch.ts";
 import { contentOfTable, hashSettings } from "../../src/backup/table-content.ts";
 import { connect } from "../../src/db/connect.ts";
 import { pinnedSettings } from "../../src/db/session.ts";
-import { cluster, type TestNode } from "../support/pg.ts";
+import { cluster, hostileSettings, type TestNode, testMajor } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
+import { tortureSchema } from "./backup-support.ts";
 
 const columnsOf = (names: string[]) =>
   names.map((name) => ({ name, type: "text", notNull: false, identity: "" as const }));
@@ -46,13 +50,46 @@ test.each(["UTF8", "LATIN1"])(
           `${begin} set local max_parallel_workers_per_gather = ${helpers}; set local min_parallel_table_scan_size = 0; set local parallel_setup_cost = 0`,
         );
         const sent = new ContentHash();
-        for await (const chunk of connection.copyOut(copyLines(linesQuery(table)))) sent.update(chunk as Buffer);
+        for await (const chunk of connection.copyOut(copyText(table)).compose(jsonLines(columns)))
+          sent.update(chunk as Buffer);
         expect(await contentOfTable(connection, table), `${name} ${helpers}`).toEqual({
           rows: sent.rows,
           hash: sent.hex(),
         });
         await connection.exec("rollback");
       }
+    }
+  },
+);
+
+/** What a stream gives, whole. */
+async function whole(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("latin1");
+}
+
+test.each(["UTF8", "LATIN1"])(
+  "B3 the lines of JSON that are made here are those that a %s server would make, for every type and character",
+  async (encoding) => {
+    await using nodes = await cluster(1, { settings: hostileSettings });
+    await using database = await otherDatabase(nodes.local, encoding);
+    const url = encoding === "LATIN1" ? database.url : nodes.local.superUrl;
+    if (encoding === "UTF8") await nodes.local.admin.query(tortureSchema(testMajor()));
+    await using connection = await connect({ name: "local", url }, "test");
+    const last = encoding === "LATIN1" ? 255 : 70_000;
+    await connection.exec(`create table public.characters (id int primary key, "é\\ ""\u0001\n\u007f" text, b text);
+      insert into public.characters select g, chr(g), 'x' || chr(g) || 'y' from generate_series(1, ${last}) g
+        where g not between 55296 and 57343 and (${last} > 255 or g not between 128 and 159);
+      insert into public.characters values (-1, '', null), (-2, '\\N', '\\.'), (-3, '\\', '\\t'), (-4, null, null), (-5, 'null', 'N')`);
+    const { tables } = await readInventory(connection);
+    expect(tables.length).toBeGreaterThan(encoding === "UTF8" ? 50 : 0);
+    for (const table of tables) {
+      await connection.exec(`begin read only; ${pinnedSettings(connection.serverVersion)}`);
+      const made = jsonLines(table.columns.map(({ name }) => name));
+      const here = await whole(connection.copyOut(copyText(table)).compose(made));
+      expect(here, table.name).toBe(await whole(connection.copyOut(copyLines(linesQuery(table)))));
+      await connection.exec("commit");
     }
   },
 );
