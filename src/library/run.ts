@@ -28,6 +28,9 @@ export async function runWithHttp(config: Config, options: RunOptions): Promise<
       live.note(activity);
       onActivity?.(activity);
     },
+    onLook: (alerts) => {
+      live.alerts = alerts;
+    },
   }).finally(() => ended.abort());
   const both = [work, serve(config, { live, logger, signal: ended.signal })];
   const [outcome, served] = await Promise.allSettled(both);

@@ -1,4 +1,4 @@
-import { Board } from "../alert/board.ts";
+import { type AlertRecord, Board } from "../alert/board.ts";
 import type { AlertEvent, Condition } from "../alert/event.ts";
 import { Outbox } from "../alert/outbox.ts";
 import { errorLine } from "../base/errors.ts";
@@ -21,6 +21,8 @@ export interface AlertLoopOptions {
   readonly signal: AbortSignal;
   /** Whether this sidecar works on the links into a node. */
   readonly holds: (node: string) => boolean;
+  /** Called with all that this sidecar tells of, after each look; empty while another one tells. */
+  readonly onLook?: ((alerts: readonly AlertRecord[]) => void) | undefined;
 }
 
 const lastSaveMs = 3_000;
@@ -37,6 +39,8 @@ export class AlertLoop {
   readonly #outboxes: ReadonlyMap<string, Outbox>;
   readonly #saving = new Turns();
   #board: Board | null = null;
+  /** What was told while no node could keep it, by the board that was laid down since: only this sidecar knows that it is to be told as over. */
+  #unkept: readonly AlertRecord[] = [];
   /** Nodes that do not hold what there is to be kept. */
   #unsaved = new Set<string>();
   #tells = true;
@@ -101,7 +105,10 @@ export class AlertLoop {
       // A standby does not know more than who tells, and repeats nothing.
       if (!this.#tells) return;
     } else if (!this.#decideWhoTells(facts)) return;
-    this.#board ??= new Board(await loadAlerts(this.#config, signal));
+    if (!this.#board) {
+      this.#board = new Board([...this.#unkept, ...(await loadAlerts(this.#config, signal))]);
+      this.#unkept = [];
+    }
     const board = this.#board;
     const conditions = "reason" in facts ? [watchFailed(sender, facts.reason)] : conditionsOf(this.#config, facts);
     const unknown =
@@ -109,6 +116,7 @@ export class AlertLoop {
     board.update(conditions, { now: clock.now(), repeatMs, isUnknown: unknown });
     await this.#save(signal);
     for (const [target, outbox] of this.#outboxes) outbox.offer(board.owed(target), board.firing.length === 0);
+    this.#options.onLook?.(board.records);
   }
 
   async #facts(): Promise<AlertFacts | { readonly reason: string }> {
@@ -128,7 +136,9 @@ export class AlertLoop {
     if (first) this.#tells = this.#options.holds(first.node);
     else if (this.#undecided) this.#tells = report.nodes.some(({ node }) => this.#options.holds(node));
     if (!this.#tells) {
+      if (this.#board && this.#unsaved.size > 0) this.#unkept = this.#board.records;
       this.#board = null;
+      this.#options.onLook?.([]);
       for (const outbox of this.#outboxes.values()) outbox.offer([], false);
     }
     return this.#tells;

@@ -42,13 +42,13 @@ export async function saveAlerts(
 /** Something that people are told of. */
 export type FiringAlert = Pick<AlertRecord, "rule" | "subject" | "since" | "message" | "remedy">;
 
-/** What people are told of at this moment, as the nodes that answer keep it. */
+/** What people are told of at this moment, as the nodes that answer keep it, and as who asks knows itself. */
 export async function firingAlerts(
   config: Config,
-  signal?: AbortSignal,
+  { signal, own = [] }: { readonly signal?: AbortSignal; readonly own?: readonly AlertRecord[] },
 ): Promise<{ readonly alerts: readonly FiringAlert[]; readonly unanswered: readonly Unanswered[] }> {
   const { records, unanswered } = await askAlerts(config, signal);
-  const alerts = new Board(records).firing.map(({ rule, subject, since, message, remedy }) => {
+  const alerts = new Board([...records, ...own]).firing.map(({ rule, subject, since, message, remedy }) => {
     return { rule, subject, since, message, remedy };
   });
   return { alerts, unanswered };

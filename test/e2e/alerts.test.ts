@@ -1,11 +1,14 @@
 import { describe, expect, test, vi } from "vitest";
+import { silentLogger } from "../../src/base/logger.ts";
+import { systemClock } from "../../src/base/time.ts";
 import type { AlertRules, Config } from "../../src/config/config.ts";
 import { migrate } from "../../src/install/migrate.ts";
+import { AlertLoop } from "../../src/sidecar/alert-loop.ts";
 import { runSidecar } from "../../src/sidecar/sidecar.ts";
 import { sync } from "../../src/sidecar/sync.ts";
 import { AlertServer } from "../support/alert-server.ts";
 import { configOf } from "../support/config.ts";
-import { type Cluster, cluster, sql } from "../support/pg.ts";
+import { type Cluster, cluster, sql, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
@@ -68,6 +71,16 @@ async function keptOnBoth(nodes: Cluster, line: string): Promise<void> {
     });
 }
 
+/** Lets a node's database answer nobody. */
+async function away({ server, database }: TestNode): Promise<void> {
+  await sql(server.url, `alter database "${database}" allow_connections false`);
+  await sql(server.url, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`);
+}
+
+async function back({ server, database }: TestNode): Promise<void> {
+  await sql(server.url, `alter database "${database}" allow_connections true`);
+}
+
 describe("C11 what a person must look at is told", () => {
   test("once, not again by who is started anew, and when it is over; what could not be told before is told then", async () => {
     await using nodes = await pair();
@@ -123,13 +136,10 @@ describe("C11 what a person must look at is told", () => {
     await using _ = start(watched(nodes, told, { linkDownMs: 500 }));
     await nodes.local.admin.query("insert into item values (1, 500)");
     await keptOnBoth(nodes, "firing parked local:external told");
-    const { database: name, server } = nodes.external;
-    const maintenance = (statement: string) => sql(server.url, statement);
-    await maintenance(`alter database "${name}" allow_connections false`);
-    await maintenance(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    await away(nodes.external);
     await waitFor(async () => (await kept(nodes, "local")).includes("firing link_down external told"));
     expect(await kept(nodes, "local")).toEqual(["firing link_down external told", "firing parked local:external told"]);
-    await maintenance(`alter database "${name}" allow_connections true`);
+    await back(nodes.external);
     await waitFor(() => told.events("/hook").includes("cleared link_down external"), { deadlineMs: 120_000 });
     const events = told.events("/hook");
     expect(events.slice(0, 3)).toEqual([
@@ -139,6 +149,51 @@ describe("C11 what a person must look at is told", () => {
     ]);
     // A link that has not tried again yet by then may be told of; what was known before is not.
     expect(events.slice(3).filter((event) => event.includes("parked"))).toEqual([]);
+  });
+
+  test("what was told while no node could keep it is told as over, also where nobody held a lease in between", async () => {
+    await using nodes = await pair();
+    const told = await AlertServer.open();
+    const end = new AbortController();
+    let [held, asked] = [true, 0];
+    let looked: readonly string[] = [];
+    const loop = new AlertLoop(watched(nodes, told, { linkDownMs: 0 }), {
+      sender: "test",
+      clock: systemClock,
+      logger: silentLogger,
+      signal: end.signal,
+      holds: () => {
+        asked++;
+        return held;
+      },
+      onLook: (alerts) => {
+        looked = alerts.filter(({ state }) => state === "firing").map(({ rule, subject }) => `${rule} ${subject}`);
+      },
+    });
+    const work = loop.run();
+    try {
+      await waitFor(() => asked > 0);
+      // Nor may a save succeed that was under way when they came back.
+      for (const { admin } of nodes) await admin.query("alter function tandem.keep_alerts rename to keep_nothing");
+      for (const node of nodes) await away(node);
+      const fired = ["fired link_down external", "fired link_down local"];
+      await waitFor(() => fired.every((event) => told.events("/hook").includes(event)));
+      await waitFor(() => looked.toSorted().join() === "link_down external,link_down local");
+      [held, asked] = [false, 0];
+      for (const node of nodes) await back(node);
+      // Both answer, and neither knows of anybody who works on it.
+      await waitFor(() => asked >= 4);
+      expect(told.events("/hook").toSorted()).toEqual(fired);
+      expect(looked).toEqual([]);
+      for (const { superUrl } of nodes) await sql(superUrl, "alter function tandem.keep_nothing rename to keep_alerts");
+      held = true;
+      const cleared = ["cleared link_down external", "cleared link_down local"];
+      await waitFor(() => cleared.every((event) => told.events("/hook").includes(event)));
+      expect(told.events("/hook").toSorted()).toEqual([...cleared, ...fired]);
+    } finally {
+      end.abort();
+      await work;
+    }
   });
 
   test("targets that are silent or gone do not hold up the links", async () => {
