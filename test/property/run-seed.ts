@@ -32,7 +32,7 @@ export async function runSeed(
     const wrong = [...(await wrongAtRest(plan, nodes, links, written)), ...(await history.written.lost())];
     const serious = forPerson ? wrong.filter((line) => !line.startsWith("row ")) : wrong;
     if (serious.length > 0) throw new Error([...rest.parked, ...serious].slice(0, 30).join("\n"));
-    await idleMovesNothing(history, nodes, rest);
+    await idleMovesNothing(plan, history, nodes, rest);
     coverage.count("at rest", forPerson ? leftRows : "equal");
     countPlan(plan, coverage);
     for (const node of nodes) for (const { kind } of await conflictsOf(node)) coverage.count("conflict", kind);
@@ -99,12 +99,25 @@ async function wrongAtRest(
   return wrong;
 }
 
-async function idleMovesNothing(history: History, nodes: readonly HistoryNode[], rest: Rest): Promise<void> {
-  const entries = () => Promise.all(nodes.map(async (node) => (await logsOf(node)).length));
+async function idleMovesNothing(
+  { prune }: Plan,
+  history: History,
+  nodes: readonly HistoryNode[],
+  rest: Rest,
+): Promise<void> {
+  const entriesOf = async (node: HistoryNode) =>
+    (await logsOf(node)).map(({ table, key, line }) => `${node.name}: ${table} ${key} ${line}`);
+  const entries = async () => (await Promise.all(nodes.map(entriesOf))).flat();
   const before = await entries();
   const again = await history.quiesce();
   if (rest.parked.length === 0) expect(again.passes, "passes while idle").toBe(1);
-  expect(await entries(), "log entries after an idle pass").toEqual(before);
+  const after = await entries();
+  expect(
+    after.filter((entry) => !before.includes(entry)),
+    "log entries that an idle pass wrote",
+  ).toEqual([]);
+  // What is pruned before each round may go only now: any transaction of the server, an autovacuum, may have held it.
+  if (!prune) expect(after.length, "log entries after an idle pass").toBe(before.length);
 }
 
 function countPlan({ schema, owner, topology, single, warm }: Plan, coverage: Coverage): void {

@@ -51,4 +51,5 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "a row that appeared between deciding and writing was overwritten without a word",
   },
+  { seed: 9931979, nodes: 4, writes: 6, faults: true, what: "an entry pruned in an idle pass was called movement" },
 ];
