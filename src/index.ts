@@ -71,7 +71,7 @@ export type { Problem } from "./sidecar/problems.ts";
 export { type RejoinOptions, type RejoinReport, rejoin } from "./sidecar/rejoin.ts";
 export { type RepairedKey, type RepairOptions, type RepairReport, repair } from "./sidecar/repair.ts";
 export { runSidecar, type SidecarOptions } from "./sidecar/sidecar.ts";
-export { type BackupStatus, type LeftOut, type StatusReport, status } from "./sidecar/status.ts";
+export { type BackupStatus, type LeftOut, type StatusOptions, type StatusReport, status } from "./sidecar/status.ts";
 export { type LinkOutcome, type SyncOptions, type SyncReport, sync } from "./sidecar/sync.ts";
 export type { TableVerifyReport, VerifyEvent, VerifyReport } from "./verify/report.ts";
 export { type VerifyOptions, verify } from "./verify/verify.ts";

@@ -1,38 +1,48 @@
 import { TandemError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import { BackupFolder, isBackupId } from "./folder.ts";
-import { readManifest } from "./manifest.ts";
+import { listBackups } from "./list.ts";
+import { safetyLabel } from "./retention.ts";
 import { openStore } from "./store-open.ts";
 import { refreshStored } from "./store-refresh.ts";
-import { readStored, storedIds } from "./stored.ts";
+
+/** What else is known of the backup that is meant. */
+export interface ResolveOptions {
+  /** With `latest`: of which node it must be. */
+  readonly node?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
- * The backup that a person means: its name, or `latest`, the newest whose manifest can be read, here or in the store. Throws `not_found`. The store
- * is asked where the answer may lie there; when it cannot be asked, what lies here serves.
+ * The backup that a person means: its name, or `latest`, the newest good one, here or in the store. What was made before a restore is what people
+ * wanted to be rid of: it is never the latest, and has to be named. Throws `not_found`. The store is asked where the answer may lie
+ * there; when it cannot be asked, what lies here serves.
  */
-export async function resolveId(config: Config, name: string, signal?: AbortSignal): Promise<string> {
+export async function resolveId(config: Config, name: string, options: ResolveOptions = {}): Promise<string> {
+  const { node, signal } = options;
   const folder = new BackupFolder(config.backup.dir);
   const here = await folder.ids();
   if (name !== "latest" && isBackupId(name) && here.includes(name)) return name;
   await look(config, folder, { needed: name !== "latest" || here.length === 0, signal });
-  const ids = [...new Set([...here, ...(await storedIds(folder))])].sort();
+  const { backups } = await listBackups(folder.path);
   const places = config.backup.store === null ? folder.path : `${folder.path}, nor in the store`;
   if (name !== "latest") {
-    if (isBackupId(name) && ids.includes(name)) return name;
+    if (backups.some(({ id }) => id === name)) return name;
     throw new TandemError("not_found", `there is no backup ${name} in ${places}`, {
       hint: "`tandem backup list` shows what there is.",
     });
   }
-  for (const id of ids.toReversed()) {
-    const readable = here.includes(id)
-      ? await readManifest(folder.backup(id)).then(
-          () => true,
-          () => false,
-        )
-      : (await readStored(folder, id)) !== null;
-    if (readable) return id;
-  }
-  throw new TandemError("not_found", `there is no backup in ${places}`, { hint: "`tandem backup create` makes one." });
+  const meant = backups.filter((one) => one.state !== "damaged" && one.label !== safetyLabel);
+  const latest = meant.findLast((one) => node === undefined || one.node === node);
+  if (latest) return latest.id;
+  if (backups.length === 0)
+    throw new TandemError("not_found", `there is no backup in ${places}`, {
+      hint: "`tandem backup create` makes one.",
+    });
+  const what = node === undefined || meant.length === 0 ? "no good backup" : `no good backup of node ${node}`;
+  throw new TandemError("not_found", `there is ${what} in ${places}, but for what was made before a restore`, {
+    hint: "Name the one that is meant: `tandem backup list` shows what there is.",
+  });
 }
 
 async function look(

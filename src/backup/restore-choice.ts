@@ -11,6 +11,7 @@ export interface RestoreTable {
   readonly partitioned: boolean;
 }
 
+const mostNamed = 20;
 const nameOf = ({ schema, name }: { readonly schema: string; readonly name: string }) => `${schema}.${name}`;
 
 /** The tables of a backup that are meant: all, or those that a name or pattern names. Throws `usage` for one that names none. */
@@ -22,7 +23,12 @@ export function chooseTables(manifest: Manifest, patterns: readonly string[] | u
   const idle = full.findIndex(
     (pattern) => !manifest.tables.some(({ schema, name }) => matchesTable(pattern, schema, name)),
   );
-  if (idle >= 0) throw new TandemError("usage", `backup ${manifest.id} holds no table ${patterns[idle]}`);
+  if (idle >= 0) {
+    const names = manifest.tables.map(nameOf);
+    const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
+    const hint = names.length === 0 ? "It holds no table." : `It holds ${names.slice(0, mostNamed).join(", ")}${more}.`;
+    throw new TandemError("usage", `backup ${manifest.id} holds no table ${patterns[idle]}`, { hint });
+  }
   return manifest.tables.filter(({ schema, name }) => full.some((pattern) => matchesTable(pattern, schema, name)));
 }
 

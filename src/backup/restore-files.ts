@@ -68,7 +68,7 @@ export async function restoreFiles(
 ): Promise<RestoredFiles> {
   const { clock = systemClock, dryRun = false } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(config, name, options.signal);
+  const id = await resolveId(config, name, options);
   await using _use = await markUse(folder, id, "restore", clock);
   await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
   const needed = ({ included }: Manifest) => (included === null ? [] : [included.file]);

@@ -51,7 +51,7 @@ export async function restoreNewDatabase(
 ): Promise<NewDatabase> {
   const { clock = systemClock, signal } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(config, name, signal);
+  const id = await resolveId(config, name, { signal });
   await using _use = await markUse(folder, id, "restore", clock);
   await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
   const manifest = await checkSealed(backup.path, id, options, () => [dumpName]);

@@ -82,7 +82,7 @@ export async function restoreBackup(
 ): Promise<BackupRestoreReport> {
   const { clock = systemClock, logger = silentLogger, signal, mode, dryRun = false, localOnly = false } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(config, name, signal);
+  const id = await resolveId(config, name, options);
   await using _use = await markUse(folder, id, "restore", clock);
   await using backup = await openBackup(config.backup, folder, id, { ...options, clock });
   const needed = (of: Manifest) =>

@@ -28,7 +28,7 @@ export async function refreshStored(folder: BackupFolder, store: Store, signal?:
   }
   const has = (id: string, key: string) => keys.get(id)?.some((one) => one.key === key) ?? false;
   for (const id of await storedIds(folder)) if (!has(id, `${id}/${storedName}`)) await forgetStored(folder, id);
-  await makeFolder(folder.path);
+  if (keys.size > 0) await makeFolder(folder.path);
   for (const id of keys.keys()) {
     if (!has(id, `${id}/${storedName}`)) continue;
     if ((await readStored(folder, id)) === null) await learn(folder, store, id, signal);

@@ -1,9 +1,11 @@
 import { stat } from "node:fs/promises";
-import { errorLine, TandemError } from "../base/errors.ts";
+import { TandemError } from "../base/errors.ts";
+import { scrub } from "../base/scrub.ts";
 import type { Config, StoreConfig } from "../config/config.ts";
+import { storageError } from "./files.ts";
 import { BackupFolder } from "./folder.ts";
 import { type BackupList, listBackups } from "./list.ts";
-import { storeName } from "./store.ts";
+import { type Store, storeName } from "./store.ts";
 import { openStore } from "./store-open.ts";
 import { refreshStored } from "./store-refresh.ts";
 import { readUploadFailure, type UploadFailure } from "./stored.ts";
@@ -32,25 +34,43 @@ const patienceMs = 20_000;
 
 /** Lists the backups of folder and store. A store that cannot be asked is said to be that, and what is known of it is listed. */
 export async function listWithStore(
-  { backup }: Config,
+  config: Config,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<StoreList> {
+  const store = await askedStore(config, options);
+  return { ...(await listBackups(config.backup.dir)), store };
+}
+
+/**
+ * How the store is doing after a look into it, which the folder notes: its disk may be a new one, and copies may have gone. What cannot be
+ * asked is said to be that, and is as it was known; null where there is no store.
+ */
+export async function askedStore(
+  { backup }: Config,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<StoreState | null> {
+  if (backup.store === null) return null;
   const folder = new BackupFolder(backup.dir);
-  if (backup.store === null) return { ...(await listBackups(backup.dir)), store: null };
-  const store = await openStore(backup.store);
   const late = AbortSignal.timeout(patienceMs);
   const signal = options.signal ? AbortSignal.any([options.signal, late]) : late;
   let unasked: string | null = null;
+  let store: Store | null = null;
   try {
+    store = await openStore(backup.store);
     await refreshStored(folder, store, signal);
   } catch (error) {
-    if (options.signal?.aborted || !(error instanceof TandemError)) throw error;
-    unasked = late.aborted ? `store ${store.name} does not answer` : errorLine(error);
+    const known = storageError(error, folder.path);
+    if (options.signal?.aborted || !(known instanceof TandemError)) throw error;
+    unasked = late.aborted ? `store ${storeName(backup.store)} does not answer` : sentences(known);
   } finally {
-    store.close();
+    store?.close();
   }
-  const known = { name: store.name, ...(await stateIn(folder, backup.store)) };
-  return { ...(await listBackups(backup.dir)), store: { ...known, unasked } };
+  return { name: storeName(backup.store), ...(await stateIn(folder, backup.store)), unasked };
+}
+
+/** What is wrong, and what helps. */
+function sentences({ message, hint }: TandemError): string {
+  return scrub(`${message.replace(/\s*[\r\n]+\s*/g, " ").replace(/[.\s]+$/, "")}. ${hint}`);
 }
 
 async function stateIn(folder: BackupFolder, store: StoreConfig): Promise<Omit<StoreState, "name" | "unasked">> {

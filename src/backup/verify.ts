@@ -69,7 +69,7 @@ export async function verifyBackup(
 ): Promise<BackupProof> {
   const { level: asked = 3, clock = systemClock, signal } = options;
   const folder = new BackupFolder(config.backup.dir);
-  const id = await resolveId(config, name, signal);
+  const id = await resolveId(config, name, { signal });
   await using _use = await markUse(folder, id, "verify", clock);
   let reached: Level | null = null;
   let error: TandemError | null = null;

@@ -3,7 +3,7 @@ import type { PruneReport } from "../backup/prune.ts";
 import type { BackupRestoreReport } from "../backup/restore.ts";
 import type { RestoredFiles } from "../backup/restore-files.ts";
 import type { NewDatabase } from "../backup/restore-new.ts";
-import type { StoreList } from "../backup/store-state.ts";
+import type { StoreList, StoreState } from "../backup/store-state.ts";
 import type { UploadReport } from "../backup/upload.ts";
 import type { BackupProof } from "../backup/verify.ts";
 import { count } from "../sidecar/words.ts";
@@ -21,7 +21,7 @@ export function size(bytes: number): string {
 }
 
 /** What was made, for a person. */
-export function describeMade(entry: BackupEntry): string {
+export function describeMade(entry: BackupEntry, store: Pick<StoreState, "name" | "sameDisk"> | null): string {
   const lines = [
     `Backup ${entry.id} of ${entry.node}: ${count(entry.rows, "row")} of ${count(entry.tables, "table")}, ${size(entry.bytes)}.`,
   ];
@@ -29,8 +29,8 @@ export function describeMade(entry: BackupEntry): string {
     lines.push(`Degraded, the rows are there as JSON only: ${printable(entry.reason ?? "")}.`);
   for (const { name, reason } of entry.leftOut) lines.push(`Left out: ${printable(name)} ${printable(reason)}.`);
   for (const warning of entry.warnings) lines.push(`pg_dump says: ${printable(warning)}`);
-  if (entry.places.includes("store")) lines.push("A copy is in the store.");
-  else lines.push("Its only copy is on this machine.");
+  if (!entry.places.includes("store")) lines.push("Its only copy is on this machine.");
+  else lines.push(store?.sameDisk ? sameDiskLine(store.name) : "A copy is in the store.");
   return lines.join("\n");
 }
 
@@ -59,7 +59,7 @@ export function describeList(list: StoreList, colours: boolean): string {
     entry.state === "complete" ? levels[entry.level] : entry.state,
     entry.rows,
     size(entry.bytes),
-    copiesOf(entry),
+    copiesOf(entry, list.store),
     [entry.label, entry.pinned ? "pinned" : null, entry.state === "complete" ? null : entry.reason]
       .filter(Boolean)
       .join("; "),
@@ -68,8 +68,10 @@ export function describeList(list: StoreList, colours: boolean): string {
     ["backup", "node", "job", "state", "rows", "size", "copies", "notes"],
     rows,
   ).split("\n");
-  const amber = (line: string, i: number) =>
-    paint("yellow", line, colours && backups[i]?.places.includes("store") === false);
+  const amber = (line: string, i: number) => {
+    const entry = backups[i];
+    return paint("yellow", line, colours && entry !== undefined && isOnlyHere(entry, list.store));
+  };
   const parts =
     rows.length === 0
       ? [`There is no backup in ${printable(dir)}.`]
@@ -85,10 +87,20 @@ export function describeList(list: StoreList, colours: boolean): string {
   return parts.join("\n\n");
 }
 
-/** Where copies of a backup are. */
-export function copiesOf({ places }: Pick<BackupEntry, "places">): string {
+/** Where copies of a backup are; `store`: that of the configuration. */
+export function copiesOf(entry: Pick<BackupEntry, "places">, store: Pick<StoreState, "sameDisk"> | null): string {
+  const { places } = entry;
   if (!places.includes("store")) return "only here";
-  return places.includes("folder") ? "here, store" : "store";
+  if (!places.includes("folder")) return "store";
+  return isOnlyHere(entry, store) ? "here, same disk" : "here, store";
+}
+
+/** Whether a backup is lost with the disk of this machine. */
+export function isOnlyHere(
+  { places }: Pick<BackupEntry, "places">,
+  store: Pick<StoreState, "sameDisk"> | null,
+): boolean {
+  return !places.includes("store") || store?.sameDisk === true;
 }
 
 /** A store that is no help when the disk is lost. */
@@ -127,8 +139,8 @@ function failedProofs(backups: BackupList["backups"], failures: BackupList["fail
   });
 }
 
-/** What a restore did, or would do, for a person. */
-export function describeRestore(report: BackupRestoreReport): string {
+/** What a restore did, or would do, for a person; `linked`: the node has peers. */
+export function describeRestore(report: BackupRestoreReport, linked: boolean): string {
   const { id, node, dryRun, mode, localOnly, safety, tables, sequences } = report;
   const title = dryRun
     ? `Backup ${id}, ${mode}, into ${node} would do this:`
@@ -140,11 +152,11 @@ export function describeRestore(report: BackupRestoreReport): string {
   ]);
   const lines = [title, renderTable(["table", "inserted", "updated", "unchanged", extra], rows)];
   if (sequences.length > 0) lines.push(`${count(sequences.length, "sequence")} moved on.`);
-  lines.push(
-    localOnly
-      ? `The rows stay in ${node}: its peers keep theirs, and \`tandem verify\` shows the difference.`
-      : "The rows travel to the peers, as changes made now.",
-  );
+  const [stay, travel] = [
+    `The rows stay in ${node}: its peers keep theirs, and \`tandem verify\` shows the difference.`,
+    "The rows travel to the peers, as changes made now.",
+  ];
+  if (linked) lines.push(localOnly ? stay : travel);
   if (safety !== null) lines.push(`What was there before is backup ${safety}.`);
   else if (!dryRun) lines.push("All was as in the backup already, so none was made before.");
   return lines.join("\n");

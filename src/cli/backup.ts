@@ -67,6 +67,7 @@ async function create(args: CreateArgs, session: Session): Promise<ExitCode> {
   const { loadConfig, signal, stderr, answer } = session;
   const config = await loadConfig();
   const { createBackup } = await import("../backup/create.ts");
+  const { knownStore } = await import("../backup/store-state.ts");
   const { describeMade } = await import("./backup-text.ts");
   const { startBackupProgress } = await import("./backup-progress.ts");
   const progress = startBackupProgress(stderr);
@@ -85,7 +86,7 @@ async function create(args: CreateArgs, session: Session): Promise<ExitCode> {
     const failed = await bringToStore(config, session);
     const made =
       failed === null && config.backup.store ? { ...entry, places: [...entry.places, "store" as const] } : entry;
-    answer(made, describeMade(made));
+    answer(made, describeMade(made, await knownStore(config)));
     return made.state === "complete" && failed === null ? 0 : 1;
   } finally {
     progress.stop();

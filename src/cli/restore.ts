@@ -96,9 +96,9 @@ export const restore = defineCommand({
       pgBin,
       ...copy,
     };
-    if (args["dry-run"]) return answer(await work(config, given, true, session), session);
+    if (args["dry-run"]) return answer(config, await work(config, given, true, session), session);
     if (!args.yes) await ask(config, given, session);
-    return answer(await work(config, given, false, session), session);
+    return answer(config, await work(config, given, false, session), session);
   },
 });
 
@@ -176,16 +176,22 @@ async function work(
   return report;
 }
 
-async function answer(report: BackupRestoreReport, session: Session): Promise<ExitCode> {
-  const { describeRestore } = await import("./backup-text.ts");
-  session.answer(report, describeRestore(report));
+async function answer(config: Config, report: BackupRestoreReport, session: Session): Promise<ExitCode> {
+  session.answer(report, await described(config, report));
   return 0;
+}
+
+async function described({ links }: Config, report: BackupRestoreReport): Promise<string> {
+  const { describeRestore } = await import("./backup-text.ts");
+  return describeRestore(
+    report,
+    links.some(({ source }) => source === report.node),
+  );
 }
 
 /** Shows what would be done, and goes on only after a `yes`. */
 async function ask(config: Config, args: Args, session: Session): Promise<void> {
-  const { describeRestore } = await import("./backup-text.ts");
-  await confirm(async () => describeRestore(await work(config, args, true, session)), session);
+  await confirm(async () => described(config, await work(config, args, true, session)), session);
 }
 
 async function confirm(describe: () => Promise<string>, { stdin, stderr, signal, json }: Session): Promise<void> {

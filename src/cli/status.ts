@@ -1,6 +1,6 @@
 import type { StatusReport } from "../sidecar/status.ts";
 import { count, duration, listing } from "../sidecar/words.ts";
-import { copiesOf, sameDiskLine } from "./backup-text.ts";
+import { copiesOf, isOnlyHere, sameDiskLine } from "./backup-text.ts";
 import { defineCommand } from "./command.ts";
 import { renderTable } from "./table.ts";
 import { hasColours, moment, paint, printable } from "./text.ts";
@@ -12,7 +12,7 @@ export const status = defineCommand({
   async run(_, { loadConfig, signal, stdout, env, answer }) {
     const config = await loadConfig();
     const { status: ask } = await import("../sidecar/status.ts");
-    const report = await ask(config, { signal });
+    const report = await ask(config, { signal, askStore: true });
     answer(report, describe(report, hasColours(stdout, env)));
     return report.well ? 0 : 1;
   },
@@ -20,12 +20,11 @@ export const status = defineCommand({
 
 function describe(report: StatusReport, colours: boolean): string {
   const { sentence, well, problems, leftOut } = report;
-  const waits = report.links.some(({ pending }) => pending) || report.backups.some(isOnlyHere);
+  const waits = report.links.some(({ pending }) => pending) || report.backups.some((job) => isAmber(job, report));
   const parts = [
     paint(well ? (waits ? "yellow" : "green") : "red", printable(sentence), colours),
     "",
-    links(report),
-    "",
+    ...(report.links.length > 0 ? [links(report), ""] : []),
     ...sidecars(report),
   ];
   if (problems.length > 0) {
@@ -70,12 +69,14 @@ function sidecars({ nodes }: StatusReport): string[] {
 /** Backups of which the only copy is on this machine are shown amber: its disk may not last. */
 function backups({ backups: all, store }: StatusReport, colours: boolean): string {
   const rows = all.map(({ job, node, last, level, proven, places }) => [
-    ...[job, node, last, level, last === null ? null : copiesOf({ places }), proven],
+    ...[job, node, last, level, last === null ? null : copiesOf({ places }, store), proven],
   ]);
   const head = ["backup job", "node", "last", "level", "copies", "last proven"];
   const [first = "", ...lines] = renderTable(head, rows).split("\n");
-  const parts = [first, ...lines.map((line, i) => paint("yellow", line, colours && isOnlyHere(all[i])))];
+  const parts = [first, ...lines.map((line, i) => paint("yellow", line, colours && isAmber(all[i], { store })))];
   if (store === null) parts.push(paint("yellow", "There is no store: the only copies are on this machine.", colours));
+  if (store?.unasked != null)
+    parts.push(paint("yellow", "The store could not be asked: this is as it was known before.", colours));
   if (store?.sameDisk) parts.push(paint("yellow", sameDiskLine(store.name), colours));
   if (store && store.behind.length > 0)
     parts.push(
@@ -84,8 +85,8 @@ function backups({ backups: all, store }: StatusReport, colours: boolean): strin
   return parts.join("\n");
 }
 
-function isOnlyHere(job: StatusReport["backups"][number] | undefined): boolean {
-  return job !== undefined && job.last !== null && !job.places.includes("store");
+function isAmber(job: StatusReport["backups"][number] | undefined, { store }: Pick<StatusReport, "store">): boolean {
+  return job !== undefined && job.last !== null && isOnlyHere(job, store);
 }
 
 function lag(ms: number): string {

@@ -41,6 +41,7 @@ interface LongWork {
   readonly action: string;
   readonly subject?: string | undefined;
   readonly node?: string | undefined;
+  readonly inLine?: boolean;
   readonly work: () => Promise<unknown>;
 }
 
@@ -52,9 +53,16 @@ export async function answerRun(
     reply,
   }: { readonly query: { readonly wait: number }; readonly request: FastifyRequest; readonly reply: FastifyReply },
   context: HttpContext,
-  { action, subject = "", node, work }: LongWork,
+  { action, subject = "", node, inLine, work }: LongWork,
 ): Promise<Run> {
-  const order = { action, subject, node: node ?? context.config.nodes[0]?.name ?? "", by: asker(request), work };
+  const order = {
+    action,
+    subject,
+    node: node ?? context.config.nodes[0]?.name ?? "",
+    by: asker(request),
+    inLine,
+    work,
+  };
   const run = await context.runs.start(context, order, query.wait * 1_000);
   if (run.state === "running") reply.code(202);
   return run;

@@ -67,6 +67,8 @@ export const backupActions: readonly Endpoint[] = [
       answerRun(input, context, {
         action: "backup emergency",
         subject: input.body.node,
+        // Whoever asks while one is made asks for one that shows what there is now.
+        inLine: true,
         async work() {
           const { config, logger, signal } = context;
           const backups = [];

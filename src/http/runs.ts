@@ -36,14 +36,21 @@ export interface Order {
   readonly node: string;
   /** Who asks. */
   readonly by: string;
+  /** It is never refused: it is done again behind the same that is under way, once for all who ask meanwhile. */
+  readonly inLine?: boolean | undefined;
   readonly work: () => Promise<unknown>;
 }
 
 const mostRemembered = 50;
 
+interface Begun {
+  readonly run: Run;
+  readonly ended: Promise<void>;
+}
+
 /** What requests have asked for: one of each kind at a time, and the newest remembered. */
 export class Runs {
-  readonly #runs = new Map<string, { readonly run: Run; readonly ended: Promise<void> }>();
+  readonly #runs = new Map<string, Begun>();
 
   /** One of those remembered. */
   find(id: string): Run {
@@ -64,25 +71,36 @@ export class Runs {
    * `action_running` where the same is under way.
    */
   async start(context: RunContext, order: Order, waitMs: number): Promise<Run> {
+    const begun = this.#begin(context, order);
+    const late = new AbortController();
+    await Promise.race([begun.ended, context.clock.sleep(waitMs, late.signal).catch(() => {})]);
+    late.abort();
+    if (begun.run.error) throw begun.run.error;
+    return begun.run;
+  }
+
+  #begin(context: RunContext, order: Order): Begun {
     const { action, subject } = order;
-    for (const { run } of this.#runs.values()) {
-      if (run.state === "running" && run.action === action && run.subject === subject) {
-        throw new TandemError("action_running", `${action} is under way since ${run.startedAt}: action ${run.id}`);
-      }
+    const isSame = ({ run }: Begun) => run.state === "running" && run.action === action && run.subject === subject;
+    const [before, waiting] = [...this.#runs.values()].filter(isSame);
+    if (waiting) return waiting;
+    if (before && !order.inLine) {
+      const { id, startedAt: since } = before.run;
+      throw new TandemError("action_running", `${action} is under way since ${since}: action ${id}`);
     }
     const startedAt = new Date(context.clock.now()).toISOString();
     const run: Run = {
       ...{ id: randomUUID(), action, subject, state: "running", startedAt },
       ...{ finishedAt: null, result: null, error: null },
     };
-    const ended = carryOut(context, order, run);
-    this.#runs.set(run.id, { run, ended });
+    const work = async () => {
+      await before?.ended;
+      return await order.work();
+    };
+    const begun = { run, ended: carryOut(context, { ...order, work }, run) };
+    this.#runs.set(run.id, begun);
     this.#forget();
-    const late = new AbortController();
-    await Promise.race([ended, context.clock.sleep(waitMs, late.signal).catch(() => {})]);
-    late.abort();
-    if (run.error) throw run.error;
-    return run;
+    return begun;
   }
 
   #forget(): void {

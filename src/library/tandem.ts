@@ -8,7 +8,7 @@ import type { MigrateReport } from "../install/report.ts";
 import type { LinkEvent } from "../link/report.ts";
 import type { LinkActivity } from "../sidecar/link-loop.ts";
 import { Live } from "../sidecar/live.ts";
-import { type StatusReport, status } from "../sidecar/status.ts";
+import { type StatusOptions, type StatusReport, status } from "../sidecar/status.ts";
 import { type SyncOptions, type SyncReport, sync } from "../sidecar/sync.ts";
 import { runWithHttp } from "./run.ts";
 
@@ -70,7 +70,7 @@ export class Tandem extends EventEmitter<TandemEvents> implements AsyncDisposabl
   }
 
   /** How all is, as `tandem status`; a node that does not answer is a problem in the report. */
-  async status(options: { readonly signal?: AbortSignal } = {}): Promise<StatusReport> {
+  async status(options: StatusOptions = {}): Promise<StatusReport> {
     return await status(this.config, options);
   }
 

@@ -50,12 +50,13 @@ function ofProofs({ job, provenAt, proofFailure, unproven }: JobState): Finding 
   return ["backup_unproven", what, "Is `tandem run` running? `tandem backup verify latest` proves it now."];
 }
 
-/** A store that backups could not be brought to. */
+/** A store that backups could not be brought to, or that could not be asked. */
 export function storeProblems(store: StoreState | null, node: string): Problem[] {
-  if (!store?.failure) return [];
-  const { behind, failure } = store;
+  if (store === null || (store.failure === null && store.unasked === null)) return [];
+  const { behind, failure, unasked } = store;
   const many = `${count(behind.length, "backup")} ${behind.length === 1 ? "is" : "are"} not in the store`;
-  const message = `${behind.length > 0 ? many : "The store cannot be used"}: ${ended(failure.message)}`;
+  const reason = unasked ?? ended(failure?.message ?? "");
+  const message = `${behind.length > 0 ? many : "The store cannot be used"}: ${ended(reason)}`;
   const remedy = "`tandem run` tries it again by itself, `tandem backup upload` now.";
   return [{ kind: "backup_not_stored", node, table: null, message, remedy }];
 }

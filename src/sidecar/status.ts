@@ -1,6 +1,6 @@
 import { jobStates } from "../backup/job-state.ts";
 import type { BackupEntry } from "../backup/list.ts";
-import { knownStore, type StoreState } from "../backup/store-state.ts";
+import { askedStore, knownStore, type StoreState } from "../backup/store-state.ts";
 import { systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";
 import type { Config } from "../config/config.ts";
@@ -69,22 +69,29 @@ export interface BackupStatus {
   /** Why the last try failed, if it did. */
   readonly failure: string | null;
   readonly stale: boolean;
-  /** Where copies of its newest good backup are. Only in the folder: well, but lost with the disk of this machine. */
+  /** Where copies of its newest good backup are. Only in the folder, or in a store on its disk: well, but lost with that disk. */
   readonly places: BackupEntry["places"];
 }
 
+/** What `status` may be told. */
+export interface StatusOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Look into the store of the backups, too; else it is what the folder knows of it, which a running sidecar sees to. */
+  readonly askStore?: boolean | undefined;
+}
+
 /** Asks all nodes how they are. What cannot be asked is said, never guessed: status does not say well when it is not. */
-export async function status(
-  config: Config,
-  options: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<StatusReport> {
+export async function status(config: Config, options: StatusOptions = {}): Promise<StatusReport> {
   if (config.backup.jobs.length === 0) assertSeveral(config);
+  // While the nodes are asked; the jobs go by what it notes.
+  const looked = options.askStore ? askedStore(config, options) : knownStore(config);
+  looked.catch(() => {});
   const result = await askNodes(config, (connection) => readNode(connection, config), options);
   const answers = new Map(result.answers.map(({ node, answer }) => [node, answer]));
   const links = config.links.map(({ source, target }) => linkStatus(source, target, answers));
   const verified = newestVerification([...answers.values()].map((answer) => answer.verified));
+  const store = await looked;
   const jobs = await jobStates(config, systemClock.now());
-  const store = await knownStore(config);
   const problems = [
     ...findProblems(config, answers, result.unanswered, links),
     ...backupProblems(jobs),

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { Place } from "./backup-place.tsx";
 import { act, usePage } from "./context.ts";
 import type { Backup } from "./types.ts";
 
@@ -85,7 +86,9 @@ export function BackupTable({
               <td data-label={said.rows} class="number">
                 {format.number(backup.rows)}
               </td>
-              <td data-label={said.place}>{format.listing(backup.places.map((place) => said.places[place]))}</td>
+              <td data-label={said.place}>
+                <Place backup={backup} />
+              </td>
               <td class="does">
                 <button type="button" aria-label={said.verifyLabel(backup.id)} onClick={() => void verify(backup)}>
                   {said.verify}

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { PlaceNote } from "./backup-place.tsx";
 import { BackupTable } from "./backup-table.tsx";
 import { Calendar } from "./calendar.tsx";
 import { act, usePage } from "./context.ts";
@@ -35,6 +36,7 @@ export function Backups() {
       </div>
       {failure !== undefined && <Unread text={words.list.failed} original={failure} />}
       <p class="small">{summary.join(" · ")}</p>
+      {list && <PlaceNote backups={list.backups} />}
       {list?.backups.length === 0 && <p class="empty">{words.list.empty.backups}</p>}
       {list && (list.backups.length > 0 || list.failures.length > 0) && (
         <>

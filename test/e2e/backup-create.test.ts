@@ -130,7 +130,7 @@ describe("what a backup holds", () => {
     try {
       const sum = (lines: string[], n: (line: string) => string) =>
         lines.reduce((all, line) => all + Number(n(line)), 0);
-      for (let turn = 0; turn < 6; turn++) {
+      for (let turn = 0; turn < Number(process.env.TURNS ?? 6); turn++) {
         const entry = await backUp(config);
         const json = (table: string) => linesOf(config, entry, `public.${table}`);
         const n = (line: string) => (JSON.parse(line) as { n: string }).n;

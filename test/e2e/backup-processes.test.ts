@@ -11,6 +11,7 @@ import { collectLeftovers, Making } from "../../src/backup/making.ts";
 import { readManifest } from "../../src/backup/manifest.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import type { Clock } from "../../src/base/time.ts";
+import type { Config } from "../../src/config/config.ts";
 import { spawnTandem, tempFolder } from "../support/child.ts";
 import { type Cluster, cluster } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
@@ -252,13 +253,25 @@ describe("nothing is half there", () => {
       const small = { ...config, backup: { ...config.backup, dir: join(mount, "backups") } };
       const free = () => sh(`df --output=avail ${mount} | tail -1`);
       const before = (await free()).stdout;
-      for (const compress of [true, false]) {
-        await expect(backUp({ ...small, backup: { ...small.backup, compress } })).rejects.toMatchObject({
+      const expectFull = async (changes: Partial<Config["backup"]>) => {
+        await expect(backUp({ ...small, backup: { ...small.backup, ...changes } })).rejects.toMatchObject({
           message: expect.stringMatching(/full|No space left/),
         });
         expect((await listBackups(small.backup.dir)).unsealed).toEqual([]);
         expect(await filesIn(small)).toEqual([]);
-      }
+      };
+      for (const compress of [true, false]) await expectFull({ compress });
+      // Full at once; and full when both halves are there, and only the manifest is not.
+      const fill = `cat /dev/zero > ${mount}/filler 2>/dev/null`;
+      const rows = `"$(dirname "$file")"/json/public.big.ndjson.gz`;
+      await expectFull({ pgBin: await fakePgDump(`${fill}; exec "$real" "$@"`) });
+      await sh(`rm ${mount}/filler`);
+      await nodes.local.admin.query("delete from big where id > 10");
+      const late = await fakePgDump(`"$real" "$@" || exit 1; until [ -s ${rows} ]; do sleep 0.05; done; ${fill}; true`);
+      await expectFull({ pgBin: late });
+      await sh(`rm ${mount}/filler`);
+      expect((await backUp(small)).state).toBe("complete");
+      await sh(`rm -r ${mount}/backups`);
       expect(Math.abs(Number((await free()).stdout) - Number(before))).toBeLessThan(64);
     } finally {
       await sh(`umount ${mount}`);

@@ -1,4 +1,4 @@
-import { utimes, writeFile } from "node:fs/promises";
+import { rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { BackupFolder } from "../../src/backup/folder.ts";
@@ -11,7 +11,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import { type Clock, systemClock } from "../../src/base/time.ts";
 import type { BackupJob } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { status } from "../../src/sidecar/status.ts";
+import { type StatusReport, status } from "../../src/sidecar/status.ts";
 import { uploadLoop } from "../../src/sidecar/upload-loop.ts";
 import { spawnTandem, tandem, tempFolder } from "../support/child.ts";
 import { noteEvidence } from "../support/evidence.ts";
@@ -205,4 +205,57 @@ test("C11 B1 the sidecar tries again after growing pauses; status says what is n
     store: { behind: [], failure: null },
     backups: [{ last: id, places: ["folder", "store"] }],
   });
+});
+
+test("B1 what goes from the store is brought there anew within the hour", async () => {
+  const server = await s3Server();
+  await using nodes = await cluster(1);
+  const { config } = await folderOf(nodes, server);
+  const { id } = await backUp(config);
+  const stop = new AbortController();
+  const minutes = (count: number) => count * 60_000;
+  const [times, seen]: [number[], string[][]] = [[minutes(30), minutes(31), minutes(1)], []];
+  let now = Date.now();
+  const clock: Clock = {
+    now: () => now,
+    sleep: async () => {
+      seen.push(wholeIn(server));
+      if (seen.length === 1) server.objects.clear();
+      now += times.shift() ?? 0;
+      if (seen.length === 3) stop.abort();
+    },
+  };
+  await uploadLoop(config, { clock, logger: silentLogger, signal: stop.signal });
+  expect(seen).toEqual([[id], [], [id]]);
+});
+
+test("C11 without a sidecar status looks into the store: after the disk is lost, after the copies are, and when it does not answer", async () => {
+  const server = await s3Server();
+  await using nodes = await cluster(1);
+  const at = await folderOf(nodes, server);
+  await prepare(nodes, "select");
+  const told = async () => {
+    const { code, stdout } = await tandem(["status", "--json"], at);
+    const { well, backups, store, problems } = JSON.parse(stdout) as StatusReport;
+    expect(code).toBe(well ? 0 : 1);
+    return { well, kinds: problems.map(({ kind }) => kind), ...backups[0], behind: store?.behind };
+  };
+  expect(await told()).toMatchObject({ well: false, last: null, kinds: ["backup_stale"] });
+  // To look is not to make anything.
+  await expect(stat(at.folder.path)).rejects.toThrow(/ENOENT/);
+  const { id } = JSON.parse((await tandem(["backup", "create", "--json"], at)).stdout) as { id: string };
+  expect(await told()).toMatchObject({ well: true, last: id, places: ["folder", "store"] });
+  await rm(at.folder.path, { recursive: true });
+  expect(await told()).toMatchObject({ well: true, last: id, places: ["store"], kinds: [] });
+
+  server.fail("busy", () => true);
+  expect(await told()).toMatchObject({ well: false, last: id, kinds: ["backup_not_stored"] });
+  const words = (await tandem(["status"], at)).stdout;
+  expect(words).toMatch(/^The store cannot be used: /);
+  expect(words).toContain("The store could not be asked: this is as it was known before.");
+  server.mend();
+
+  const next = JSON.parse((await tandem(["backup", "create", "--json"], at)).stdout) as { id: string };
+  server.objects.clear();
+  expect(await told()).toMatchObject({ well: true, last: next.id, places: ["folder"], behind: [next.id] });
 });

@@ -157,6 +157,12 @@ test("a backup is made, proven, and restored after its name was typed", async ()
   const id = body.backups.find(({ node }) => node === "local")?.id ?? "";
   expect(ids).toContain(id);
   await page.getByText(/Last backup \d+ (s|min) ago, not proven yet/).waitFor();
+  // There is no store: no copy outlives the disk of this machine.
+  await backups
+    .getByRole("row", { name: new RegExp(id) })
+    .locator(".badge.amber", { hasText: "only here" })
+    .waitFor();
+  await backups.locator("p.amber", { hasText: "There is no store" }).waitFor();
   await page.getByRole("button", { name: `Verify backup ${id}` }).click();
   await told(page, /is proven: equal in content/);
   await page.getByText(/Last backup .* ago, proven .* ago/).waitFor();

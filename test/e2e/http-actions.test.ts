@@ -203,6 +203,10 @@ test("conflicts are restored, parked rows tried again and dropped, by the token 
   expect(sidecar.stderr).not.toContain(token);
 });
 
+interface Emergency {
+  readonly backups: { readonly id: string; readonly node: string; readonly label: string }[];
+}
+
 test("backups are made, proven and put back; what is under way is not begun twice", async () => {
   const programs = dirname(pgDump());
   const { nodes, url } = await serve(table, `backup: { dir: kept, pg_bin: "${programs}" }\n`);
@@ -223,6 +227,15 @@ test("backups are made, proven and put back; what is under way is not begun twic
   expect(await actionsOf(url)).toEqual(["backup create running"]);
   const twice = await create();
   expect([twice.status, twice.body.error.code]).toEqual([409, "action_running"]);
+  // Nobody who is in need is refused: one behind what is made, and one more for all who ask while that waits (thing 18).
+  const urgent = async () => {
+    const options = { method: "POST", token, body: { node: "local" } };
+    const { status, body } = await ask<Done<Emergency>>(url, "/api/backup/emergency?wait=0", options);
+    expect(status).toBe(202);
+    return body.id;
+  };
+  const [first, second, third] = [await urgent(), await urgent(), await urgent()];
+  expect([first === second, second === third]).toEqual([false, true]);
   await nodes.local.admin.query("commit");
   const made = await waitFor(async () => {
     const { body } = await ask<Done<{ id: string }>>(url, `/api/actions/${begun.body.id}`, { token });
@@ -230,8 +243,16 @@ test("backups are made, proven and put back; what is under way is not begun twic
   });
   expect(made).toMatchObject({ state: "done", result: { node: "local", state: "complete", rows: 1 } });
   const id = made.result.id;
+  const emergencies = await Promise.all(
+    [first, second].map((action) =>
+      waitFor(async () => {
+        const { body } = await ask<Done<Emergency>>(url, `/api/actions/${action}`, { token });
+        return body.state !== "running" && body.result.backups[0]?.id;
+      }),
+    ),
+  );
   const { body: list } = await ask<{ backups: { id: string }[] }>(url, "/api/backups");
-  expect(list.backups.map((backup) => backup.id)).toEqual([id]);
+  expect(list.backups.map((backup) => backup.id)).toEqual([id, ...emergencies]);
 
   const proof = await post<Done<{ reached: number }>>(url, `/api/backups/${id}/verify?wait=600`, { level: 1 });
   expect(proof.result).toMatchObject({ id, asked: 1, reached: 1, error: null });
@@ -251,10 +272,7 @@ test("backups are made, proven and put back; what is under way is not begun twic
   await waitFor(async () => (await nodes.external.admin.value("select string_agg(name, ',') from item")) === "kept");
 
   // The paths of before.
-  const emergency = await post<Done<{ backups: { node: string; label: string }[] }>>(
-    url,
-    "/api/backup/emergencial?wait=600",
-  );
+  const emergency = await post<Done<Emergency>>(url, "/api/backup/emergencial?wait=600");
   expect(emergency.result.backups.map(({ node, label }) => [node, label])).toEqual([
     ["local", "emergency"],
     ["external", "emergency"],
