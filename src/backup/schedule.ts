@@ -34,3 +34,16 @@ export function isStale({ schedule }: BackupJob, timeZone: string, succeededAt: 
   const second = first === null ? null : nextRun(schedule, timeZone, first);
   return second !== null && second < now;
 }
+
+const mostCounted = 1_000;
+
+/** How many times of a schedule came after a moment and by now, but for the one that is due: they are passed over. A thousand stands for more. */
+export function passedOver(schedule: string, timeZone: string, after: number, now: number): number {
+  let count = -1;
+  for (let time = nextRun(schedule, timeZone, after); time !== null && time <= now; ) {
+    count += 1;
+    if (count >= mostCounted) break;
+    time = nextRun(schedule, timeZone, time);
+  }
+  return Math.max(0, count);
+}

@@ -1,9 +1,10 @@
 import { noteCatalogue } from "../backup/catalogue.ts";
 import { changedSince, snapshotOf } from "../backup/changed.ts";
 import { createBackup } from "../backup/create.ts";
+import { timeOf } from "../backup/folder.ts";
 import { type JobState, jobStates, pastOf } from "../backup/job-state.ts";
 import { pruneBackups } from "../backup/prune.ts";
-import { dueAt } from "../backup/schedule.ts";
+import { dueAt, passedOver } from "../backup/schedule.ts";
 import { errorLine } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Backoff } from "../base/retry.ts";
@@ -109,6 +110,12 @@ async function waitForChange(
   return signal.aborted ? look : 0;
 }
 
+/** How many times of its schedule a job has passed over since its last good backup: the machine slept, or a backup takes longer than that. */
+async function missedBy(config: Config, { name, schedule }: BackupJob, now: number): Promise<number> {
+  const last = (await jobStates(config, now)).find(({ job }) => job === name)?.last;
+  return schedule === null || !last ? 0 : passedOver(schedule, config.backup.timeZone, timeOf(last.id), now);
+}
+
 async function attempt(
   config: Config,
   job: BackupJob,
@@ -116,11 +123,18 @@ async function attempt(
 ): Promise<boolean> {
   const fields = { job: job.name, node: job.node };
   try {
+    const missed = await missedBy(config, job, clock.now());
     const made = await createBackup(config, { job: job.name, wait: true, clock, logger, signal });
     const { id: backup, state, rows, bytes } = made;
     if (state === "degraded") logger.warn({ ...fields, backup }, `the backup is degraded: ${made.reason}`);
     else logger.info({ ...fields, backup, rows, bytes }, "backup made");
-    note?.("backup_made", `job ${job.name}: ${backup}, ${state}`);
+    if (missed > 0)
+      logger.warn(
+        { ...fields, missed },
+        "its schedule came more often than backups were made: this one makes up for all",
+      );
+    const late = missed > 0 ? `; ${missed} times of its schedule were passed over` : "";
+    note?.("backup_made", `job ${job.name}: ${backup}, ${state}${late}`);
     await pruneBackups(config, { job: job.name, clock, logger });
     return true;
   } catch (error) {

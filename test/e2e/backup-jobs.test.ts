@@ -42,15 +42,18 @@ function quickClock(start: string): Clock & { at: number } {
 }
 
 /** Lets a job run until the clock says so. */
-async function runUntil(config: Config, job: BackupJob, clock: Clock & { at: number }, end: string): Promise<void> {
+async function runUntil(config: Config, job: BackupJob, clock: Clock & { at: number }, end: string): Promise<string[]> {
+  const notes: string[] = [];
+  const note = (_kind: string, message: string) => void notes.push(message);
   const stop = new AbortController();
   const sleep = clock.sleep;
   clock.sleep = async (ms, signal) => {
     await sleep(ms, signal);
     if (clock.at >= Date.parse(end)) stop.abort();
   };
-  await runBackupJob(config, job, { clock, logger: silentLogger, signal: stop.signal, may: () => true });
+  await runBackupJob(config, job, { clock, logger: silentLogger, signal: stop.signal, may: () => true, note });
   clock.sleep = sleep;
+  return notes;
 }
 
 const ids = async (config: Config) => (await listBackups(config.backup.dir)).backups.map(({ id }) => id.slice(0, 16));
@@ -65,8 +68,12 @@ test("B4 a first backup at once, then by the schedule; what was missed comes onc
   expect(await ids(config)).toEqual(["2026-05-05T01-00", "2026-05-05T02-00"]);
   // The machine slept over seven of them.
   clock.at = Date.parse("2026-05-05T09:20:00Z");
-  await runUntil(config, hourly, clock, "2026-05-05T10:30:00Z");
+  const notes = await runUntil(config, hourly, clock, "2026-05-05T10:30:00Z");
   expect(await ids(config)).toEqual(["2026-05-05T09-20", "2026-05-05T10-00"]);
+  expect(notes).toEqual([
+    expect.stringMatching(/^job hourly: 2026-05-05T09-20.*; 6 times of its schedule were passed over$/),
+    expect.stringMatching(/^job hourly: 2026-05-05T10-00-00-000Z, complete$/),
+  ]);
 });
 
 test("B1 while backups fail they are tried again and again, the good ones stay, and it mends itself (things 21, 34)", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dueAt, isStale, nextRun } from "../../src/backup/schedule.ts";
+import { dueAt, isStale, nextRun, passedOver } from "../../src/backup/schedule.ts";
 import type { BackupJob } from "../../src/config/config.ts";
 
 const job: BackupJob = {
@@ -51,4 +51,15 @@ test("a backup is overdue when two times of its schedule have passed (thing 34)"
   expect(isStale(job, "UTC", made, at("2026-01-03T02:29:00Z"))).toBe(false);
   expect(isStale(job, "UTC", made, at("2026-01-03T02:31:00Z"))).toBe(true);
   expect(isStale({ ...job, schedule: null }, "UTC", made, at("2027-01-01T00:00:00Z"))).toBe(false);
+});
+
+test("times that came while a backup took longer, or the machine slept, are counted (thing 16)", () => {
+  const last = at("2026-01-01T02:00:00Z");
+  const count = (now: string, schedule = "*/5 * * * *") => passedOver(schedule, "UTC", last, at(now));
+  expect([count("2026-01-01T02:04:00Z"), count("2026-01-01T02:05:00Z"), count("2026-01-01T02:09:59Z")]).toEqual([
+    0, 0, 0,
+  ]);
+  expect([count("2026-01-01T02:10:00Z"), count("2026-01-01T03:00:00Z")]).toEqual([1, 11]);
+  expect(count("2030-01-01T00:00:00Z")).toBe(1_000);
+  expect(count("2030-01-01T00:00:00Z", "0 0 30 2 *")).toBe(0);
 });
