@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+
 import { knownStore, listWithStore, type StoreList } from "../../src/backup/store-state.ts";
 import { describeList } from "../../src/cli/backup-text.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -9,6 +10,8 @@ import { pgDump, skipBecause } from "../support/components.ts";
 import { configOf } from "../support/config.ts";
 import { cluster } from "../support/pg.ts";
 import { prepare } from "./verify-support.ts";
+
+afterEach(() => void vi.unstubAllEnvs());
 
 test("a store on the disk of the backups is no help when that is lost, and is said to be none", async () => {
   const [dir, near] = [join(await tempFolder(), "backups"), await tempFolder()];
@@ -50,6 +53,8 @@ backup: { pg_bin: ${dirname(pgDump())}, store: { folder: ${join(cwd, "store")} }
   expect(status).toMatchObject({ code: 0, stdout: expect.stringMatching(/daily .* here, same disk/) });
   expect(status.stdout).toContain(line);
 
+  // Nobody looks at the test in colours.
+  vi.stubEnv("FORCE_COLOR", "1");
   const list = await listWithStore(await loadConfig({ cwd, env }));
   const amberLines = ({ backups, store, ...rest }: StoreList) =>
     describeList({ ...rest, backups, store }, true)

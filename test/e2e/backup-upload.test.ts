@@ -233,7 +233,7 @@ test("C11 without a sidecar status looks into the store: after the disk is lost,
   const server = await s3Server();
   await using nodes = await cluster(1);
   const at = await folderOf(nodes, server);
-  await prepare(nodes, "select");
+  await prepare(nodes, "alter table item add primary key (id)");
   const told = async () => {
     const { code, stdout } = await tandem(["status", "--json"], at);
     const { well, backups, store, problems } = JSON.parse(stdout) as StatusReport;
