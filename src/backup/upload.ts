@@ -16,7 +16,6 @@ import type { Store, StoredBytes } from "./store.ts";
 import { openStore } from "./store-open.ts";
 import { refreshStored } from "./store-refresh.ts";
 import { noteStored, noteUpload, type Stored, sealStored, storedIds, storedName } from "./stored.ts";
-import { withoutGarbage } from "./without-garbage.ts";
 import { WorkFolder } from "./work-folder.ts";
 
 /** What `uploadBackups` may be told. */
@@ -149,8 +148,7 @@ class Upload {
       throw new TandemError("backup_damaged", `${local} is missing`);
     // Each step on the way may hold some chunks: with large ones that comes to many megabytes.
     const read = () => createReadStream(local, { highWaterMark: 1 << 16 }).compose(sealedBytes(file, local));
-    const plain = () => Readable.from(withoutGarbage(read()));
-    if (recipe === null) return { path: file.path, ...(await this.#put(`${id}/${file.path}`, plain, file.bytes)) };
+    if (recipe === null) return { path: file.path, ...(await this.#put(`${id}/${file.path}`, read, file.bytes)) };
     const { encrypt, encryptedEnding } = await import("./encrypt.ts");
     const path = `${file.path}${encryptedEnding}`;
     return { path, ...(await this.#put(`${id}/${path}`, () => encrypt(read(), recipe.recipients), file.bytes)) };
