@@ -60,9 +60,9 @@ backup: { pg_bin: ${dirname(pgDump())}, store: { folder: ${join(cwd, "store")} }
     describeList({ ...rest, backups, store }, true)
       .split("\n")
       .filter((text) => text.startsWith("\u001b[33m"))
-      .map((text) => /here, same disk|only here|here, store|store|disk/.exec(text)?.[0]);
+      .map((text) => /here, same disk|only here|is on the disk|here, store/.exec(text)?.[0]);
   const far = list.store && { ...list.store, sameDisk: false };
-  expect(amberLines(list)).toEqual(["here, same disk", "disk"]);
+  expect(amberLines(list)).toEqual(["here, same disk", "is on the disk"]);
   expect(amberLines({ ...list, store: far })).toEqual([]);
   const here = list.backups.map((entry) => ({ ...entry, places: ["folder" as const] }));
   expect(amberLines({ ...list, backups: here, store: far })).toEqual(["only here"]);
