@@ -48,11 +48,30 @@ export class Board {
 
   /** From what was kept, on one node or on several that may differ: the newest word on each alert counts. */
   constructor(kept: readonly AlertRecord[] = []) {
+    this.#take(kept);
+  }
+
+  /**
+   * Takes over what another one has kept meanwhile, where it is newer. What is older than all that is kept of what was over is not: it may
+   * long be over, and come from a node that was away for as long.
+   */
+  takeUp(kept: readonly AlertRecord[], now: number): void {
+    this.#take(kept.filter(({ changed_at }) => now - Date.parse(changed_at) < keepClearedMs));
+  }
+
+  #take(kept: readonly AlertRecord[]): void {
     for (const record of kept) {
       const known = this.#records.get(record.alert_id);
       if (!known || known.changed_at < record.changed_at)
         this.#records.set(record.alert_id, { ...record, told: { ...record.told } });
     }
+  }
+
+  /** Whether what is kept somewhere lacks a word of this board. */
+  isAheadOf(kept: readonly AlertRecord[]): boolean {
+    const isKept = (own: AlertRecord) =>
+      kept.some(({ alert_id, changed_at }) => alert_id === own.alert_id && changed_at >= own.changed_at);
+    return !this.records.every(isKept);
   }
 
   /** All there is to be kept. */

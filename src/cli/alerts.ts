@@ -34,7 +34,7 @@ async function test(target: string | undefined, { loadConfig, signal, answer }: 
 async function list({ loadConfig, signal, answer }: Session): Promise<ExitCode> {
   const config = await loadConfig();
   const { firingAlerts } = await import("../sidecar/alert-store.ts");
-  const { alerts: firing, unanswered } = await firingAlerts(config, { signal });
+  const { alerts: firing, unanswered } = await firingAlerts(config, signal);
   if (unanswered[0] && unanswered.length === config.nodes.length) throw unanswered[0].error;
   const rows = firing.map(({ rule, subject, since, message }) => [rule, subject, moment(since), printable(message)]);
   const text = rows.length === 0 ? "Nothing to tell." : renderTable(["rule", "of", "since (UTC)", "what"], rows);

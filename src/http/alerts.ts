@@ -8,7 +8,9 @@ import { type Endpoint, endpoint } from "./endpoint.ts";
 /** Without a target nobody is told of anything, and nobody ends what was told when there was one. */
 async function sharedAlerts({ shared, config, live, signal }: HttpContext): ReturnType<typeof firingAlerts> {
   if (config.alerts.targets.length === 0) return { alerts: [], unanswered: [] };
-  return await shared.get("alerts", () => firingAlerts(config, { signal, own: live.alerts }));
+  // Who tells knows best, also while no node can be asked.
+  if (live.alerts !== null) return { alerts: live.alerts, unanswered: [] };
+  return await shared.get("alerts", () => firingAlerts(config, signal));
 }
 
 /** What people are told of at this moment. */
@@ -21,10 +23,10 @@ export const alertsEndpoint: Endpoint = endpoint({
   handle: (_, context) => sharedAlerts(context),
 });
 
-/** How much people are told of; nothing while no node can be asked and this sidecar tells of nothing. */
+/** How much people are told of; nothing while another sidecar tells them and no node can be asked. */
 export async function alertMetrics(context: HttpContext): Promise<string> {
   const { alerts, unanswered } = await sharedAlerts(context);
-  if (unanswered.length === context.config.nodes.length && alerts.length === 0) return "";
+  if (unanswered.length === context.config.nodes.length) return "";
   const registry = new Registry();
   const firing = new Gauge({
     name: "tandem_alerts_firing",

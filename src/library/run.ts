@@ -28,8 +28,8 @@ export async function runWithHttp(config: Config, options: RunOptions): Promise<
       live.note(activity);
       onActivity?.(activity);
     },
-    onLook: (alerts) => {
-      live.alerts = alerts;
+    onFiring: (firing) => {
+      live.alerts = firing;
     },
   }).finally(() => ended.abort());
   const both = [work, serve(config, { live, logger, signal: ended.signal })];

@@ -8,7 +8,7 @@ import { Turns } from "../base/turns.ts";
 import type { Config } from "../config/config.ts";
 import { type AlertFacts, alertFacts } from "./alert-facts.ts";
 import { conditionsOf, isUnknown } from "./alert-rules.ts";
-import { loadAlerts, saveAlerts } from "./alert-store.ts";
+import { asFiring, type FiringAlert, loadAlerts, saveAlerts } from "./alert-store.ts";
 import { disconnectFromMs } from "./lease.ts";
 import type { LinkActivity } from "./link-loop.ts";
 
@@ -21,13 +21,15 @@ export interface AlertLoopOptions {
   readonly signal: AbortSignal;
   /** Whether this sidecar works on the links into a node. */
   readonly holds: (node: string) => boolean;
-  /** Called with all that this sidecar tells of, after each look; empty while another one tells. */
-  readonly onLook?: ((alerts: readonly AlertRecord[]) => void) | undefined;
+  /** Told what people are told of, as of every look; null: another sidecar tells it. */
+  readonly onFiring?: ((firing: readonly FiringAlert[] | null) => void) | undefined;
 }
 
 const lastSaveMs = 3_000;
 // Until the leases are taken, when the sidecar has just been started.
 const undecidedMs = 1_000;
+// More than a lease lasts and is tried for; then it is nobody's, and who told before goes on.
+const openForMs = 30_000;
 
 /**
  * Looks every so often at how all is and has people told. Of several sidecars the one tells that works on the first node which knows of any;
@@ -39,13 +41,11 @@ export class AlertLoop {
   readonly #outboxes: ReadonlyMap<string, Outbox>;
   readonly #saving = new Turns();
   #board: Board | null = null;
-  /** What was told while no node could keep it, by the board that was laid down since: only this sidecar knows that it is to be told as over. */
-  #unkept: readonly AlertRecord[] = [];
   /** Nodes that do not hold what there is to be kept. */
   #unsaved = new Set<string>();
   #tells = true;
-  /** Nodes answer, and none of them knows of a sidecar. */
-  #undecided = false;
+  /** Since when nodes answer and none of them knows of a sidecar, nor holds this one a lease; null: it is known who works. */
+  #openSince: number | null = null;
   #roundOver: (() => void) | null = null;
 
   constructor(config: Config, options: AlertLoopOptions) {
@@ -88,7 +88,7 @@ export class AlertLoop {
     const { everyMs } = this.#config.alerts;
     const { intervalMs } = this.#config.sync;
     if (intervalMs < disconnectFromMs || everyMs >= intervalMs) {
-      await clock.sleep(this.#undecided ? Math.min(undecidedMs, everyMs) : everyMs, signal).catch(() => {});
+      await clock.sleep(this.#openSince !== null ? Math.min(undecidedMs, everyMs) : everyMs, signal).catch(() => {});
       return;
     }
     const over = new AbortController();
@@ -98,25 +98,31 @@ export class AlertLoop {
   }
 
   async #look(): Promise<void> {
-    const { clock, signal, sender } = this.#options;
+    const { clock, signal, sender, onFiring } = this.#options;
     const { repeatMs } = this.#config.alerts;
     const facts = await this.#facts();
     if ("reason" in facts) {
       // A standby does not know more than who tells, and repeats nothing.
       if (!this.#tells) return;
-    } else if (!this.#decideWhoTells(facts)) return;
-    if (!this.#board) {
-      this.#board = new Board([...this.#unkept, ...(await loadAlerts(this.#config, signal))]);
-      this.#unkept = [];
-    }
-    const board = this.#board;
+    } else if (this.#isOpen(facts)) return;
+    const { kept } = await loadAlerts(this.#config, signal);
+    if (!this.#tells) return await this.#handOver(kept);
+    const board = this.#takeUp([...kept.values()].flat());
     const conditions = "reason" in facts ? [watchFailed(sender, facts.reason)] : conditionsOf(this.#config, facts);
     const unknown =
       "reason" in facts ? () => true : (record: Parameters<typeof isUnknown>[0]) => isUnknown(record, facts.unanswered);
     board.update(conditions, { now: clock.now(), repeatMs, isUnknown: unknown });
+    onFiring?.(asFiring(board.firing));
+    for (const [node, records] of kept) if (board.isAheadOf(records)) this.#unsaved.add(node);
     await this.#save(signal);
     for (const [target, outbox] of this.#outboxes) outbox.offer(board.owed(target), board.firing.length === 0);
-    this.#options.onLook?.(board.records);
+  }
+
+  /** The board, with what another sidecar may have told while no node could be asked. */
+  #takeUp(kept: readonly AlertRecord[]): Board {
+    if (this.#board) this.#board.takeUp(kept, this.#options.clock.now());
+    else this.#board = new Board(kept);
+    return this.#board;
   }
 
   async #facts(): Promise<AlertFacts | { readonly reason: string }> {
@@ -129,19 +135,42 @@ export class AlertLoop {
     }
   }
 
-  /** Where no node says who works, it stays as it was. */
-  #decideWhoTells({ report }: AlertFacts): boolean {
+  /**
+   * Decides who tells: where no node can be asked, it stays as it was. True: it is open for the moment. A sidecar whose lease has run out while
+   * the nodes were away keeps what it has told until it is known who goes on; else nobody would ever say that it is over.
+   */
+  #isOpen({ report }: AlertFacts): boolean {
+    const { holds, clock } = this.#options;
     const first = report.nodes.find(({ sidecar }) => sidecar !== null);
-    this.#undecided = !first && report.nodes.some(({ answered }) => answered);
-    if (first) this.#tells = this.#options.holds(first.node);
-    else if (this.#undecided) this.#tells = report.nodes.some(({ node }) => this.#options.holds(node));
-    if (!this.#tells) {
-      if (this.#board && this.#unsaved.size > 0) this.#unkept = this.#board.records;
-      this.#board = null;
-      this.#options.onLook?.([]);
-      for (const outbox of this.#outboxes.values()) outbox.offer([], false);
+    const open = !first && report.nodes.some(({ answered }) => answered);
+    if (first) this.#tells = holds(first.node);
+    else if (open && report.nodes.some(({ node }) => holds(node))) this.#tells = true;
+    else if (open) {
+      const now = clock.now();
+      this.#openSince = Math.min(this.#openSince ?? now, now);
+      return now - this.#openSince < openForMs;
     }
-    return this.#tells;
+    this.#openSince = null;
+    return false;
+  }
+
+  /** Another one tells. What only this one knows, for no node could keep it, is left to it in the nodes first. */
+  async #handOver(kept: ReadonlyMap<string, readonly AlertRecord[]>): Promise<void> {
+    const { signal, onFiring } = this.#options;
+    for (const outbox of this.#outboxes.values()) outbox.offer([], false);
+    onFiring?.(null);
+    const board = this.#board;
+    if (!board) return;
+    const records = [...kept.values()].flat();
+    if (board.isAheadOf(records)) {
+      this.#takeUp(records);
+      this.#unsaved = new Set(kept.keys());
+      await this.#save(signal);
+      // None has taken it: once more at the next look.
+      if (kept.size === 0 || [...kept.keys()].every((node) => this.#unsaved.has(node))) return;
+    }
+    this.#board = null;
+    this.#unsaved.clear();
   }
 
   #told(target: string, events: readonly AlertEvent[]): void {

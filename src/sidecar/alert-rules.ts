@@ -4,6 +4,7 @@ import type { AlertRules, Config } from "../config/config.ts";
 import type { AlertFacts, JobFacts } from "./alert-facts.ts";
 import { backupProblems } from "./backup-problems.ts";
 import { describeKept } from "./kept.ts";
+import { longestPauseMs } from "./link-loop.ts";
 import type { LinkStatus } from "./link-status.ts";
 import type { Problem } from "./problems.ts";
 import { count, duration } from "./words.ts";
@@ -53,6 +54,9 @@ const seenTwice = 1;
 
 const linkOf = ({ source, target }: Pick<LinkStatus, "source" | "target">) => `${source}:${target}`;
 
+// When a node is back, its links try again after so long at most, and a round may take a moment: till then the failure is an old one.
+const triedAgainMs = longestPauseMs + 5_000;
+
 /** One for each node; a link of which a node is down has no word of its own. */
 function linksDown({ linkDownMs: afterMs }: AlertRules, { report, unanswered }: AlertFacts): Condition[] {
   if (afterMs === null) return [];
@@ -72,7 +76,7 @@ function linksDown({ linkDownMs: afterMs }: AlertRules, { report, unanswered }: 
         "link_down",
         linkOf(link),
         { message, remedy: "`tandem status` shows how it goes on." },
-        afterMs,
+        Math.max(afterMs, triedAgainMs),
       );
     }),
   ];

@@ -5,27 +5,27 @@ import { askNodes, reading, type Unanswered, writing } from "./ask-nodes.ts";
 
 const keptAlerts = "select coalesce(jsonb_agg(to_jsonb(a)), '[]')::text as answer from tandem.alert a";
 
-/** What the nodes that answer keep of the alerts. */
-export async function loadAlerts(config: Config, signal: AbortSignal): Promise<AlertRecord[]> {
-  return (await askAlerts(config, signal)).records;
-}
-
-async function askAlerts(config: Config, signal: AbortSignal | undefined) {
+/** What each node that answers keeps of the alerts. */
+export async function loadAlerts(
+  config: Config,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly kept: ReadonlyMap<string, readonly AlertRecord[]>; readonly unanswered: readonly Unanswered[] }> {
   const { answers, unanswered } = await askNodes(
     config,
     (connection) => reading(connection, async (tx) => (await tx.query(keptAlerts))[0]?.answer ?? "[]"),
     { signal },
   );
   const iso = (text: string) => new Date(text).toISOString();
-  const records = answers.flatMap(({ answer }) =>
-    (JSON.parse(answer) as AlertRecord[]).map((record) => ({
+  const kept = answers.map(({ node, answer }) => {
+    const records = (JSON.parse(answer) as AlertRecord[]).map((record) => ({
       ...record,
       since: iso(record.since),
       event_at: iso(record.event_at),
       changed_at: iso(record.changed_at),
-    })),
-  );
-  return { records, unanswered };
+    }));
+    return [node, records] as const;
+  });
+  return { kept: new Map(kept), unanswered };
 }
 
 /** Keeps them in these nodes; returns those that did not take it. */
@@ -42,14 +42,16 @@ export async function saveAlerts(
 /** Something that people are told of. */
 export type FiringAlert = Pick<AlertRecord, "rule" | "subject" | "since" | "message" | "remedy">;
 
-/** What people are told of at this moment, as the nodes that answer keep it, and as who asks knows itself. */
+/** What people see of it. */
+export function asFiring(records: readonly AlertRecord[]): readonly FiringAlert[] {
+  return records.map(({ rule, subject, since, message, remedy }) => ({ rule, subject, since, message, remedy }));
+}
+
+/** What people are told of at this moment, as the nodes that answer keep it. */
 export async function firingAlerts(
   config: Config,
-  { signal, own = [] }: { readonly signal?: AbortSignal; readonly own?: readonly AlertRecord[] },
+  signal?: AbortSignal,
 ): Promise<{ readonly alerts: readonly FiringAlert[]; readonly unanswered: readonly Unanswered[] }> {
-  const { records, unanswered } = await askAlerts(config, signal);
-  const alerts = new Board([...records, ...own]).firing.map(({ rule, subject, since, message, remedy }) => {
-    return { rule, subject, since, message, remedy };
-  });
-  return { alerts, unanswered };
+  const { kept, unanswered } = await loadAlerts(config, signal);
+  return { alerts: asFiring(new Board([...kept.values()].flat()).firing), unanswered };
 }

@@ -9,6 +9,9 @@ import { disconnectFromMs, type Lease } from "./lease.ts";
 import { type OpenLink, openLink } from "./open-link.ts";
 import { WakeUp } from "./wake-up.ts";
 
+/** The longest pause of a link that fails, in milliseconds. */
+export const longestPauseMs = 15_000;
+
 /** What a link is doing, for status. */
 export interface LinkActivity {
   readonly source: string;
@@ -39,7 +42,7 @@ export class LinkLoop {
   readonly #pair: LinkConfig;
   readonly #options: LinkLoopOptions;
   readonly #idle: Backoff;
-  readonly #failing = new Backoff({ min: 250, max: 15_000 });
+  readonly #failing = new Backoff({ min: 250, max: longestPauseMs });
   #open: OpenLink | null = null;
   /** Of the open link; none where it is closed between rounds. */
   #wakeUp: WakeUp | null = null;

@@ -1,4 +1,4 @@
-import type { AlertRecord } from "../alert/board.ts";
+import type { FiringAlert } from "./alert-store.ts";
 import type { LinkActivity } from "./link-loop.ts";
 
 /** Something that happened in this sidecar, for who looks on. */
@@ -6,8 +6,8 @@ export type LiveEvent = { readonly kind: "link"; readonly link: Readonly<LinkAct
 
 /** What a running sidecar knows of itself at this moment. Kept in memory: what must survive is in the databases. */
 export class Live {
-  /** What this sidecar tells people of, as it last looked; empty while another one tells. */
-  alerts: readonly AlertRecord[] = [];
+  /** What people are told of by this sidecar; null: another one tells them, or nobody has looked yet. */
+  alerts: readonly FiringAlert[] | null = null;
   readonly #links = new Map<string, Readonly<LinkActivity>>();
   readonly #listeners = new Set<(event: LiveEvent) => void>();
 

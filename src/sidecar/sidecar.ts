@@ -8,7 +8,8 @@ import type { Config, NodeConfig } from "../config/config.ts";
 import { connect } from "../db/connect.ts";
 import type { LinkEvent } from "../link/report.ts";
 import { call } from "../postgres/session.ts";
-import { AlertLoop, type AlertLoopOptions } from "./alert-loop.ts";
+import { AlertLoop } from "./alert-loop.ts";
+import type { FiringAlert } from "./alert-store.ts";
 import { runBackupJob } from "./backup-job.ts";
 import { History } from "./history.ts";
 import { disconnectFromMs, Lease } from "./lease.ts";
@@ -25,8 +26,8 @@ export interface SidecarOptions {
   readonly logger?: Logger;
   readonly onEvent?: (event: LinkEvent) => void;
   readonly onActivity?: (activity: LinkActivity) => void;
-  /** Called after each look of the alerts with what this sidecar tells of. */
-  readonly onLook?: AlertLoopOptions["onLook"];
+  /** As `AlertLoopOptions` has it. */
+  readonly onFiring?: (firing: readonly FiringAlert[] | null) => void;
 }
 
 const pruneEveryMs = 3_600_000;
@@ -50,8 +51,8 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
     history.note({ kind: "sidecar_took_over", source: null, target, message: "works on the links into this node" });
   const leases = new Map(leasesOf(config, { label, onTenure, clock, logger, signal: released.signal }));
   const holds = (node: string) => of(leases, node).tenure !== null;
-  const { onLook } = options;
-  const alerts = new AlertLoop(config, { sender: label, clock, logger, signal, holds, onLook });
+  const { onFiring } = options;
+  const alerts = new AlertLoop(config, { sender: label, clock, logger, signal, holds, onFiring });
   const onEvent = (event: LinkEvent) => {
     if (event.total === null) history.moved(event);
     options.onEvent?.(event);

@@ -4,6 +4,7 @@ import { systemClock } from "../../src/base/time.ts";
 import type { AlertRules, Config } from "../../src/config/config.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { AlertLoop } from "../../src/sidecar/alert-loop.ts";
+import type { FiringAlert } from "../../src/sidecar/alert-store.ts";
 import { runSidecar } from "../../src/sidecar/sidecar.ts";
 import { sync } from "../../src/sidecar/sync.ts";
 import { AlertServer } from "../support/alert-server.ts";
@@ -47,6 +48,37 @@ function start(config: Config) {
   return { stop, [Symbol.asyncDispose]: stop };
 }
 
+/** The alerts alone of a sidecar whose leases the test gives and takes; `looks` counts how often it has looked. */
+function alertsOf(config: Config, held: boolean) {
+  const end = new AbortController();
+  const self = { held, looks: 0, firing: null as readonly FiringAlert[] | null };
+  const loop = new AlertLoop(config, {
+    sender: "test",
+    clock: {
+      now: () => systemClock.now(),
+      sleep: (ms, signal) => {
+        self.looks++;
+        return systemClock.sleep(ms, signal);
+      },
+    },
+    logger: silentLogger,
+    signal: end.signal,
+    holds: () => self.held,
+    onFiring: (firing) => {
+      self.firing = firing;
+    },
+  });
+  const work = loop.run();
+  const dispose = async () => {
+    end.abort();
+    await work;
+  };
+  return Object.assign(self, { [Symbol.asyncDispose]: dispose });
+}
+
+const bothDown = ["fired link_down external", "fired link_down local"];
+const bothBack = ["cleared link_down external", "cleared link_down local"];
+
 const here =
   (nodes: Cluster, table = "item") =>
   async () =>
@@ -74,7 +106,10 @@ async function keptOnBoth(nodes: Cluster, line: string): Promise<void> {
 /** Lets a node's database answer nobody. */
 async function away({ server, database }: TestNode): Promise<void> {
   await sql(server.url, `alter database "${database}" allow_connections false`);
-  await sql(server.url, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`);
+  await sql(
+    server.url,
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}' and application_name like 'tandem%'`,
+  );
 }
 
 async function back({ server, database }: TestNode): Promise<void> {
@@ -166,8 +201,8 @@ describe("C11 what a person must look at is told", () => {
         asked++;
         return held;
       },
-      onLook: (alerts) => {
-        looked = alerts.filter(({ state }) => state === "firing").map(({ rule, subject }) => `${rule} ${subject}`);
+      onFiring: (alerts) => {
+        looked = alerts?.map(({ rule, subject }) => `${rule} ${subject}`) ?? [];
       },
     });
     const work = loop.run();
@@ -184,16 +219,35 @@ describe("C11 what a person must look at is told", () => {
       // Both answer, and neither knows of anybody who works on it.
       await waitFor(() => asked >= 4);
       expect(told.events("/hook").toSorted()).toEqual(fired);
-      expect(looked).toEqual([]);
+      expect(looked.toSorted()).toEqual(["link_down external", "link_down local"]);
       for (const { superUrl } of nodes) await sql(superUrl, "alter function tandem.keep_nothing rename to keep_alerts");
       held = true;
       const cleared = ["cleared link_down external", "cleared link_down local"];
       await waitFor(() => cleared.every((event) => told.events("/hook").includes(event)));
       expect(told.events("/hook").toSorted()).toEqual([...cleared, ...fired]);
+      expect(looked).toEqual([]);
     } finally {
       end.abort();
       await work;
     }
+  });
+
+  test("what one sidecar told while all nodes were away is said to be over by the one that goes on", async () => {
+    await using nodes = await pair();
+    const told = await AlertServer.open();
+    await using first = alertsOf(watched(nodes, told, { linkDownMs: 0 }, "/first"), true);
+    for (const node of nodes) await away(node);
+    await waitFor(() => told.events("/first").length >= 2, { what: () => told.events("/first") });
+    first.held = false;
+    for (const node of nodes) await back(node);
+    const lease = "select tandem.hold_lease(gen_random_uuid(), 'second', interval '1 hour')";
+    for (const { name } of nodes) await nodes.node(name).admin.query(lease);
+    await using _ = alertsOf(watched(nodes, told, { linkDownMs: 0 }, "/second"), true);
+    await waitFor(() => told.events("/second").length >= 2, { what: () => told.events("/second") });
+    expect(told.events("/first").toSorted()).toEqual(bothDown);
+    expect(told.events("/second").toSorted()).toEqual(bothBack);
+    await waitFor(() => first.firing === null);
+    await keptOnBoth(nodes, "cleared link_down external told");
   });
 
   test("targets that are silent or gone do not hold up the links", async () => {

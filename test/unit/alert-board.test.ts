@@ -82,6 +82,23 @@ describe("what people are told of", () => {
     expect(at(new Board([...stale, ...board.records]), 4, [])).toEqual([]);
   });
 
+  test("what another one has told meanwhile is taken up where it is newer, and no word of a node that was away for days", () => {
+    const board = new Board();
+    at(board, 0, [parked]);
+    const mine = structuredClone(board.records);
+    const other = new Board(mine);
+    at(other, 1, []);
+    expect([board.isAheadOf(other.records), other.isAheadOf(board.records)]).toEqual([false, true]);
+    expect([board.isAheadOf([]), board.isAheadOf([...other.records, ...mine])]).toEqual([true, false]);
+    board.takeUp(other.records, start + 2 * minute);
+    expect(board.firing).toEqual([]);
+    board.takeUp(mine, start + 2 * minute);
+    expect(at(board, 2, [])).toEqual([]);
+    const later = new Board();
+    later.takeUp(mine, start + 48 * hour);
+    expect(later.records).toEqual([]);
+  });
+
   test("a clock that is set back neither silences nor repeats", () => {
     const board = new Board();
     at(board, 0, [parked, down]);

@@ -73,6 +73,16 @@ test.each<[string, Made, Made]>([
   expect(told(under)).toEqual([]);
 });
 
+test("a link is not told of before it has tried again: a node may be back since its last failure", () => {
+  const soon = { ...config, alerts: { ...config.alerts, rules: { ...config.alerts.rules, linkDownMs: 500 } } };
+  const report = { problems: [], links: [{ ...wellLink, lastError: "no" }] };
+  const none = { peers: new Map(), kept: new Map(), unanswered: new Set(), jobs: [], disk: null };
+  const afterMs = (rules: typeof config) =>
+    conditionsOf(rules, { report, ...none } as unknown as AlertFacts).map((one) => one.afterMs);
+  expect(afterMs(soon)).toEqual([20_000]);
+  expect(afterMs(config)).toEqual([config.alerts.rules.linkDownMs]);
+});
+
 test("what is off is not told", () => {
   const rules = { ...config.alerts.rules, linkDownMs: null, lagMs: null, shrunkPercent: null, diskLowPercent: null };
   const off = { ...config, alerts: { ...config.alerts, rules } };
