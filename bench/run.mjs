@@ -1,9 +1,11 @@
 // Measures Tandem beside others, on the same servers, in the same run; peers take turns and ratios count.
 // usage: npm run bench [-- NAME ...] [--scale 0.1] [--rounds 5] [--table]
 // A NAME is a measure's or the beginning of several; without one, all. Each result is a line of JSON on stdout and in
-// bench/results/; --table then puts the newest result of each measure into the README (alone: without measuring).
+// bench/results/; --table then puts the newest result of each measure into the README, and what grows into docs/performance.md (alone: without
+// measuring).
 import { appendFileSync, mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { writePlots } from "./lib/plots.mjs";
 import { kept, machine, newest, writeReadme } from "./lib/results.mjs";
 import { rounded } from "./lib/rounds.mjs";
 import { startServers } from "./lib/servers.mjs";
@@ -13,6 +15,7 @@ import { measures as capture } from "./measures/capture.mjs";
 import { measures as catchUp } from "./measures/catch-up.mjs";
 import { measures as firstCopy } from "./measures/first-copy.mjs";
 import { measures as flood } from "./measures/flood.mjs";
+import { measures as growth } from "./measures/growth.mjs";
 import { measures as heldUp } from "./measures/held-up.mjs";
 import { measures as idle } from "./measures/idle.mjs";
 import { measures as latency } from "./measures/latency.mjs";
@@ -29,6 +32,7 @@ const all = [
   ...memory,
   ...heldUp,
   ...idle,
+  ...growth,
   ...verify,
   ...backup,
   ...bucardo,
@@ -102,5 +106,8 @@ if (!values.table || positionals.length > 0) {
     }
   }
 }
-if (values.table || (chosen.length === all.length && !failed)) writeReadme(newest(all));
+if (values.table || (chosen.length === all.length && !failed)) {
+  writeReadme(newest(all));
+  writePlots(all, newest(all));
+}
 process.exitCode = failed ? 1 : 0;

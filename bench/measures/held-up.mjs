@@ -10,8 +10,8 @@ async function longestDuring(client, rows, action) {
     doing.over = true;
   });
   let longest = 0;
-  // In an order that meets all of them again and again; a factor prime to the number would meet each once.
-  for (let i = 1; !doing.over; i = (i * 7_919 + 1) % rows) {
+  // Far apart from each other, each of them before any comes again: 7,919 is a prime.
+  for (let i = 1; !doing.over; i = (i + 7_919) % rows) {
     const ms = await timed(() => client.query("update public.item set name = 'held' where id = $1", [i + 1]));
     longest = Math.max(longest, ms);
     await turn();
@@ -33,7 +33,7 @@ async function run(context, rows) {
     peers[name] = async (round) => {
       await pair.pause?.();
       await pair.local.query(`update public.item set amount = ${5_000 + round}`);
-      // The application writes other columns of these rows meanwhile, so no row is asked for that it might have won.
+      // Rows that the application writes meanwhile may stay as they are; any other tells that the transaction is there.
       const last = `select exists (select from public.item where amount = ${5_000 + round})`;
       // One way only: the way back has work for as long as the application writes.
       const actions = {

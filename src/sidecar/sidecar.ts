@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import { errorLine, TandemError } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
@@ -43,6 +44,8 @@ export async function runSidecar(config: Config, options: SidecarOptions): Promi
   const failed = new AbortController();
   const released = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
+  // Every link and every lease waits on them: with five nodes that is no leak.
+  setMaxListeners(0, signal, released.signal);
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
   const label = `${hostname()}, process ${process.pid}`;

@@ -1,9 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { type TandemOptions, tempFolder } from "../support/child.ts";
+import { spawnTandem, type TandemOptions, tempFolder } from "../support/child.ts";
 import { dumpAndRestore } from "../support/copies.ts";
 import { afterTest, type Cluster, cluster, expectEqual, sql } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
 import { changed, run, runJson } from "./cli-runner.ts";
 
 // A test is a dozen of processes one after the other.
@@ -98,6 +99,20 @@ test("C1 C11 drop-node: what is kept is named until the lost node is dropped; wr
   await expectWell(["sync"], at);
   expect(await expectWell(["status"], at)).not.toContain("n3");
   await expectEqual([nodes.local, nodes.external]);
+});
+
+test("a mesh of five is kept the same without a warning of the runtime", async () => {
+  const { at, nodes } = await synced(5);
+  const sidecar = spawnTandem(["run"], at);
+  await sidecar.waitForLine("sidecar started", { deadlineMs: 90_000 });
+  await nodes.local.admin.query("insert into t values (10, 'second')");
+  for (const { name, admin } of nodes)
+    await waitFor(async () => (await admin.value("select v from t where id = 10")) === "second", {
+      what: () => `the row at ${name}: ${sidecar.stderr}`,
+    });
+  const { code, stderr } = await sidecar.kill("SIGTERM");
+  expect(code).toBe(0);
+  expect(stderr.split("\n").filter((line) => line !== "" && !line.startsWith("{"))).toEqual([]);
 });
 
 test("C1 drop-node: --json, and a node between others that would fall apart", async () => {
