@@ -90,3 +90,12 @@ language sql immutable as $$
   select format('case when %1$s is distinct from null then concat(%1$s) end', p_expression)
 $$;
 comment on function tandem.text_of(text) is 'Expression for a value as its type writes it.';
+
+-- tandem.comment_on(p_object, p_catalog) -> text
+-- The comment on an object; null without one. As obj_description, which is planned anew at every call.
+create or replace function tandem.comment_on(p_object oid, p_catalog regclass) returns text
+language plpgsql stable as $$
+begin
+  return (select d.description from pg_description d where d.objoid = p_object and d.classoid = p_catalog and d.objsubid = 0);
+end $$;
+comment on function tandem.comment_on(oid, regclass) is 'The comment on an object.';

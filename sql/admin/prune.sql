@@ -60,10 +60,11 @@ comment on function tandem.passed_by_all() is 'Condition that every peer has an 
 -- tandem.left_to_its_link(p_peer_id) -> boolean
 -- Whether another peer hears this one directly, so that what was received from it is not sent there from here.
 create or replace function tandem.left_to_its_link(p_peer_id integer) returns boolean
-language sql stable as $$
-  select exists (select from tandem.peer p join tandem.peer q on q.configured and q.peer_id <> p.peer_id and p.name = any (q.receives_from)
-    where p.peer_id = p_peer_id)
-$$;
+language plpgsql stable as $$
+begin
+  return exists (select from tandem.peer p join tandem.peer q on q.configured and q.peer_id <> p.peer_id and p.name = any (q.receives_from)
+    where p.peer_id = p_peer_id);
+end $$;
 comment on function tandem.left_to_its_link(integer) is 'Whether another peer hears this one directly.';
 
 -- tandem.note_settled(p_peer_id, p_upto, p_now) -> void

@@ -140,9 +140,9 @@ begin
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       execute format('delete from %s s where %s', v_plan ->> 'stage', tandem.over(v_plan, v_result -> 'left'));
     end loop;
+    update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   end if;
   perform tandem.hurry_parked(v_tables);
-  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   perform tandem.wake_onward(v_peer);
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
@@ -212,7 +212,8 @@ end $$;
 comment on function tandem.note_piece(jsonb, jsonb) is 'Counts what a piece of a batch has done.';
 
 -- tandem.advance_link(p_batch, p_to, p_tables) -> void
--- Stores how far the link has come: the position, the contact token, how far behind it is, a copy's progress, tables that flow again.
+-- Stores how far the link has come: the position, the contact token, how far behind it is, a copy's progress, tables that flow again. What
+-- is written from here on is nobody's batch.
 create or replace function tandem.advance_link(p_batch jsonb, p_to pg_snapshot, p_tables jsonb) returns void
 language plpgsql as $$
 declare
@@ -228,7 +229,8 @@ begin
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
-    clock_skew = coalesce((p_batch ->> 'skew')::interval, clock_skew), last_error = null, last_error_at = null
+    clock_skew = coalesce((p_batch ->> 'skew')::interval, clock_skew), last_error = null, last_error_at = null,
+    applying = null, applying_tables = '{}'
   where peer_id = v_peer;
   if p_batch ->> 'mode' = 'copy' then
     -- Rows that a first meeting could not decide keep the table in this state; the next copy begins anew.

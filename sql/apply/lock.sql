@@ -3,10 +3,13 @@
 -- transaction began. Never above 0.7 of deadlock_timeout: whoever has waited for that long in a circle is ended, and it can be the
 -- application, waiting for what this transaction holds. So this one gives up before, also where it waits a second time.
 create or replace function tandem.limit_waits(p_alone boolean) returns void
-language sql as $$
-  select set_config('lock_timeout', greatest(1, least(x.longest, greatest(10, case when p_alone then least(700, x.longest) - x.passed end)))::integer || 'ms', true)
-  from (select 700 * extract(epoch from current_setting('deadlock_timeout')::interval) as longest, 1000 * extract(epoch from clock_timestamp() - now()) as passed) x
-$$;
+language plpgsql as $$
+declare
+  v_longest numeric := 700 * extract(epoch from current_setting('deadlock_timeout')::interval);
+  v_passed numeric := 1000 * extract(epoch from clock_timestamp() - now());
+begin
+  perform set_config('lock_timeout', greatest(1, least(v_longest, greatest(10, case when p_alone then least(700, v_longest) - v_passed end)))::integer || 'ms', true);
+end $$;
 comment on function tandem.limit_waits(boolean) is 'Bounds how long the applier waits for a lock.';
 
 -- tandem.lock_rows(p_plan, p_wait) -> bigint

@@ -41,7 +41,7 @@ comment on function tandem.make_plans(integer, jsonb, boolean) is 'Plans for the
 -- tandem.catalog_mark(p_table_id) -> text
 -- Changes whenever something in the catalogs does that a plan is made of: the table, its columns, defaults, indexes, constraints
 -- (its own and those that refer to it), triggers, partitions; names and columns of the tables at the other ends of foreign keys; the set of
--- tracked tables; the installed SQL.
+-- tracked tables; the installed SQL. No catalog is read whole: what refers to the table is found by its triggers.
 create or replace function tandem.catalog_mark(p_table_id integer) returns text
 language plpgsql stable as $$
 begin
@@ -52,11 +52,13 @@ begin
       (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
       (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
       (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
-      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
-      (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
+      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c
+        where c.oid = any (array(select g.tgconstraint from pg_trigger g where g.tgrelid = t.relid)) and c.confrelid = t.relid),
+      (select string_agg(concat_ws(' ', (select r.xmin from pg_class r where r.oid = o.oid),
+          (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = o.oid and a.attnum > 0)), ',' order by o.oid)
         from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
-          union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
-        join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
+          union select c.conrelid from pg_constraint c
+          where c.oid = any (array(select g.tgconstraint from pg_trigger g where g.tgrelid = t.relid)) and c.confrelid = t.relid) o),
       (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
       case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
         where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,

@@ -57,7 +57,6 @@ begin
   end;
   perform tandem.advance_link(p_batch || '{"mode": "batch", "cut": false, "released": []}', (p_batch ->> 'to')::pg_snapshot, v_done);
   perform tandem.hurry_parked(v_done);
-  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   perform tandem.wake_onward(v_peer);
   return jsonb_build_object('complete', true, 'seen', pg_current_snapshot()::text, 'tables', v_done, 'clock', clock_timestamp());
@@ -89,7 +88,7 @@ declare
   v_decided jsonb := '{}';
   v_done jsonb := '{}';
 begin
-  foreach v_step in array array['decide', 'write', 'check'] loop
+  foreach v_step in array case when jsonb_array_length(p_batch -> 'tables') = 1 then array['decide', 'finish'] else array['decide', 'write', 'check'] end loop
     for e in select x.e from jsonb_array_elements(p_batch -> 'tables') x (e) loop
       if v_step = 'decide' then
         v_name := tandem.small_function((p_batch ->> 'peer')::integer, p_batch ->> 'source', e, p_replica, jsonb_array_length(p_batch -> 'tables') > 1);
@@ -111,7 +110,7 @@ begin
             return null;
           end if;
           v_decided := jsonb_set(v_decided, array[e ->> 'id'], v_decided -> (e ->> 'id') || v_answer);
-        when 'write' then
+        when 'write', 'finish' then
           v_done := v_done || jsonb_build_object(e ->> 'id', v_answer);
         else
           null;
@@ -142,8 +141,8 @@ begin
   end if;
   v_name := format('tandem_log.%I', tandem.small_name(p_peer_id, t.schema_name, t.table_name));
   v_mark := md5(concat_ws(' ', tandem.catalog_mark(t.table_id), p_table ->> 'columns', p_source, p_replica, v_stage,
-    (select n.name from tandem.local_node n), obj_description(v_stage, 'pg_class')));
-  if obj_description(to_regprocedure(v_name || '(text, text[], pg_snapshot, timestamptz, integer[], pg_snapshot)'), 'pg_proc') is distinct from v_mark then
+    (select n.name from tandem.local_node n), tandem.comment_on(v_stage, 'pg_class')));
+  if tandem.comment_on(to_regprocedure(v_name || '(text, text[], pg_snapshot, timestamptz, integer[], pg_snapshot)'), 'pg_proc') is distinct from v_mark then
     v_plan := tandem.make_plans(p_peer_id, jsonb_build_array(p_table || '{"as_text": false}'), p_replica) -> 0;
     execute format('create or replace function %s(p_step text, p_rows text[], p_known pg_snapshot, p_horizon timestamptz, p_heard integer[], p_decided pg_snapshot)
       returns jsonb language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as %L', v_name, tandem.small_body(v_plan, v_stage, p_source, p_replica));
@@ -158,7 +157,7 @@ end $$;
 comment on function tandem.small_function(integer, text, jsonb, boolean, boolean) is 'The function for small batches of a table.';
 
 -- tandem.small_body(p_plan, p_stage, p_source, p_replica) -> text: its body. The steps: decide -> {"at": the snapshot decided in}, write -> counts, check -> {};
--- null: not simply written.
+-- finish: write and check -> counts; null: not simply written.
 create or replace function tandem.small_body(p_plan jsonb, p_stage oid, p_source text, p_replica boolean) returns text
 language plpgsql stable as $$
 declare
@@ -183,6 +182,7 @@ declare
   v_updated bigint := 0;
   v_inserted bigint;
   v_value numeric;
+  v_counts jsonb := '{}';
 begin
   if p_step = 'decide' then
     if exists (select from unnest(v_rows) s where s.unsettled %2$s) then
@@ -199,7 +199,7 @@ begin
     end if;
     perform tandem.raise_floor(%8$s, (select max(s.stamp) from unnest(v_rows) s));
     return jsonb_build_object('at', p_decided::text);
-  elsif p_step = 'write' then
+  elsif p_step <> 'check' then
     delete from %3$s t using unnest(v_rows) s where %4$s and not s.present;
     get diagnostics v_deleted = row_count;
     %9$s
@@ -218,11 +218,14 @@ begin
       %17$s;
     end if;
     %18$s
-    return jsonb_build_object('schema', %19$L::text, 'name', %20$L::text, 'staged', cardinality(v_rows), 'applied', cardinality(v_rows), 'deleted', (select count(*) from unnest(v_rows) s where not s.present),
+    v_counts := jsonb_build_object('schema', %19$L::text, 'name', %20$L::text, 'staged', cardinality(v_rows), 'applied', cardinality(v_rows), 'deleted', (select count(*) from unnest(v_rows) s where not s.present),
       'adopted', 0, 'superseded', 0, 'parked', 0, 'undecided', 0);
+    if p_step = 'write' then
+      return v_counts;
+    end if;
   end if;
   %21$s
-  return '{}';
+  return v_counts;
 end $body$,
     p_stage::regclass,
     case when v_referred then 'or not s.present or exists (select from ' || (p_plan ->> 'relation') || ' t where ' || (p_plan ->> 'key_is_row') || ' and ' || (p_plan ->> 'unique_changed') || ')' else '' end,

@@ -70,7 +70,7 @@ begin
       from unnest(p_columns) with ordinality u (name, i)
       join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped), '')
   into v_definition;
-  if v_definition is distinct from obj_description(to_regclass(format('tandem_log.%I', v_name)), 'pg_class') then
+  if v_definition is distinct from tandem.comment_on(to_regclass(format('tandem_log.%I', v_name)), 'pg_class') then
     execute format('drop table if exists tandem_log.%I', v_name);
     execute format('create unlogged table tandem_log.%I (%s)', v_name, v_definition);
     execute format('comment on table tandem_log.%I is %L', v_name, v_definition);

@@ -5,10 +5,12 @@
 -- tandem.contact_fits(p_peer_id, p_token) -> boolean
 -- Whether the target's token is this source's current one or one of the pending ones.
 create or replace function tandem.contact_fits(p_peer_id integer, p_token uuid) returns boolean
-language sql stable as $$
-  select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
-  from tandem.outbound o where o.peer_id = p_peer_id
-$$;
+language plpgsql stable as $$
+begin
+  return (
+    select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
+    from tandem.outbound o where o.peer_id = p_peer_id);
+end $$;
 comment on function tandem.contact_fits(integer, uuid) is 'Whether a target''s contact token fits.';
 
 -- tandem.offer_contact(p_peer_id, p_token) -> uuid

@@ -11,7 +11,7 @@ comment on function tandem.reader_name(integer, text, text) is 'Name of the func
 -- What source_state says, with "quiet" (nothing was written after p_from) and "offer", a new contact token where something was; null
 -- also where the token that the target is believed to have (p_held) does not fit, for another applier may have moved the link on.
 -- p_confirm: what the last batch is acknowledged with, {"position", "token", "seen"}, for a target that has nothing parked; null: nothing is owed.
--- p_tables: those that may have something, for which a reader is made ready: [{"id", "mark", "columns", "unplaced"}].
+-- p_tables: those for which a reader is made ready where they have something: [{"id", "mark", "columns", "unplaced"}].
 -- Errors: of source_state and confirm.
 create or replace function tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) returns jsonb
 language plpgsql as $$
@@ -44,6 +44,7 @@ declare
   v_changed integer[] := array(select tandem.tables_with_entries(p_from));
   v_header jsonb;
   e jsonb;
+  v_reader regprocedure;
   v_rows text[];
   v_tables jsonb := '[]';
 begin
@@ -53,10 +54,11 @@ begin
   v_header := tandem.batch_header(v_peer, v_changed);
   for e in select x from jsonb_array_elements(p_tables) x where (x ->> 'id')::integer = any (v_changed) loop
     -- Made before the locks: what it was made of must not have changed since.
-    if tandem.reader_mark(v_peer, e) is distinct from obj_description(tandem.reader_of(v_peer, (e ->> 'id')::integer), 'pg_proc') then
+    v_reader := tandem.reader_of(v_peer, (e ->> 'id')::integer);
+    if tandem.reader_mark(v_peer, e) is distinct from tandem.comment_on(v_reader, 'pg_proc') then
       return '{"small": false}';
     end if;
-    execute format('select %s($1, $2, $3)', (select r::regproc from tandem.reader_of(v_peer, (e ->> 'id')::integer) r)) into v_rows
+    execute format('select %s($1, $2, $3)', v_reader::regproc) into v_rows
     using pg_snapshot_xmax(p_from), array(select pg_snapshot_xip(p_from)), p_limit;
     if v_rows is null then
       return '{"small": false}';
@@ -104,7 +106,7 @@ declare
   v_values text[] := array(select 'c' || i from generate_series(1, cardinality(v_columns)) i);
   v_said text := 'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked';
 begin
-  if v_mark is null or v_mark = obj_description(tandem.reader_of(p_peer_id, (p_table ->> 'id')::integer), 'pg_proc') then
+  if v_mark is null or v_mark = tandem.comment_on(tandem.reader_of(p_peer_id, (p_table ->> 'id')::integer), 'pg_proc') then
     return;
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_table ->> 'id')::integer;

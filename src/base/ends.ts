@@ -184,6 +184,8 @@ export interface SmallRequest {
   readonly limit: number;
   /** All tables that may have entries. */
   readonly tables: readonly MatchedTable[];
+  /** Ids, at the source, of those that a batch has been read from this way. */
+  readonly ready: ReadonlySet<number>;
 }
 
 /** A batch that came whole, in one message. */

@@ -36,6 +36,8 @@ export class SmallBatches {
   readonly #ends: Ends;
   readonly #options: LinkOptions;
   readonly #tables = new Map<string, MatchedTable>();
+  /** Those whose reader is known to be there, by their id at the source; where it is not any more, the batch goes the usual way. */
+  readonly #ready = new Set<number>();
   #standing: Standing | null = null;
   /** What the source has not been told yet; it goes with the next message. */
   #owed: Acknowledgement | null = null;
@@ -63,6 +65,7 @@ export class SmallBatches {
   /** What was learned over a lost connection may not hold. */
   forget(): void {
     this.#tables.clear();
+    this.#ready.clear();
     this.#standing = null;
     this.#owed = null;
   }
@@ -76,8 +79,11 @@ export class SmallBatches {
     this.#standing = null;
     const limit = Math.min(smallRows, this.#options.batchRows);
     const tables = [...this.#tables.values()];
-    const batch = await source.readSmall({ from: standing.from, held, acknowledge: this.#owed, limit, tables });
+    const ready = new Set(this.#ready);
+    this.#ready.clear();
+    const batch = await source.readSmall({ from: standing.from, held, acknowledge: this.#owed, limit, tables, ready });
     if (batch === null) return null;
+    for (const id of [...ready, ...batch.tables.map(({ table }) => table.source.id)]) this.#ready.add(id);
     this.#owed = null;
     const { token, state } = batch;
     if (token === null) {

@@ -180,13 +180,14 @@ export class PostgresSource implements Source {
     }
   }
 
-  async readSmall({ from, held, acknowledge, limit, tables }: SmallRequest): Promise<SmallBatch | null> {
+  async readSmall({ from, held, acknowledge, limit, tables, ready }: SmallRequest): Promise<SmallBatch | null> {
     const { serverVersion } = this.#connection;
     const named = tables.map(({ source: { id, mark }, columns, unplaced }) => ({ id, mark, columns, unplaced }));
+    const unready = named.filter(({ id }) => !ready.has(id));
     const relations = tables.flatMap(({ source }) => this.#relations.get(source.id) ?? []);
     if (relations.length < tables.length) return null;
     const open = `select tandem.open_small(${quoteLiteral(this.name)}, ${quoteLiteral(this.#target)}, ${quoteLiteral(from)},
-      ${quoteLiteral(held)}, ${acknowledge === null ? "null" : jsonLiteral(acknowledge)}, ${jsonLiteral(named)})::text as opened`;
+      ${quoteLiteral(held)}, ${acknowledge === null ? "null" : jsonLiteral(acknowledge)}, ${jsonLiteral(unready)})::text as opened`;
     const read = `select tandem.read_small(${quoteLiteral(this.#target)}, ${quoteLiteral(from)}, ${limit}, ${jsonLiteral(named)})::text as batch`;
     let answers: ExecResult[];
     try {

@@ -153,7 +153,8 @@ begin
     batches = batches + 1, batches_cut = batches_cut + case when (p_batch ->> 'cut')::boolean then 1 else 0 end,
     rows_applied = rows_applied + (select coalesce(sum((t.value ->> 'applied')::bigint), 0) from jsonb_each(p_tables) t),
     rows_superseded = rows_superseded + (select coalesce(sum((t.value ->> 'superseded')::bigint), 0) from jsonb_each(p_tables) t),
-    clock_skew = coalesce((p_batch ->> 'skew')::interval, clock_skew), last_error = null, last_error_at = null
+    clock_skew = coalesce((p_batch ->> 'skew')::interval, clock_skew), last_error = null, last_error_at = null,
+    applying = null, applying_tables = '{}'
   where peer_id = v_peer;
   if p_batch ->> 'mode' = 'copy' then
     -- Rows that a first meeting could not decide keep the table in this state; the next copy begins anew.
@@ -463,9 +464,9 @@ begin
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       execute format('delete from %s s where %s', v_plan ->> 'stage', tandem.over(v_plan, v_result -> 'left'));
     end loop;
+    update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   end if;
   perform tandem.hurry_parked(v_tables);
-  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   perform tandem.wake_onward(v_peer);
   return jsonb_build_object('complete', v_complete, 'step', v_result -> 'step', 'unsettled', '[]'::jsonb, 'conflicts', v_conflicts, 'tables', v_tables,
@@ -690,7 +691,6 @@ begin
   end;
   perform tandem.advance_link(p_batch || '{"mode": "batch", "cut": false, "released": []}', (p_batch ->> 'to')::pg_snapshot, v_done);
   perform tandem.hurry_parked(v_done);
-  update tandem.inbound set applying = null, applying_tables = '{}' where peer_id = v_peer;
   perform set_config('tandem.applying', '', true);
   perform tandem.wake_onward(v_peer);
   return jsonb_build_object('complete', true, 'seen', pg_current_snapshot()::text, 'tables', v_done, 'clock', clock_timestamp());
@@ -720,7 +720,7 @@ declare
   v_decided jsonb := '{}';
   v_done jsonb := '{}';
 begin
-  foreach v_step in array array['decide', 'write', 'check'] loop
+  foreach v_step in array case when jsonb_array_length(p_batch -> 'tables') = 1 then array['decide', 'finish'] else array['decide', 'write', 'check'] end loop
     for e in select x.e from jsonb_array_elements(p_batch -> 'tables') x (e) loop
       if v_step = 'decide' then
         v_name := tandem.small_function((p_batch ->> 'peer')::integer, p_batch ->> 'source', e, p_replica, jsonb_array_length(p_batch -> 'tables') > 1);
@@ -742,7 +742,7 @@ begin
             return null;
           end if;
           v_decided := jsonb_set(v_decided, array[e ->> 'id'], v_decided -> (e ->> 'id') || v_answer);
-        when 'write' then
+        when 'write', 'finish' then
           v_done := v_done || jsonb_build_object(e ->> 'id', v_answer);
         else
           null;
@@ -1591,11 +1591,13 @@ begin
       (select string_agg(d.xmin::text, ',' order by d.adnum) from pg_attrdef d where d.adrelid = t.relid),
       (select string_agg(i.xmin::text, ',' order by i.indexrelid) from pg_index i where i.indrelid = t.relid),
       (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.conrelid = t.relid),
-      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c where c.confrelid = t.relid),
-      (select string_agg(concat_ws(' ', r.xmin, a.xmin), ',' order by r.oid, a.attnum)
+      (select string_agg(c.xmin::text, ',' order by c.oid) from pg_constraint c
+        where c.oid = any (array(select g.tgconstraint from pg_trigger g where g.tgrelid = t.relid)) and c.confrelid = t.relid),
+      (select string_agg(concat_ws(' ', (select r.xmin from pg_class r where r.oid = o.oid),
+          (select string_agg(a.xmin::text, ',' order by a.attnum) from pg_attribute a where a.attrelid = o.oid and a.attnum > 0)), ',' order by o.oid)
         from (select c.confrelid as oid from pg_constraint c where c.conrelid = t.relid and c.contype = 'f'
-          union select c.conrelid from pg_constraint c where c.confrelid = t.relid) o
-        join pg_class r using (oid) join pg_attribute a on a.attrelid = r.oid and a.attnum > 0),
+          union select c.conrelid from pg_constraint c
+          where c.oid = any (array(select g.tgconstraint from pg_trigger g where g.tgrelid = t.relid)) and c.confrelid = t.relid) o),
       (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g where g.tgrelid = t.relid),
       case when t.partitioned then (select string_agg(g.xmin::text, ',' order by g.oid) from pg_trigger g
         where g.tgrelid in (select h.relid from pg_partition_tree(t.relid) h)) end,
@@ -2046,6 +2048,25 @@ COMMENT ON FUNCTION tandem.columns_mark(p_relid oid) IS 'Fingerprint of a table'
 
 
 --
+-- Name: comment_on(oid, regclass); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.comment_on(p_object oid, p_catalog regclass) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return (select d.description from pg_description d where d.objoid = p_object and d.classoid = p_catalog and d.objsubid = 0);
+end $$;
+
+
+--
+-- Name: FUNCTION comment_on(p_object oid, p_catalog regclass); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.comment_on(p_object oid, p_catalog regclass) IS 'The comment on an object.';
+
+
+--
 -- Name: configure_node(text, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2244,11 +2265,13 @@ COMMENT ON FUNCTION tandem.conflict_id(p_conflict tandem.conflict) IS 'The name 
 --
 
 CREATE FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
-  from tandem.outbound o where o.peer_id = p_peer_id
-$$;
+begin
+  return (
+    select case when p_token is null then o.token is null else coalesce(p_token = o.token, false) or p_token = any (o.pending_tokens) end
+    from tandem.outbound o where o.peer_id = p_peer_id);
+end $$;
 
 
 --
@@ -3666,11 +3689,12 @@ COMMENT ON FUNCTION tandem.leaves(p_relid oid) IS 'Leaf partitions of a table.';
 --
 
 CREATE FUNCTION tandem.left_to_its_link(p_peer_id integer) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select exists (select from tandem.peer p join tandem.peer q on q.configured and q.peer_id <> p.peer_id and p.name = any (q.receives_from)
-    where p.peer_id = p_peer_id)
-$$;
+begin
+  return exists (select from tandem.peer p join tandem.peer q on q.configured and q.peer_id <> p.peer_id and p.name = any (q.receives_from)
+    where p.peer_id = p_peer_id);
+end $$;
 
 
 --
@@ -3685,11 +3709,14 @@ COMMENT ON FUNCTION tandem.left_to_its_link(p_peer_id integer) IS 'Whether anoth
 --
 
 CREATE FUNCTION tandem.limit_waits(p_alone boolean) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     AS $$
-  select set_config('lock_timeout', greatest(1, least(x.longest, greatest(10, case when p_alone then least(700, x.longest) - x.passed end)))::integer || 'ms', true)
-  from (select 700 * extract(epoch from current_setting('deadlock_timeout')::interval) as longest, 1000 * extract(epoch from clock_timestamp() - now()) as passed) x
-$$;
+declare
+  v_longest numeric := 700 * extract(epoch from current_setting('deadlock_timeout')::interval);
+  v_passed numeric := 1000 * extract(epoch from clock_timestamp() - now());
+begin
+  perform set_config('lock_timeout', greatest(1, least(v_longest, greatest(10, case when p_alone then least(700, v_longest) - v_passed end)))::integer || 'ms', true);
+end $$;
 
 
 --
@@ -4274,7 +4301,7 @@ declare
   v_values text[] := array(select 'c' || i from generate_series(1, cardinality(v_columns)) i);
   v_said text := 'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked';
 begin
-  if v_mark is null or v_mark = obj_description(tandem.reader_of(p_peer_id, (p_table ->> 'id')::integer), 'pg_proc') then
+  if v_mark is null or v_mark = tandem.comment_on(tandem.reader_of(p_peer_id, (p_table ->> 'id')::integer), 'pg_proc') then
     return;
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_table ->> 'id')::integer;
@@ -5502,7 +5529,7 @@ begin
       from unnest(p_columns) with ordinality u (name, i)
       join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped), '')
   into v_definition;
-  if v_definition is distinct from obj_description(to_regclass(format('tandem_log.%I', v_name)), 'pg_class') then
+  if v_definition is distinct from tandem.comment_on(to_regclass(format('tandem_log.%I', v_name)), 'pg_class') then
     execute format('drop table if exists tandem_log.%I', v_name);
     execute format('create unlogged table tandem_log.%I (%s)', v_name, v_definition);
     execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
@@ -5722,6 +5749,7 @@ declare
   v_changed integer[] := array(select tandem.tables_with_entries(p_from));
   v_header jsonb;
   e jsonb;
+  v_reader regprocedure;
   v_rows text[];
   v_tables jsonb := '[]';
 begin
@@ -5731,10 +5759,11 @@ begin
   v_header := tandem.batch_header(v_peer, v_changed);
   for e in select x from jsonb_array_elements(p_tables) x where (x ->> 'id')::integer = any (v_changed) loop
     -- Made before the locks: what it was made of must not have changed since.
-    if tandem.reader_mark(v_peer, e) is distinct from obj_description(tandem.reader_of(v_peer, (e ->> 'id')::integer), 'pg_proc') then
+    v_reader := tandem.reader_of(v_peer, (e ->> 'id')::integer);
+    if tandem.reader_mark(v_peer, e) is distinct from tandem.comment_on(v_reader, 'pg_proc') then
       return '{"small": false}';
     end if;
-    execute format('select %s($1, $2, $3)', (select r::regproc from tandem.reader_of(v_peer, (e ->> 'id')::integer) r)) into v_rows
+    execute format('select %s($1, $2, $3)', v_reader::regproc) into v_rows
     using pg_snapshot_xmax(p_from), array(select pg_snapshot_xip(p_from)), p_limit;
     if v_rows is null then
       return '{"small": false}';
@@ -7261,6 +7290,7 @@ declare
   v_updated bigint := 0;
   v_inserted bigint;
   v_value numeric;
+  v_counts jsonb := '{}';
 begin
   if p_step = 'decide' then
     if exists (select from unnest(v_rows) s where s.unsettled %2$s) then
@@ -7277,7 +7307,7 @@ begin
     end if;
     perform tandem.raise_floor(%8$s, (select max(s.stamp) from unnest(v_rows) s));
     return jsonb_build_object('at', p_decided::text);
-  elsif p_step = 'write' then
+  elsif p_step <> 'check' then
     delete from %3$s t using unnest(v_rows) s where %4$s and not s.present;
     get diagnostics v_deleted = row_count;
     %9$s
@@ -7296,11 +7326,14 @@ begin
       %17$s;
     end if;
     %18$s
-    return jsonb_build_object('schema', %19$L::text, 'name', %20$L::text, 'staged', cardinality(v_rows), 'applied', cardinality(v_rows), 'deleted', (select count(*) from unnest(v_rows) s where not s.present),
+    v_counts := jsonb_build_object('schema', %19$L::text, 'name', %20$L::text, 'staged', cardinality(v_rows), 'applied', cardinality(v_rows), 'deleted', (select count(*) from unnest(v_rows) s where not s.present),
       'adopted', 0, 'superseded', 0, 'parked', 0, 'undecided', 0);
+    if p_step = 'write' then
+      return v_counts;
+    end if;
   end if;
   %21$s
-  return '{}';
+  return v_counts;
 end $body$,
     p_stage::regclass,
     case when v_referred then 'or not s.present or exists (select from ' || (p_plan ->> 'relation') || ' t where ' || (p_plan ->> 'key_is_row') || ' and ' || (p_plan ->> 'unique_changed') || ')' else '' end,
@@ -7353,8 +7386,8 @@ begin
   end if;
   v_name := format('tandem_log.%I', tandem.small_name(p_peer_id, t.schema_name, t.table_name));
   v_mark := md5(concat_ws(' ', tandem.catalog_mark(t.table_id), p_table ->> 'columns', p_source, p_replica, v_stage,
-    (select n.name from tandem.local_node n), obj_description(v_stage, 'pg_class')));
-  if obj_description(to_regprocedure(v_name || '(text, text[], pg_snapshot, timestamptz, integer[], pg_snapshot)'), 'pg_proc') is distinct from v_mark then
+    (select n.name from tandem.local_node n), tandem.comment_on(v_stage, 'pg_class')));
+  if tandem.comment_on(to_regprocedure(v_name || '(text, text[], pg_snapshot, timestamptz, integer[], pg_snapshot)'), 'pg_proc') is distinct from v_mark then
     v_plan := tandem.make_plans(p_peer_id, jsonb_build_array(p_table || '{"as_text": false}'), p_replica) -> 0;
     execute format('create or replace function %s(p_step text, p_rows text[], p_known pg_snapshot, p_horizon timestamptz, p_heard integer[], p_decided pg_snapshot)
       returns jsonb language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as %L', v_name, tandem.small_body(v_plan, v_stage, p_source, p_replica));
@@ -11182,6 +11215,13 @@ REVOKE ALL ON FUNCTION tandem.columns(p_alias text, p_names text[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.columns_mark(p_relid oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION comment_on(p_object oid, p_catalog regclass); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.comment_on(p_object oid, p_catalog regclass) FROM PUBLIC;
 
 
 --
