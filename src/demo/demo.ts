@@ -1,8 +1,9 @@
-import { runSidecar } from "../sidecar/sidecar.ts";
+import { silentLogger } from "../base/logger.ts";
+import { runWithHttp } from "../library/run.ts";
 import { tellCollision } from "./collisions.ts";
 import { directionOf, type Screen } from "./live-table.ts";
 import { type DemoNodes, nodeNames, startNodes } from "./nodes.ts";
-import { awaitFirstCopy, awaitRest, prepare, prove, type Say, type Scene } from "./stages.ts";
+import { awaitFirstCopy, awaitRest, prepare, prove, resumeAll, type Say, type Scene } from "./stages.ts";
 import { Observer } from "./traffic.ts";
 import { type WritingReport, writeOnBothSides } from "./writing-phase.ts";
 
@@ -45,8 +46,9 @@ async function play(scene: Scene, options: DemoOptions): Promise<0 | 1> {
   const currentTroubles = () => [...troubles.values()].filter((text) => text !== null);
   const stop = new AbortController();
   const sidecarFailed = new AbortController();
-  const sidecar = runSidecar(nodes.config, {
+  const sidecar = runWithHttp(nodes.config, {
     signal: stop.signal,
+    logger: silentLogger,
     onActivity: ({ source, target, error }) => {
       const direction = directionOf({ source, target });
       troubles.set(direction, error && `${direction}: ${error}`);
@@ -64,6 +66,7 @@ async function play(scene: Scene, options: DemoOptions): Promise<0 | 1> {
       troubles: currentTroubles,
     });
     tell(report, say);
+    await resumeAll(scene, sidecarFailed.signal);
     const resting = await awaitRest(scene, sidecarFailed.signal);
     const collision = await tellCollision(observer.at("local"), report.collisions);
     if (collision) say(`One of them: ${collision}`);
@@ -80,7 +83,10 @@ async function play(scene: Scene, options: DemoOptions): Promise<0 | 1> {
 
 function invite(nodes: DemoNodes, say: Say, limit: number | undefined): void {
   say("\nNow several sessions write to each of the two, and now and then both change one row at the same moment.");
-  say("Write by hand as well, with any client:\n");
+  say("See it in a browser; the buttons of the page ask for the token:\n");
+  say(`  page      ${nodes.page.url}`);
+  say(`  token     ${nodes.page.token}`);
+  say("\nWrite by hand as well, with any client:\n");
   for (const name of nodeNames) say(`  ${name.padEnd(9)} psql "${nodes.node(name).url}"`);
   say("\n  select * from tandem.pending;      what is still to be carried to the other side");
   say("  select * from tandem.conflicts;    what collided, with both images");

@@ -6,7 +6,7 @@ import type { Config, NodeConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { connect } from "../db/connect.ts";
 import { findBinaries } from "../embedded/binaries.ts";
-import { type EmbeddedServer, startServer } from "../embedded/server.ts";
+import { type EmbeddedServer, freePort, startServer } from "../embedded/server.ts";
 
 /** The names of the demo's nodes. */
 export const nodeNames = ["local", "external"] as const;
@@ -19,6 +19,8 @@ export interface DemoNodes extends AsyncDisposable {
   readonly config: Config;
   /** For other commands while the demo runs; it goes with the servers. */
   readonly configFile: string;
+  /** The page, and the token that its buttons ask for. */
+  readonly page: { readonly url: string; readonly token: string };
   node(name: NodeName): NodeConfig;
 }
 
@@ -39,10 +41,12 @@ export async function startNodes(major: number): Promise<DemoNodes> {
   try {
     for (const result of started) if (result.status === "rejected") throw result.reason;
     const urls = await Promise.all(servers.map(makeDatabase));
-    const configFile = await writeConfig(servers[0]!, urls);
+    const page = { listen: `127.0.0.1:${await freePort()}`, token: randomBytes(12).toString("hex") };
+    const configFile = await writeConfig(servers[0]!, { urls, page });
     const config = await loadConfig({ file: configFile, cwd: dirname(configFile), env: {} });
     const node = (name: NodeName) => config.nodes.find((each) => each.name === name)!;
-    return { config, configFile, node, [Symbol.asyncDispose]: stop };
+    const { listen, token } = page;
+    return { config, configFile, page: { url: `http://${listen}`, token }, node, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
@@ -63,9 +67,13 @@ async function makeDatabase(server: EmbeddedServer): Promise<string> {
 }
 
 /** Beside the data of the first server: a folder that nobody else may read, and that is removed however we end. */
-async function writeConfig(server: EmbeddedServer, urls: readonly string[]): Promise<string> {
+async function writeConfig(
+  server: EmbeddedServer,
+  { urls, page }: { urls: readonly string[]; page: { listen: string; token: string } },
+): Promise<string> {
   const file = join(dirname(server.logFile), "tandem.yaml");
   const nodes = nodeNames.map((name, i) => `  ${name}: { url: ${JSON.stringify(urls[i])} }\n`);
-  await writeFile(file, `nodes:\n${nodes.join("")}sync: { sequences: interleave }\n`, { mode: 0o600 });
+  const http = `http: { listen: ${JSON.stringify(page.listen)}, token: ${JSON.stringify(page.token)} }\n`;
+  await writeFile(file, `nodes:\n${nodes.join("")}sync: { sequences: interleave }\n${http}`, { mode: 0o600 });
   return file;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { TandemError } from "../base/errors.ts";
 import { migrate } from "../install/migrate.ts";
+import { setPaused } from "../sidecar/pause.ts";
 import { verify } from "../verify/verify.ts";
 import { directionOf } from "./live-table.ts";
 import { type DemoNodes, nodeNames } from "./nodes.ts";
@@ -48,6 +49,14 @@ export async function awaitFirstCopy({ observer, say }: Scene, signal: AbortSign
   }
   const rows = await countShop(observer.at("external"));
   say(`tandem run: the first copy took ${seconds(start)} s; external holds ${number(rows)} rows, too.`);
+}
+
+/** Has links work again that somebody paused in the page: no rest would come about. */
+export async function resumeAll({ nodes: { config }, say }: Scene, signal: AbortSignal): Promise<void> {
+  for (const link of config.links) {
+    const { changed } = await setPaused(config, link, false, { by: "demo", signal });
+    if (changed) say(`${directionOf(link)} was paused; it works again, so that both can be compared.`);
+  }
 }
 
 /** Waits until nothing is on its way any more; false when that does not come about. */

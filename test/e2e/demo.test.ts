@@ -62,14 +62,30 @@ describe("tandem demo", { timeout: deadlineMs + 10_000 }, () => {
     expect(await left()).toEqual([]);
   });
 
-  test("Ctrl-C ends the writing, and all is brought to rest and compared", async () => {
+  test("the page answers at the address that is told, its buttons take the token; Ctrl-C ends the writing, and all is brought to rest and compared", async () => {
     const { demo, left } = await startDemo();
     const line = await demo.waitForLine("--config", { deadlineMs });
     expect(await readdir(dirname(line.trim().split(" ").at(-1)!))).toContain("tandem.yaml");
     await demo.waitForLine(/^ +\d+ s {2}local → external: \d+ pending/, { deadlineMs });
+    const [url, token] = await Promise.all(
+      ["page", "token"].map(
+        async (what) => (await demo.waitForLine(new RegExp(`^  ${what} `), { deadlineMs })).trim().split(/ +/)[1]!,
+      ),
+    );
+    const ask = (path: string, init: RequestInit) => fetch(`${url}${path}`, init).catch(() => null);
+    // It answers once its program is loaded, which may be after the links have begun.
+    await waitFor(async () => (await ask("/", { headers: { accept: "text/html" } }))?.ok === true, { deadlineMs });
+    const shown = await ask("/", { headers: { accept: "text/html" } });
+    expect(await shown?.text()).toContain("<title>Tandem");
+    const paused = await ask("/api/links/local:external/pause", {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(await paused?.json()).toMatchObject({ paused: true, changed: true });
     process.kill(demo.pid, "SIGINT");
     const { code, stdout } = await demo.ended(deadlineMs);
     expect(code, stdout).toBe(0);
+    expect(stdout).toContain("local → external was paused; it works again");
     expect(stdout).toContain("local and external are identical");
     expect(await left()).toEqual([]);
   });
