@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Logger } from "../base/logger.ts";
 import { systemClock } from "../base/time.ts";
 import type { Config } from "../config/config.ts";
@@ -20,6 +21,8 @@ export interface RunOptions {
 export async function runWithHttp(config: Config, options: RunOptions): Promise<void> {
   const { signal, logger, live = new Live(), onEvent, onActivity } = options;
   const ended = new AbortController();
+  // Every request and every open page waits on it: more than ten are no leak.
+  setMaxListeners(0, ended.signal);
   const work = runSidecar(config, {
     signal,
     logger,
