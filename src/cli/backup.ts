@@ -1,4 +1,5 @@
 import { errorLine, TandemError } from "../base/errors.ts";
+import { keepHeapSmall } from "../base/small-heap.ts";
 import type { Config } from "../config/config.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
 import { hasColours, printable } from "./text.ts";
@@ -38,6 +39,7 @@ export const backup = defineCommand({
     identity: { type: "string", requiresArg: true, describe: "verify: the file of the private key of age" },
   },
   async run(args, session) {
+    keepHeapSmall();
     const action = args.action ?? "";
     for (const name of Object.values(known).flat()) {
       if (name in args && !known[action]?.includes(name)) {

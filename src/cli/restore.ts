@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { BackupRestoreReport } from "../backup/restore.ts";
 import { TandemError } from "../base/errors.ts";
+import { keepHeapSmall } from "../base/small-heap.ts";
 import type { Config } from "../config/config.ts";
 import { defineCommand, type ExitCode, type Session } from "./command.ts";
 import { hasColours, printable } from "./text.ts";
@@ -51,6 +52,7 @@ export const restore = defineCommand({
     "pg-bin": { type: "string", requiresArg: true, describe: "the folder of pg_dump and pg_restore" },
   },
   async run(args, session) {
+    keepHeapSmall();
     const { id, node, mode, "new-database": database, "pg-bin": pgBin } = args;
     const copy = { fromStore: args["from-store"], identity: args.identity };
     const config = await session.loadConfig();

@@ -83,7 +83,7 @@ test("B2 memory does not grow with a large file, in create, upload and restore f
   await rm(file);
   const restored = await peakOf(["restore", id, "--files", "--yes", "--identity", "key.txt"], at);
   expect((await digestFile(file)).sha256).toBe(sha256);
-  // Seen: 144 to 149, and 180 and more where the garbage of the encryption is left lying.
+  // Seen: 118 to 130 where the heap stays small; else 134 to 151, and 180 and more where the garbage of the encryption is left lying.
   for (const [what, peak] of Object.entries({ ...peaks, restored }))
-    expect(peak, `${what} ${JSON.stringify({ idle, ...peaks, restored })}`).toBeLessThan(165);
+    expect(peak, `${what} ${JSON.stringify({ idle, ...peaks, restored })}`).toBeLessThan(150);
 });
