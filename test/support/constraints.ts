@@ -11,7 +11,7 @@ export async function brokenByQuery({ name, admin }: TestNode): Promise<string[]
       from pg_constraint c cross join lateral unnest(c.conkey, c.confkey) k (child, parent)
       join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.child
       join pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.parent
-      where c.contype = 'f' and c.conrelid::regclass::text !~ '^tandem' group by c.oid
+      where c.contype = 'f' and c.conrelid::regclass::text !~ '^tandem' group by c.oid, c.conname, c.conrelid, c.confrelid
     union all
     select i.indexrelid::regclass::text, format('select count(*) from (select 1 from %s where %s group by %s having count(*) > 1) x', i.indrelid::regclass,
         concat_ws(' and ', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true'),
