@@ -14,6 +14,8 @@ export interface JobState {
   readonly proven: BackupEntry | null;
   /** Its newest good backup with both halves: the one that can be proven. */
   readonly whole: BackupEntry | null;
+  /** Its newest one, where that was found to be damaged since. */
+  readonly damaged: BackupEntry | null;
   /** When one of its backups was proven (level 3) last. */
   readonly provenAt: string | null;
   /** The last proof that failed, unless one came to its end since. */
@@ -34,8 +36,10 @@ export async function jobStates(config: Config, now: number): Promise<JobState[]
 }
 
 function jobState({ backups, failures }: BackupList, job: BackupJob, timeZone: string, now: number): JobState {
-  const good = backups.filter((one) => one.job === job.name && one.node === job.node && one.state !== "damaged");
+  const own = backups.filter((one) => one.job === job.name && one.node === job.node);
+  const good = own.filter(({ state }) => state !== "damaged");
   const last = good.at(-1) ?? null;
+  const newest = own.at(-1) ?? null;
   const ofJob = failures.filter((one) => one.job === job.name);
   const failure = ofJob.findLast(({ what, id }) => what === "backup" && id > (last?.id ?? "")) ?? null;
   const whole = good.findLast(({ state }) => state === "complete") ?? null;
@@ -48,6 +52,7 @@ function jobState({ backups, failures }: BackupList, job: BackupJob, timeZone: s
     last,
     proven: good.findLast(({ level }) => level >= 2) ?? null,
     whole,
+    damaged: newest === last ? null : newest,
     provenAt,
     proofFailure: failedProofs.sort((a, b) => (a.failedAt < b.failedAt ? -1 : 1)).at(-1) ?? null,
     unproven: whole !== null && isUnproven(job, provenAt, now),

@@ -15,7 +15,7 @@ export interface JobOverview extends JobState {
 
 /** How the backups are, in one look. */
 export interface BackupOverview {
-  /** `failing`: a job's last try failed, or it is overdue. `never`: there is no good backup at all. */
+  /** `failing`: a job's last try failed, its newest backup is damaged, or it is overdue. `never`: there is no good backup at all. */
   readonly status: "ok" | "degraded" | "failing" | "never";
   readonly jobs: readonly JobOverview[];
   /** The newest good one, of whatever job. */
@@ -65,11 +65,15 @@ function withSchedule(config: Config, state: JobState, now: number): JobOverview
   return { ...state, schedule, nextRunAt: next === null ? null : new Date(next).toISOString() };
 }
 
-function statusOf(jobs: readonly JobOverview[], last: BackupEntry | null, damaged: number): BackupOverview["status"] {
-  if (jobs.some(({ failure, stale, last: own }) => failure !== null || (stale && own !== null))) return "failing";
+function statusOf(
+  jobs: readonly JobOverview[],
+  last: BackupEntry | null,
+  damagedCount: number,
+): BackupOverview["status"] {
+  if (jobs.some(({ failure, damaged, stale, last: own }) => failure ?? damaged ?? (stale && own))) return "failing";
   if (last === null) return "never";
   if (jobs.some(({ stale }) => stale)) return "failing";
-  return damaged > 0 || last.state === "degraded" ? "degraded" : "ok";
+  return damagedCount > 0 || last.state === "degraded" ? "degraded" : "ok";
 }
 
 async function diskOf(dir: string, backups: readonly BackupEntry[]): Promise<BackupOverview["disk"]> {

@@ -227,6 +227,7 @@ export const backupOverview = z.strictObject({
       last: backupEntry.nullable(),
       proven: backupEntry.nullable(),
       whole: backupEntry.nullable(),
+      damaged: backupEntry.nullable(),
       provenAt: instant.nullable(),
       proofFailure: backupFailure.nullable(),
       unproven: z.boolean(),

@@ -4,7 +4,7 @@ import type { Problem } from "./problems.ts";
 import { count } from "./words.ts";
 
 /**
- * What of the backups a person must look at: a last try that failed, a backup that is overdue, none at all; a proof that failed, or was
+ * What of the backups a person must look at: a last try that failed, a newest one that is damaged, one that is overdue, none at all; a proof that failed, or was
  * asked for and is too old.
  */
 export function backupProblems(states: readonly JobState[]): Problem[] {
@@ -18,10 +18,15 @@ type Finding = readonly [kind: Problem["kind"], message: string, remedy: string]
 
 const ended = (message: string) => message.replace(/[.\s]+$/, "");
 
-function ofBackups({ job, last, failure, stale }: JobState): Finding {
+function ofBackups({ job, last, failure, damaged, stale }: JobState): Finding {
   if (failure) {
     const what = `The last backup of job ${job} failed: ${ended(failure.message)}`;
     return ["backup_failed", what, "`tandem backup list` shows what there is; `tandem run` tries it again."];
+  }
+  if (damaged) {
+    const what = `The last backup of job ${job}, ${damaged.id}, is damaged: ${ended(damaged.reason ?? "")}`;
+    const older = last === null ? "there is no good one before it" : `the last good one is ${last.id}`;
+    return ["backup_failed", what, `Look after the disk; ${older}. \`tandem backup create\` makes one now.`];
   }
   if (last === null) {
     const remedy = "Is `tandem run` running? `tandem backup create` makes one.";

@@ -4,7 +4,9 @@ import { expect, test, vi } from "vitest";
 import { createBackup } from "../../src/backup/create.ts";
 import { jobStates } from "../../src/backup/job-state.ts";
 import { listBackups } from "../../src/backup/list.ts";
+import { backupOverview } from "../../src/backup/overview.ts";
 import { silentLogger } from "../../src/base/logger.ts";
+import { systemClock } from "../../src/base/time.ts";
 import type { BackupJob, Config } from "../../src/config/config.ts";
 import { proofLoop } from "../../src/sidecar/proof-loop.ts";
 import { runSidecar } from "../../src/sidecar/sidecar.ts";
@@ -101,6 +103,14 @@ test("B3 a proof that fails is on record and told until one succeeds, and the le
     [newer.id, "damaged", 0],
   ]);
   expect(failures).toMatchObject([{ id }, { id: newer.id, what: "proof", code: "backup_damaged" }]);
+  const damage = expect.stringMatching(
+    `^backup_failed: The last backup of job daily, ${newer.id}, is damaged: .+ has 100 bytes`,
+  );
+  expect(await said()).toContainEqual(damage);
+  expect(await backupOverview(config, systemClock)).toMatchObject({ status: "failing", last: { id } });
+
+  await createBackup(config, { job: "daily" });
+  expect(await said()).not.toContainEqual(damage);
 });
 
 test("B3 the sidecar proves what it finds unproven when it starts", async () => {
