@@ -1,3 +1,4 @@
+import type { Position } from "../base/ends.ts";
 import { errorLine, TandemError } from "../base/errors.ts";
 import { Backoff, withRetry } from "../base/retry.ts";
 import { type Clock, systemClock } from "../base/time.ts";
@@ -131,10 +132,12 @@ class WorkingLink {
     await this.#guard(this.#reconnect);
   }
 
-  /** Rounds until nothing waits, or the source's state of now is reached; returns whether anything moved. */
+  /** Rounds until nothing waits, or the source's state of now is reached, by whomever; returns whether anything moved. */
   async catchUp(): Promise<boolean> {
     let moved = false;
     let losses = 0;
+    let goal: Position | null = null;
+    let stood: Position | null = null;
     await this.#guard(async () => {
       for (;;) {
         try {
@@ -148,6 +151,15 @@ class WorkingLink {
           // Another applier was faster, or the connection broke: nothing is half done, the round begins anew.
           if (!(error instanceof TandemError) || !mayRepeat(error) || ++losses > 5) throw error;
           if (this.#open?.broken) await this.#reconnect();
+          if (error.code !== "position_mismatch") continue;
+          // A sidecar that is busy on this link is always faster; what it carries counts.
+          const { position, tables } = await this.#link.target.state();
+          if (position === null || position === stood) continue;
+          stood = position;
+          moved = true;
+          losses = 0;
+          if (goal !== null && covers(position, goal) && tables.every(({ state }) => state === "held")) return;
+          goal ??= (await this.#link.source.state()).now;
         }
       }
     });
@@ -190,6 +202,21 @@ class WorkingLink {
 function pausedError({ source, target }: LinkConfig, by: string): TandemError {
   const link = `${source} → ${target}`;
   return new TandemError("link_paused", `link ${link} is paused, by ${by}`, { link });
+}
+
+/** Whether all that is visible in one snapshot of a server is visible in another, of the form `xmin:xmax:xip,xip`. */
+export function covers(position: Position, goal: Position): boolean {
+  const [, end, open] = partsOf(position);
+  const [, goalEnd, goalOpen] = partsOf(goal);
+  const unseen = (xid: bigint) => xid >= goalEnd || goalOpen.has(xid);
+  for (const xid of open) if (!unseen(xid)) return false;
+  for (let xid = end; xid < goalEnd; xid++) if (!goalOpen.has(xid)) return false;
+  return true;
+}
+
+function partsOf(position: Position): [bigint, bigint, ReadonlySet<bigint>] {
+  const [start = "", end = "", open = ""] = position.split(":");
+  return [BigInt(start), BigInt(end), new Set(open === "" ? [] : open.split(",").map(BigInt))];
 }
 
 function mayRepeat({ code }: TandemError): boolean {

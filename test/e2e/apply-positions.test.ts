@@ -1,5 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Link } from "../../src/link/link.ts";
+import { PostgresTarget } from "../../src/postgres/target.ts";
+import { sync } from "../../src/sidecar/sync.ts";
 import { app, codeOf, type Links, linkedCluster, ways } from "../support/link.ts";
 import { sql, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
@@ -246,4 +248,38 @@ test("C1: a batch whose staged rows went with a crash, unnoticed by its connecti
   expect(await codeOf(refused)).toBe("position_mismatch");
   await links.sync();
   await expectOnce(nodes, links, 50);
+});
+
+test("C1: `sync` comes to its end also where a busy sidecar is faster each time, and what that one carries counts", async () => {
+  await using linked = await linkedCluster(2, { schema: table });
+  const { nodes, links } = linked;
+  await links.sync();
+  let written = 0;
+  let lost = 0;
+  const write = () => app(nodes.local, `insert into public.t values (${++written})`);
+  let under = false;
+  const { apply } = PostgresTarget.prototype;
+  const faster = vi.spyOn(PostgresTarget.prototype, "apply").mockImplementation(async function (
+    this: PostgresTarget,
+    request,
+  ) {
+    if (!under && this.name === "external") {
+      under = true;
+      lost += 1;
+      await links.round("local", "external");
+      // There is always more to be carried.
+      await write();
+      under = false;
+    }
+    return await apply.call(this, request);
+  });
+  await write();
+  const { links: outcomes } = await sync(links.config);
+  faster.mockRestore();
+  expect(outcomes.map(({ error }) => error)).toEqual([null, null]);
+  expect(lost).toBeGreaterThan(1);
+  const arrived = Number(await nodes.external.admin.value("select count(*)::text from public.t"));
+  expect(arrived).toBeGreaterThanOrEqual(written - 1);
+  await links.sync();
+  await expectOnce(nodes, links, written);
 });
