@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/time.ts";
+import { storageError } from "./files.ts";
 
 /** The form of a backup's name: its time, so that names sort as times do. */
 const idForm = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z$/;
@@ -94,12 +95,12 @@ export class BackupFolder {
   }
 }
 
-/** The names in a folder; none where there is no folder. */
+/** The names in a folder; none where there is no folder. Throws `backup_storage` where it cannot be read. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
+    throw storageError(error, folder);
   }
 }

@@ -1,5 +1,6 @@
 import { Gauge, Registry } from "prom-client";
 import { backupOverview, type JobOverview } from "../backup/overview.ts";
+import { TandemError } from "../base/errors.ts";
 import type { HttpContext } from "./context.ts";
 import { seconds } from "./metrics-nodes.ts";
 
@@ -37,7 +38,15 @@ const jobGauges: readonly (readonly [name: string, help: string, read: (job: Job
 
 /** How the backups are, by the folder of this machine. */
 export async function backupMetrics({ shared, config, clock }: HttpContext): Promise<string> {
-  const { jobs, counts, disk, unsealed } = await shared.get("backup status", () => backupOverview(config, clock));
+  const overview = await shared
+    .get("backup status", () => backupOverview(config, clock))
+    .catch((error: unknown) => {
+      // Of a folder that cannot be read nothing is known: `tandem_problems` tells.
+      if (error instanceof TandemError && error.code === "backup_storage") return null;
+      throw error;
+    });
+  if (overview === null) return "";
+  const { jobs, counts, disk, unsealed } = overview;
   const registry = new Registry();
   const registers = [registry];
   for (const [name, help, read] of jobGauges) {

@@ -1,6 +1,7 @@
 import { jobStates } from "../backup/job-state.ts";
 import type { BackupEntry } from "../backup/list.ts";
 import { askedStore, knownStore, type StoreState } from "../backup/store-state.ts";
+import { TandemError } from "../base/errors.ts";
 import { systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";
 import type { Config } from "../config/config.ts";
@@ -91,9 +92,10 @@ export async function status(config: Config, options: StatusOptions = {}): Promi
   const links = config.links.map(({ source, target }) => linkStatus(source, target, answers));
   const verified = newestVerification([...answers.values()].map((answer) => answer.verified));
   const store = await looked;
-  const jobs = await jobStates(config, systemClock.now());
+  const { jobs, unseen } = await jobsSeen(config);
   const problems = [
     ...findProblems(config, answers, result.unanswered, links),
+    ...unseen,
     ...backupProblems(jobs),
     ...storeProblems(store, config.nodes[0]?.name ?? ""),
   ];
@@ -161,4 +163,18 @@ function pendingSentence(links: readonly LinkStatus[]): string {
   const age = duration(Math.max(...links.map((link) => link.oldestPendingMs ?? 0)));
   const alone = others.length === 0 && firstCount === 1;
   return `${listing(parts)}, ${alone ? "" : "the oldest "}for ${age}.`;
+}
+
+/** How the jobs are doing; a folder that cannot be read hides them, and nothing else. */
+async function jobsSeen(
+  config: Config,
+): Promise<{ readonly jobs: Awaited<ReturnType<typeof jobStates>>; readonly unseen: readonly Problem[] }> {
+  try {
+    return { jobs: await jobStates(config, systemClock.now()), unseen: [] };
+  } catch (error) {
+    if (!(error instanceof TandemError) || error.code !== "backup_storage") throw error;
+    const node = config.backup.jobs[0]?.node ?? "";
+    const message = `The backups cannot be seen: ${error.message.replace(/[.\s]+$/, "")}`;
+    return { jobs: [], unseen: [{ kind: "backup_failed", node, table: null, message, remedy: error.hint }] };
+  }
 }

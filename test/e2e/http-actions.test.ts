@@ -1,5 +1,6 @@
+import { rm, writeFile } from "node:fs/promises";
 import { request as send } from "node:http";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { endpoints } from "../../src/http/endpoints.ts";
 import type { StatusReport } from "../../src/sidecar/status.ts";
@@ -307,4 +308,38 @@ test("live state comes as server-sent events, to so many, and ends with the side
   await waitFor(() => events("status").some(({ well }) => !well));
   expect((await sidecar.stop()).code).toBe(0);
   await ended;
+});
+
+test("a folder of the backups that cannot be used is told by a code wherever it is asked for, and all else goes on", async () => {
+  const job = `{ name: daily, node: local, schedule: "0 3 1 1 *", keep_last: 3 }`;
+  const backup = `backup: { dir: kept, pg_bin: "${dirname(pgDump())}", jobs: [${job}] }\n`;
+  const { nodes, url, cwd, sidecar } = await serve(table, backup);
+  await using _ = nodes;
+  // A file where the folder should be: nobody may write there, the superuser no more than others.
+  const kept = join(cwd, "kept");
+  await rm(kept, { recursive: true, force: true });
+  await writeFile(kept, "");
+  const body = { node: "local" };
+  const answers = new Map<string, readonly [number, string]>();
+  for (const path of ["/api/backup/create?wait=600", "/api/backup/emergency?wait=600", "/backup?wait=600"])
+    answers.set(path, await refused(url, path, { body }));
+  answers.set("verify", await refused(url, "/api/backups/latest/verify?wait=600"));
+  for (const path of ["/api/backups", "/api/backup/status"])
+    answers.set(path, await refused(url, path, { method: "GET" }));
+  expect([...answers].filter(([, told]) => told.join(" ") !== "502 backup_storage")).toEqual([]);
+  const seen = await waitFor(async () => {
+    const { body } = await ask<StatusReport>(url, "/api/status");
+    return body.problems.some(({ kind }) => kind === "backup_failed") && body;
+  });
+  expect(seen.problems.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^The backups cannot be seen: .*kept.* cannot be used: a part of the path is no folder$/),
+  ]);
+  expect(seen.links).toHaveLength(2);
+  expect((await ask(url, "/metrics")).text).toMatch(/^tandem_problems\{kind="backup_failed"\} 1$/m);
+  await nodes.local.admin.query("insert into item values (1, 'flows')");
+  await waitFor(async () => (await nodes.external.admin.value("select name from item")) === "flows");
+  await rm(kept);
+  const { result } = await post<Done<{ state: string }>>(url, "/api/backup/create?wait=600", body);
+  expect(result.state).toBe("complete");
+  expect((await sidecar.stop()).code).toBe(0);
 });
