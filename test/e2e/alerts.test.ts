@@ -1,13 +1,16 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { silentLogger } from "../../src/base/logger.ts";
 import { systemClock } from "../../src/base/time.ts";
-import type { AlertRules, Config } from "../../src/config/config.ts";
+import type { AlertRules, BackupJob, Config } from "../../src/config/config.ts";
 import { migrate } from "../../src/install/migrate.ts";
 import { AlertLoop } from "../../src/sidecar/alert-loop.ts";
 import type { FiringAlert } from "../../src/sidecar/alert-store.ts";
 import { runSidecar } from "../../src/sidecar/sidecar.ts";
 import { sync } from "../../src/sidecar/sync.ts";
 import { AlertServer } from "../support/alert-server.ts";
+import { tempFolder } from "../support/child.ts";
 import { configOf } from "../support/config.ts";
 import { type Cluster, cluster, sql, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
@@ -248,6 +251,24 @@ describe("C11 what a person must look at is told", () => {
     expect(told.events("/second").toSorted()).toEqual(bothBack);
     await waitFor(() => first.firing === null);
     await keptOnBoth(nodes, "cleared link_down external told");
+  });
+
+  test("that nothing can be seen is told too, and when it is over", async () => {
+    await using nodes = await pair();
+    const server = await AlertServer.open();
+    const dir = join(await tempFolder(), "backups");
+    const base = watched(nodes, server);
+    const job: BackupJob = {
+      ...{ name: "daily", node: "local", schedule: "0 3 * * *", afterChange: null, proveEveryMs: null, include: null },
+      ...{ keepLast: 3, keepDays: null, keepDaily: null, keepWeekly: null, keepMonthly: null },
+    };
+    // A file where the folder of the backups should be.
+    await writeFile(dir, "");
+    const config = { ...base, backup: { ...base.backup, dir, jobs: [job] } };
+    await using _ = alertsOf(config, true);
+    await waitFor(() => server.events("/hook").includes("fired watch_failed"));
+    await rm(dir);
+    await waitFor(() => server.events("/hook").includes("cleared watch_failed"));
   });
 
   test("targets that are silent or gone do not hold up the links", async () => {
