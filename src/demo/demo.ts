@@ -86,6 +86,10 @@ function invite(nodes: DemoNodes, say: Say, limit: number | undefined): void {
   say("See it in a browser; the buttons of the page ask for the token:\n");
   say(`  page      ${nodes.page.url}`);
   say(`  token     ${nodes.page.token}`);
+  say(
+    "\nIt may say for a moment that rows are parked: a writer holds them, or they refer to rows still under way. They are",
+  );
+  say("tried again by themselves.");
   say("\nWrite by hand as well, with any client:\n");
   for (const name of nodeNames) say(`  ${name.padEnd(9)} psql "${nodes.node(name).url}"`);
   say("\n  select * from tandem.pending;      what is still to be carried to the other side");
