@@ -28,14 +28,18 @@ export function BackupTable({
   const shown = all ? newest : newest.slice(0, shortList);
   const largest = Math.max(1, ...backups.map(({ bytes }) => bytes));
   const verify = ({ id }: Backup) =>
-    act(page, async () => {
-      const { asked, reached, error } = await store.api.run<Proof>(`/api/backups/${encodeURIComponent(id)}/verify`);
-      const level = reached ?? 0;
-      if (reached !== null && level >= asked) return ({ backup }) => backup.verified(id, backup.levels[level] ?? "");
-      const original = error?.message ?? "";
-      store.tell(({ backup }) => backup.unverified(id, backup.levels[level] ?? ""), { good: false, original });
-      return null;
-    });
+    act(
+      page,
+      async () => {
+        const { asked, reached, error } = await store.api.run<Proof>(`/api/backups/${encodeURIComponent(id)}/verify`);
+        const level = reached ?? 0;
+        if (reached !== null && level >= asked) return ({ backup }) => backup.verified(id, backup.levels[level] ?? "");
+        const original = error?.message ?? "";
+        store.tell(({ backup }) => backup.unverified(id, backup.levels[level] ?? ""), { good: false, original });
+        return null;
+      },
+      "backup verify",
+    );
   return (
     <>
       <table class="rows">

@@ -16,10 +16,14 @@ export function Backups() {
   const { backup: said } = words;
   const failure = store.failures.backups ?? store.failures.overview;
   const make = () =>
-    act(page, async () => {
-      const { backups } = await store.api.run<{ backups: Backup[] }>("/api/backup/emergency");
-      return ({ backup }, { listing }) => backup.nowDone(listing(backups.map(({ id }) => id)));
-    });
+    act(
+      page,
+      async () => {
+        const { backups } = await store.api.run<{ backups: Backup[] }>("/api/backup/emergency");
+        return ({ backup }, { listing }) => backup.nowDone(listing(backups.map(({ id }) => id)));
+      },
+      "backup emergency",
+    );
   const summary = [
     list && said.count(list.backups.length, format.number(list.backups.length)),
     overview?.disk && said.used(format.bytes(overview.disk.usedBytes)),

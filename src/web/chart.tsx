@@ -88,6 +88,15 @@ function optionsOf(
     width: element.clientWidth,
     height: chartHeight,
     cursor: { drag: { x: false, y: false } },
+    // While nobody points at a moment, the names stand with the newest one.
+    hooks: {
+      setLegend: [
+        (plot) => {
+          const newest = plot.data[0].length - 1;
+          if (plot.cursor.idx == null && newest >= 0) plot.setLegend({ idx: newest }, false);
+        },
+      ],
+    },
     scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
     axes: [
       {

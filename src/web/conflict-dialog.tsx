@@ -35,7 +35,7 @@ export function ConflictDialog({ conflict, onClose }: { readonly conflict: Confl
                 <th scope="col" key={version.origin + version.changedAt}>
                   {i === 0 ? said.won : said.lost}
                   <span class="small">
-                    {said.changedAt(version.origin, format.moment(version.changedAt, now))}
+                    {said.changedAt(version.origin, format.exact(version.changedAt, now))}
                     {version.image === null && `. ${said.missing}`}
                   </span>
                 </th>

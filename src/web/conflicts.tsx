@@ -16,49 +16,53 @@ export function Conflicts() {
       return null;
     });
   return (
-    <ListSection name="conflicts">
-      <table class="rows">
-        <thead>
-          <tr>
-            <th scope="col">{row.table}</th>
-            <th scope="col">{row.key}</th>
-            <th scope="col">{said.won}</th>
-            <th scope="col">{said.lost}</th>
-            <th scope="col">{said.decided}</th>
-            <th scope="col">
-              <span class="aside">{said.show}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {store.lists.conflicts?.rows.map((conflict) => (
-            <tr key={conflict.id}>
-              <th scope="row" data-label={row.table}>
-                {conflict.table}
-              </th>
-              <td data-label={row.key}>
-                <code>{conflict.key}</code>
-              </td>
-              <td data-label={said.won}>{conflict.winner.origin}</td>
-              <td data-label={said.lost}>
-                {conflict.loser.origin}{" "}
-                {conflict.restoredAt !== null && <span class="badge note">{said.restoredMark}</span>}
-              </td>
-              <td data-label={said.decided}>{format.ago(conflict.detectedAt, now)}</td>
-              <td class="does">
-                <button
-                  type="button"
-                  aria-label={said.showLabel(conflict.table, conflict.key)}
-                  onClick={() => void show(conflict)}
-                >
-                  {said.show}
-                </button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <>
+      <ListSection name="conflicts">
+        {(rows) => (
+          <table class="rows">
+            <thead>
+              <tr>
+                <th scope="col">{row.table}</th>
+                <th scope="col">{row.key}</th>
+                <th scope="col">{said.won}</th>
+                <th scope="col">{said.lost}</th>
+                <th scope="col">{said.decided}</th>
+                <th scope="col">
+                  <span class="aside">{said.show}</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((conflict) => (
+                <tr key={conflict.id}>
+                  <th scope="row" data-label={row.table}>
+                    {conflict.table}
+                  </th>
+                  <td data-label={row.key}>
+                    <code>{conflict.key}</code>
+                  </td>
+                  <td data-label={said.won}>{conflict.winner.origin}</td>
+                  <td data-label={said.lost}>
+                    {conflict.loser.origin}{" "}
+                    {conflict.restoredAt !== null && <span class="badge note">{said.restoredMark}</span>}
+                  </td>
+                  <td data-label={said.decided}>{format.ago(conflict.detectedAt, now)}</td>
+                  <td class="does">
+                    <button
+                      type="button"
+                      aria-label={said.showLabel(conflict.table, conflict.key)}
+                      onClick={() => void show(conflict)}
+                    >
+                      {said.show}
+                    </button>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </ListSection>
       {shown && <ConflictDialog conflict={shown} onClose={() => setShown(null)} />}
-    </ListSection>
+    </>
   );
 }

@@ -28,9 +28,20 @@ export function usePage(): PageContext {
   return page;
 }
 
-/** Does something that needs the token, and shows what became of it; null: nothing is to be said. Returns whether it was done. */
-export async function act({ store, unlock }: PageContext, work: () => Promise<Told | null>): Promise<boolean> {
+/**
+ * Does something that needs the token, and shows what became of it; null: nothing is to be said. Meanwhile, where it may take
+ * long, that `action` (one of `words.actions`) is under way. Returns whether it was done.
+ */
+export async function act(
+  { store, unlock }: PageContext,
+  work: () => Promise<Told | null>,
+  action?: string,
+): Promise<boolean> {
   if (!(await unlock())) return false;
+  const ended =
+    action === undefined
+      ? () => {}
+      : store.tellWhile(({ activity, actions }) => activity.runningFor(actions[action] ?? action));
   try {
     const told = await work();
     if (told !== null) store.tell(told);
@@ -39,6 +50,7 @@ export async function act({ store, unlock }: PageContext, work: () => Promise<To
     store.tell((words) => failureIn(words, error), { good: false, original: originalOf(error) });
     return false;
   } finally {
+    ended();
     store.refresh();
   }
 }

@@ -11,6 +11,8 @@ export interface Format {
   bytes(n: number): string;
   /** `12:03` of today, else with the date. */
   moment(iso: string, now: number): string;
+  /** `12:03:04.123` of today, else with the date: to tell which of two moments was later. */
+  exact(iso: string, now: number): string;
   /** Date and time in full. */
   full(iso: string): string;
   /** `4 s`, `90 min`, `3 days`: the largest unit of which there are two. */
@@ -39,6 +41,8 @@ export function formatOf(locale: string, timeZone?: string): Format {
   // English with a clock of 24 hours, as the sentences of the sidecar have it.
   const tag = locale === "en" ? "en-GB" : locale;
   const time = new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit", timeZone });
+  const exact = new Intl.DateTimeFormat(tag, { timeStyle: "medium", timeZone });
+  const milliseconds = new Intl.DateTimeFormat(tag, { fractionalSecondDigits: 3, timeZone });
   const short = new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", timeZone });
   const full = new Intl.DateTimeFormat(tag, { dateStyle: "long", timeStyle: "medium", timeZone });
   const long = new Intl.DateTimeFormat(tag, { day: "numeric", month: "long", timeZone });
@@ -57,6 +61,8 @@ export function formatOf(locale: string, timeZone?: string): Format {
     if (unit !== "day") return `${number.format(n)} ${unit === "hour" ? "h" : unit === "minute" ? "min" : "s"}`;
     return new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay: "long" }).format(n);
   };
+  const dayOf = (at: number, now: number, text: string) =>
+    daysBetween(at, now) === 0 ? text : `${short.format(at)}, ${text}`;
   return {
     locale,
     number: (n) => number.format(n),
@@ -65,8 +71,11 @@ export function formatOf(locale: string, timeZone?: string): Format {
     bytes: (n) => bytesIn(locale, n),
     moment: (iso, now) => {
       const at = Date.parse(iso);
-      const days = daysBetween(at, now);
-      return days === 0 ? time.format(at) : `${short.format(at)}, ${time.format(at)}`;
+      return dayOf(at, now, time.format(at));
+    },
+    exact: (iso, now) => {
+      const at = Date.parse(iso);
+      return dayOf(at, now, `${exact.format(at)}.${milliseconds.format(at).padStart(3, "0")}`);
     },
     full: (iso) => full.format(Date.parse(iso)),
     duration,

@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import { Coded } from "./coded.tsx";
 import { act, usePage } from "./context.ts";
 import { LinkTable } from "./link-table.tsx";
 import { Unread } from "./list-section.tsx";
@@ -12,7 +13,10 @@ interface Compared {
 
 interface Synced {
   readonly well: boolean;
-  readonly links: readonly { readonly error: { readonly message: string; readonly hint: string } | null }[];
+  readonly links: readonly {
+    readonly parked: number;
+    readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null;
+  }[];
 }
 
 /** What the page opens with: how all is, in sentences, and the picture of it. */
@@ -28,33 +32,50 @@ export function Overview() {
   }, [looks]);
 
   const compare = () =>
-    act(page, async () => {
-      const { identical, tables } = await store.api.run<Compared>("/api/verify");
-      const rows = tables.reduce((sum, { differing }) => sum + differing, 0);
-      return ({ done }, { number }) => (identical ? done.identical : done.differing(rows, number(rows)));
-    });
+    act(
+      page,
+      async () => {
+        const { identical, tables } = await store.api.run<Compared>("/api/verify");
+        const rows = tables.reduce((sum, { differing }) => sum + differing, 0);
+        return ({ done }, { number }) => (identical ? done.identical : done.differing(rows, number(rows)));
+      },
+      "verify",
+    );
   const sync = () =>
-    act(page, async () => {
-      const { well, links } = await store.api.run<Synced>("/api/sync");
-      if (well) return ({ done }) => done.synced;
-      const { message = "", hint = "" } = links.find(({ error }) => error !== null)?.error ?? {};
-      store.tell(({ done }) => done.notSynced, { good: false, original: `${message}. ${hint}` });
-      return null;
-    });
+    act(
+      page,
+      async () => {
+        const { well, links } = await store.api.run<Synced>("/api/sync");
+        if (well) return ({ done }) => done.synced;
+        const error = links.find((link) => link.error !== null)?.error ?? null;
+        const parked = links.reduce((sum, link) => sum + link.parked, 0);
+        if (error === null && parked > 0) return ({ done }, { number }) => done.syncedBut(parked, number(parked));
+        // Of a link that rests the hint is a request: here it has a button.
+        const hint = error === null || error.code === "link_paused" ? "" : error.hint;
+        const original = error === null ? "" : `${error.message}. ${hint}`.trim();
+        store.tell(({ done }) => done.notSynced, { good: false, original });
+        return null;
+      },
+      "sync",
+    );
   const several = (status?.nodes.length ?? 0) > 1;
+  // What was well is not said to be so while nobody knows.
+  const lost = store.connection === "lost";
   return (
     <section id="overview" class="overview" aria-labelledby="verdict">
-      {store.connection === "lost" && store.lostAt !== null && (
+      {lost && store.lostAt !== null && (
         <p class="banner amber" role="alert">
           {words.connection.lostSince(format.full(new Date(store.lostAt).toISOString()))}
         </p>
       )}
-      <h1 id="verdict" class={status === null ? "" : looks === 0 ? "good" : "amber"}>
-        {status === null
-          ? words.verdict.waiting
-          : looks === 0
-            ? words.verdict.well
-            : words.verdict.look(looks, format.number(looks))}
+      <h1 id="verdict" class={lost ? "amber" : status === null ? "" : looks === 0 ? "good" : "amber"}>
+        {lost
+          ? words.verdict.lost
+          : status === null
+            ? words.verdict.waiting
+            : looks === 0
+              ? words.verdict.well
+              : words.verdict.look(looks, format.number(looks))}
       </h1>
       {status && (
         <ul class="sentences">
@@ -75,7 +96,7 @@ export function Overview() {
         </div>
       )}
       {status && several && (
-        <div class="card">
+        <div id="links" class="card">
           <h2>{words.picture.title}</h2>
           <Picture />
           <LinkTable />
@@ -87,7 +108,7 @@ export function Overview() {
 
 const marks = { good: "M5 10.5l3.5 3.5L15 7", amber: "M10 5v6.5M10 14.6v.4", note: "M10 9v6M10 5.6v.4" } as const;
 
-function SentenceLine({ tone, text, small, original, told }: Sentence) {
+function SentenceLine({ tone, text, small, original, told, place }: Sentence) {
   const { words } = usePage();
   return (
     <li class={tone}>
@@ -101,10 +122,14 @@ function SentenceLine({ tone, text, small, original, told }: Sentence) {
           {text}
         </p>
         {told !== "" && <p class="small amber">{told}</p>}
-        {small !== "" && <p class="small">{small}</p>}
+        {(small !== "" || place !== null) && (
+          <p class="small">
+            <Coded text={small} /> {place !== null && <a href={`#${place}`}>{words.places[place]}</a>}
+          </p>
+        )}
         {original !== "" && (
           <p class="small" lang="en">
-            {original}
+            <Coded text={original} />
           </p>
         )}
       </div>

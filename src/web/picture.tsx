@@ -30,23 +30,36 @@ export function Picture() {
         <marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto">
           <path d="M0 0 L8 4 L0 8 Z" class="tip" />
         </marker>
+        <filter id="ground" x="-4%" width="108%" y="0" height="100%">
+          <feFlood class="ground" />
+          <feComposite in="SourceGraphic" operator="over" />
+        </filter>
       </defs>
       {links.map((link) => {
         const [from, to] = [places.get(link.source), places.get(link.target)];
         if (!from || !to) return null;
         const live = store.links.get(`${link.source}:${link.target}`);
-        const state = linkStateOf(link, live);
-        const { path, label } = arrow(from, to);
-        const few = nodes.length <= 3;
+        const { path } = arrow(from, to);
         return (
-          <g key={`${link.source}:${link.target}`} class={`link ${state}`}>
+          <g key={`${link.source}:${link.target}`} class={`link ${linkStateOf(link, live)}`}>
             <path d={path} class="way" marker-end="url(#tip)" />
             {flows(link, live) && <path d={path} class="flow" />}
-            {(few || (state !== "inStep" && state !== "standby")) && (
-              <text x={label.x} y={label.y} dy="0.35em">
-                {labelOf(link)}
-              </text>
-            )}
+          </g>
+        );
+      })}
+      {/* After all lines, so that none of them runs through a word. */}
+      {links.map((link) => {
+        const [from, to] = [places.get(link.source), places.get(link.target)];
+        if (!from || !to) return null;
+        const state = linkStateOf(link, store.links.get(`${link.source}:${link.target}`));
+        const few = nodes.length <= 3;
+        if (!few && (state === "inStep" || state === "standby")) return null;
+        const { label } = arrow(from, to);
+        return (
+          <g key={`${link.source}:${link.target}`} class={`link ${state}`}>
+            <text x={label.x} y={label.y} dy="0.35em" filter="url(#ground)">
+              {labelOf(link)}
+            </text>
           </g>
         );
       })}

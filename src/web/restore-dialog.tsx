@@ -27,19 +27,27 @@ export function RestoreDialog({ backup, onClose }: { readonly backup: Backup; on
 
   const look = async () => {
     setBusy(true);
-    await act(page, async () => {
-      setReport(await store.api.run<Report>(path, { mode, node, dryRun: true }));
-      return null;
-    });
+    await act(
+      page,
+      async () => {
+        setReport(await store.api.run<Report>(path, { mode, node, dryRun: true }));
+        return null;
+      },
+      "backup restore, dry run",
+    );
     setBusy(false);
   };
   const restore = async () => {
     onClose();
-    await act(page, async () => {
-      const done = await store.api.run<Report>(path, { mode, node, confirm: typed });
-      const { id, node: into, safety } = done;
-      return (words) => `${words.restore.done(id, into)} ${safety === null ? "" : words.restore.safety(safety)}`;
-    });
+    await act(
+      page,
+      async () => {
+        const done = await store.api.run<Report>(path, { mode, node, confirm: typed });
+        const { id, node: into, safety } = done;
+        return (words) => `${words.restore.done(id, into)} ${safety === null ? "" : words.restore.safety(safety)}`;
+      },
+      "backup restore",
+    );
   };
   /** What was shown is of another choice. */
   const choose = (change: () => void) => {

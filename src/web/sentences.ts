@@ -13,7 +13,25 @@ export interface Sentence {
   readonly original: string;
   /** That people are told of it; empty: they are not. */
   readonly told: string;
+  /** Where on the page more of it stands. */
+  readonly place: Place | null;
 }
+
+/** A part of the page that a sentence may point to. */
+export type Place = "links" | "parked" | "backups" | "activity";
+
+const places: Partial<Record<Problem["kind"], Place>> = {
+  parked: "parked",
+  dropped: "activity",
+  failing: "activity",
+  paused: "links",
+  not_met: "links",
+  copying: "links",
+  stale: "links",
+  backup_failed: "backups",
+  backup_stale: "backups",
+  backup_unproven: "backups",
+};
 
 /** What sentences are made of. */
 export interface SentenceContext {
@@ -23,7 +41,14 @@ export interface SentenceContext {
   readonly now: number;
 }
 
-const good = (text: string, small = ""): Sentence => ({ tone: "good", text, small, original: "", told: "" });
+const good = (text: string, small = ""): Sentence => ({
+  tone: "good",
+  text,
+  small,
+  original: "",
+  told: "",
+  place: null,
+});
 
 /** What the sentences are about. */
 export interface Heard {
@@ -64,12 +89,14 @@ export function sentencesOf({ status, alerts, overview }: Heard, context: Senten
 
 function ofProblem(problem: Problem, { words }: SentenceContext): Sentence {
   const own = words.problem(problem);
+  const remedy = words.remedy(problem);
   return {
     tone: "amber",
     text: own ?? problem.message,
-    small: own === null ? problem.remedy : "",
-    original: own === null ? "" : `${problem.message}. ${problem.remedy}`,
+    small: remedy ?? (own === null ? problem.remedy : ""),
+    original: own === null ? "" : remedy === null ? `${problem.message}. ${problem.remedy}` : problem.message,
     told: "",
+    place: places[problem.kind] ?? null,
   };
 }
 
@@ -77,7 +104,7 @@ function ofAlert(alert: Alert, context: SentenceContext): Sentence {
   const { message, remedy } = alert;
   const own = context.words.alert(alert);
   const [small, original] = own === null ? [remedy, ""] : ["", `${message}. ${remedy}`];
-  return { tone: "amber", text: own ?? message, small, original, told: toldOf([alert], context) };
+  return { tone: "amber", text: own ?? message, small, original, told: toldOf([alert], context), place: null };
 }
 
 function toldOf(alerts: readonly Alert[], { words, format, now }: SentenceContext): string {
@@ -138,6 +165,7 @@ function ofOverview(
       small: sentence.noBackupSmall,
       original: "",
       told: "",
+      place: null,
     };
     return well ? [note] : [];
   }
@@ -150,5 +178,5 @@ function ofOverview(
     .sort()[0];
   const small = next ? sentence.nextBackup(format.moment(next, now)) : "";
   const text = sentence.backup(format.ago(last.finishedAt ?? last.startedAt, now)) + proof;
-  return [{ tone: well && newest ? "good" : "note", text, small, original: "", told: "" }];
+  return [{ tone: well && newest ? "good" : "note", text, small, original: "", told: "", place: null }];
 }

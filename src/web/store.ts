@@ -41,7 +41,8 @@ export type Told = (words: Words, format: Format) => string;
 /** A sentence about what was just done, or could not be. */
 export interface Notice {
   readonly id: number;
-  readonly good: boolean;
+  /** `busy`: it is being done, and goes when that ends. */
+  readonly tone: "good" | "amber" | "busy";
   readonly said: Told;
   /** What the sidecar said of it, in English. */
   readonly original: string;
@@ -120,11 +121,22 @@ export class Store {
 
   /** Shows a sentence for some seconds; one about a failure stays until it is dismissed. */
   tell(said: Told, { good = true, original = "" } = {}): void {
+    const id = this.#notice({ tone: good ? "good" : "amber", said, original });
+    if (good) setTimeout(() => this.dismiss(id), noticeMs);
+  }
+
+  /** Shows a sentence for as long as something is being done: until the returned function is called. */
+  tellWhile(said: Told): () => void {
+    const id = this.#notice({ tone: "busy", said, original: "" });
+    return () => this.dismiss(id);
+  }
+
+  #notice(notice: Omit<Notice, "id">): number {
     this.#lastNotice += 1;
     const id = this.#lastNotice;
-    this.notices = [...this.notices.slice(-3), { id, good, said, original }];
-    if (good) setTimeout(() => this.dismiss(id), noticeMs);
+    this.notices = [...this.notices.slice(-3), { id, ...notice }];
     this.changed();
+    return id;
   }
 
   dismiss(id: number): void {

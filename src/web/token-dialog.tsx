@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { ApiError } from "./api.ts";
+import { Coded } from "./coded.tsx";
 import { failureIn, usePage } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 
@@ -31,7 +32,9 @@ export function TokenDialog({ onEnd }: { onEnd(unlocked: boolean): void }) {
           void enter();
         }}
       >
-        <p>{none ? said.none : said.explain}</p>
+        <p>
+          <Coded text={none ? said.none : said.explain} />
+        </p>
         {!none && (
           <label>
             {said.label}

@@ -71,6 +71,15 @@ test("a week of history: in a sentence, in words for those who do not see, and i
     expect(ink).toBeGreaterThan(100);
     expect(Math.abs(week.from + at * (week.to - week.from) - peakAt.getTime())).toBeLessThan(3 * 3_600_000);
   }
+  // While nobody points, the names have the newest values, and no name stands alone.
+  for (const chart of await charts.all()) {
+    const values = await chart.locator(".u-legend .u-value").allTextContents();
+    expect(values).toEqual([
+      expect.stringMatching(/\d\d:\d\d$/),
+      expect.stringMatching(/\d/),
+      expect.stringMatching(/\d/),
+    ]);
+  }
   // Who points at it is told the day too.
   await charts.nth(1).scrollIntoViewIfNeeded();
   const over = (await charts.nth(1).locator(".u-over").boundingBox())!;
@@ -85,6 +94,9 @@ test("a week of history: in a sentence, in words for those who do not see, and i
     .locator(".u-legend")
     .getByText(/^(150 min|2 h|3 h)$/)
     .waitFor();
+  await page.mouse.move(0, 0);
+  await charts.nth(1).locator(".u-legend").getByText(peakDay).waitFor({ state: "detached" });
+  expect(await charts.nth(1).locator(".u-legend .u-value").first().textContent()).toMatch(/\d\d:\d\d$/);
   await expectUsable(page);
   await shot(page, "history");
   expect(faults).toEqual([]);

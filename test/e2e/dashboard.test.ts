@@ -1,4 +1,8 @@
+// What runs in the page knows the page.
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import { dirname } from "node:path";
+import type { Locator } from "playwright-core";
 import { expect, test, vi } from "vitest";
 import type { z } from "zod";
 import type { linkList } from "../../src/http/answers.ts";
@@ -80,6 +84,49 @@ test("what flows, waits and rests is seen as it happens; a link is paused and re
   expect(faults).toEqual([]);
 });
 
+test("no line runs through the words of a link; a long list is short until all of it is asked for", async () => {
+  const { served, browser } = ready();
+  const { local, external } = served.nodes;
+  await external.admin.query("select tandem.pause_link('local', 'a test')");
+  await using _ = {
+    [Symbol.asyncDispose]: async () => void (await external.admin.query("select tandem.resume_link('local')")),
+  };
+  await local.admin.query("insert into artist select g, 'Coro', null, null from generate_series(1001, 1012) g");
+  for (const viewport of [
+    { width: 1_200, height: 900 },
+    { width: 390, height: 844 },
+  ]) {
+    await using opened = await open(browser, served.url, { viewport });
+    const { page, faults } = opened;
+    const words = page.locator(".picture .link text", { hasText: "Paused: 12" });
+    await words.scrollIntoViewIfNeeded();
+    const clip = (await words.boundingBox())!;
+    const drawn = async (width: string) => {
+      await page.evaluate((wide) => {
+        for (const line of document.querySelectorAll<SVGElement>(".picture path.way")) {
+          line.style.strokeWidth = wide;
+          line.style.strokeDasharray = "none";
+        }
+      }, width);
+      return (await page.screenshot({ clip })).toString("base64");
+    };
+    const without = await drawn("0");
+    expect((await drawn("9px")) === without).toBe(true);
+    const pending = section(page, "Pending");
+    const all = pending.getByRole("button", { name: "Show all 12" });
+    await all.waitFor();
+    expect(await pending.locator("tbody tr").count()).toBe(8);
+    await all.press("Enter");
+    await waitFor(async () => (await pending.locator("tbody tr").count()) === 12);
+    expect(await pending.getByRole("button").count()).toBe(0);
+    await expectUsable(page);
+    expect(faults).toEqual([]);
+  }
+  await external.admin.query("select tandem.resume_link('local')");
+  await local.admin.query("delete from artist where id > 1000");
+  await waitFor(async () => (await external.admin.value("select count(*)::text from artist where id > 1000")) === "0");
+});
+
 test("a conflict: both images side by side, and the one that lost brought back", async () => {
   const { served, browser } = ready();
   const { local, external } = served.nodes;
@@ -97,6 +144,11 @@ test("a conflict: both images side by side, and the one that lost brought back",
   const dialog = page.getByRole("dialog", { name: "Conflict in artist 20" });
   await dialog.getByRole("row", { name: "id 20 20" }).waitFor();
   const rows = await dialog.locator("tbody tr").allTextContents();
+  // Two changes within a minute: which was later is seen.
+  expect(await dialog.locator("thead .small").allTextContents()).toEqual([
+    expect.stringMatching(/^external, \d\d:\d\d:\d\d\.\d{3}$/),
+    expect.stringMatching(/^local, \d\d:\d\d:\d\d\.\d{3}$/),
+  ]);
   expect(rows).toEqual(["id2020", "namediffersNina SimoneNina S.", "countryUSUS", "borndiffers1933-02-21null"]);
   await expectUsable(page);
   await shot(page, "conflict");
@@ -106,6 +158,28 @@ test("a conflict: both images side by side, and the one that lost brought back",
     await waitFor(async () => (await admin.value("select name from artist where id = 20")) === "Nina S.");
   }
   await section(page, "Conflicts").getByText("brought back").waitFor();
+  expect(faults).toEqual([]);
+});
+
+test("what takes long is said to be under way until it ends", async () => {
+  const { served, browser } = ready();
+  await using opened = await open(browser, served.url);
+  const { page, faults } = opened;
+  let go = () => {};
+  const mayGo = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  await page.route("**/api/verify?wait=1", async (route) => {
+    await mayGo;
+    await route.continue();
+  });
+  await page.getByRole("button", { name: "Compare now" }).click();
+  await giveToken(page);
+  const busy = page.locator(".notice.busy", { hasText: "Comparing all nodes is under way" });
+  await busy.waitFor();
+  go();
+  await busy.waitFor({ state: "detached" });
+  await told(page, /All nodes are identical\./);
   expect(faults).toEqual([]);
 });
 
@@ -120,8 +194,18 @@ test("a parked row is tried again, and dropped with a reason", async () => {
   await section(page, "Parked")
     .getByText(/violates check constraint "few"/)
     .waitFor();
-  await page.getByRole("button", { name: "Try artist 51 again" }).click();
+  // The page points to where it shows why, and names no command for it.
+  const overview = section(page, "One thing needs a look");
+  expect(await overview.textContent()).not.toContain("tandem parked");
+  await overview.getByRole("link", { name: "Parked" }).click();
+  await expect.poll(() => isInView(section(page, "Parked"))).toBe(true);
+  await page.getByLabel("Language").selectOption("pt-BR");
+  await section(page, "Retidas").getByText("O banco recusa a linha").waitFor();
+  await page.getByLabel("Idioma").selectOption("en");
+  await page.getByRole("button", { name: "Bring together now" }).click();
   await giveToken(page);
+  await told(page, /^All nodes were brought to one state, but for 1 row that is parked\.$/);
+  await page.getByRole("button", { name: "Try artist 51 again" }).click();
   await told(page, /artist 51 is tried again/);
   await page.getByRole("button", { name: "Drop artist 51" }).click();
   const dialog = page.getByRole("dialog", { name: "Drop artist 51?" });
@@ -189,3 +273,11 @@ test("a backup is made, proven, and restored after its name was typed", async ()
   expect(faults).toEqual([]);
   await shotsOfPage(page);
 });
+
+/** Whether any of it is in the window, below the page's head. */
+async function isInView(part: Locator): Promise<boolean> {
+  return await part.evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return bottom > document.querySelector("header")!.getBoundingClientRect().bottom && top < innerHeight;
+  });
+}

@@ -1,5 +1,17 @@
 import type { Alert, Problem } from "../types.ts";
 
+const remedies: Partial<Record<Problem["kind"], string>> = {
+  parked: "What no longer stands in the way is tried again by itself. Why each row waits:",
+  dropped: "The next change of such a row, in either node, makes both equal. Why it was dropped:",
+  failing: "It is tried again by itself, at the latest after 15 seconds. What happened:",
+  paused: "It works again once it is resumed:",
+  not_met: "The sidecar carries it; how far it is:",
+  copying: "The sidecar carries it; how far it is:",
+  stale: "How the link is:",
+  backup_stale: "One is made now by a button:",
+  backup_unproven: "One is verified now by a button:",
+};
+
 const n = (count: number, text: string, one: string, many = `${one}s`) => `${text} ${count === 1 ? one : many}`;
 
 /** All that the page says, in English. `text` is a number as it is written in the language. */
@@ -17,6 +29,7 @@ export const en = {
     backups: "Backups",
     activity: "Activity",
   },
+  places: { links: "Links", parked: "Parked", backups: "Backups", activity: "Activity" },
   connection: {
     live: "Live",
     connecting: "Connecting",
@@ -28,6 +41,7 @@ export const en = {
     well: "All is well",
     look: (count: number, text: string) => (count === 1 ? "One thing needs a look" : `${text} things need a look`),
     waiting: "Asking the nodes …",
+    lost: "How it is now is not known",
   },
   sentence: {
     identical: (when: string) => `All nodes identical as of ${when}`,
@@ -52,6 +66,8 @@ export const en = {
     note: "Note:",
   },
   problem: (_: Problem) => null as string | null,
+  /** What can be done, where the page itself offers it; null: what the sidecar says of it. */
+  remedy: ({ kind }: Problem): string | null => remedies[kind] ?? null,
   alert: (_: Alert) => null as string | null,
   /** What went wrong, where what the sidecar says of it is in another language. */
   failure: (_: string) => null as string | null,
@@ -117,7 +133,7 @@ export const en = {
       backups: "No backup yet.",
       activity: "Nothing has happened yet.",
     },
-    more: "There are more than are shown here.",
+    moreThan: (text: string) => `There are more than these ${text}.`,
     unanswered: (node: string) => `${node} could not be asked.`,
     showAll: (text: string) => `Show all ${text}`,
     failed: "This could not be read.",
@@ -160,6 +176,8 @@ export const en = {
     unchanged: (table: string, key: string) => `${table} ${key} was so already.`,
   },
   parked: {
+    /** Why, in words of this page; null: the sidecar says it. */
+    kind: (_: string) => null as string | null,
     retry: "Try again",
     drop: "Drop",
     retryLabel: (table: string, key: string) => `Try ${table} ${key} again`,
@@ -261,6 +279,8 @@ export const en = {
     identical: "All nodes are identical.",
     differing: (count: number, text: string) => `${n(count, text, "row")} ${count === 1 ? "differs" : "differ"}.`,
     synced: "All nodes were brought to one state.",
+    syncedBut: (count: number, text: string) =>
+      `All nodes were brought to one state, but for ${n(count, text, "row")} that ${count === 1 ? "is" : "are"} parked.`,
     notSynced: "Not all nodes could be brought together.",
   },
   token: {

@@ -35,6 +35,27 @@ function problem({ kind, node, table }: Problem): string {
   return sentences[kind];
 }
 
+const remedies: Partial<Record<Problem["kind"], string>> = {
+  parked: "O que deixa de impedir é tentado de novo por si só. Por que cada linha espera:",
+  dropped: "A próxima alteração da linha, em qualquer nó, iguala os dois. Por que foi descartada:",
+  failing: "É tentado de novo por si só, no máximo após 15 segundos. O que aconteceu:",
+  paused: "Volta a trabalhar quando for retomada:",
+  not_met: "O sidecar está levando; até onde chegou:",
+  copying: "O sidecar está levando; até onde chegou:",
+  stale: "Como está a ligação:",
+  backup_stale: "Um backup é feito agora por um botão:",
+  backup_unproven: "Um backup é verificado agora por um botão:",
+};
+
+/** Why a row is parked. */
+const kinds: Readonly<Record<string, string>> = {
+  busy: "Outra sessão está com a linha; é tentada de novo por si só",
+  waits: "Espera por uma linha de que depende; é tentada de novo por si só",
+  refused: "O banco recusa a linha",
+  unplaced: "Há um valor para uma coluna que falta aqui",
+  ahead: "O relógio de origem está adiantado; entra quando a hora chegar",
+};
+
 /** The rules that no problem speaks of; of all others the problem's sentence is there. */
 function alert({ rule, subject }: Alert): string | null {
   const names = subject.replace(":", " e ");
@@ -64,6 +85,7 @@ export const pt: Words = {
     backups: "Backups",
     activity: "Atividade",
   },
+  places: { links: "Ligações", parked: "Retidas", backups: "Backups", activity: "Atividade" },
   connection: {
     live: "Ao vivo",
     connecting: "Conectando",
@@ -75,6 +97,7 @@ export const pt: Words = {
     well: "Está tudo bem",
     look: (count, text) => (count === 1 ? "Um ponto pede atenção" : `${text} pontos pedem atenção`),
     waiting: "Perguntando aos nós …",
+    lost: "Não se sabe como está agora",
   },
   sentence: {
     identical: (when) => `Todos os nós idênticos às ${when}`,
@@ -99,6 +122,7 @@ export const pt: Words = {
     note: "Nota:",
   },
   problem,
+  remedy: ({ kind }) => remedies[kind] ?? null,
   alert,
   failure: (code) => `${failures[code as ErrorCode] ?? "Isto não pôde ser feito"}.`,
   noAnswer: "O sidecar não responde.",
@@ -162,9 +186,9 @@ export const pt: Words = {
       backups: "Ainda não há backup.",
       activity: "Ainda não aconteceu nada.",
     },
-    more: "Há mais do que se mostra aqui.",
+    moreThan: (text) => `Há mais do que estas ${text}.`,
     unanswered: (node) => `${node} não pôde ser consultado.`,
-    showAll: (text) => `Mostrar todos os ${text}`,
+    showAll: (text) => `Mostrar tudo (${text})`,
     failed: "Não foi possível ler isto.",
   },
   row: {
@@ -203,6 +227,7 @@ export const pt: Words = {
     unchanged: (table, key) => `${table} ${key} já estava assim.`,
   },
   parked: {
+    kind: (kind) => kinds[kind] ?? null,
     retry: "Tentar de novo",
     drop: "Descartar",
     retryLabel: (table, key) => `Tentar ${table} ${key} de novo`,
@@ -303,6 +328,8 @@ export const pt: Words = {
     identical: "Todos os nós são idênticos.",
     differing: (count, text) => `${n(count, text, "linha difere", "linhas diferem")}.`,
     synced: "Todos os nós foram levados a um só estado.",
+    syncedBut: (count, text) =>
+      `Todos os nós foram levados a um só estado, menos ${n(count, text, "linha retida", "linhas retidas")}.`,
     notSynced: "Nem todos os nós puderam ser sincronizados.",
   },
   token: {
