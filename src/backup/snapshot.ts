@@ -27,7 +27,7 @@ export interface Snapshot {
 }
 
 const attempts = 5;
-// Whoever waits for a lock lets those behind him wait too: a DDL in line goes first.
+// Whoever waits for a lock lets those behind him wait too: after so long he lets them go first, and stands in line anew.
 const lockWaitMs = 10_000;
 
 /** A name as SQL has it, with its schema. */
@@ -38,7 +38,7 @@ export function qualified({ schema, name }: { readonly schema: string; readonly 
 /**
  * Opens the moment that the whole backup shows. All tables are locked (ACCESS SHARE) before the snapshot is taken: a
  * table rewritten in between would read as empty, and pg_dump, which locks later, would see another table. Throws
- * `permission_denied` when there is a table that the role may not read.
+ * `permission_denied` when there is a table that the role may not read, `lock_timeout` when one of them stays locked for five waits.
  */
 export async function openSnapshot(connection: Connection): Promise<Snapshot> {
   for (let attempt = 1; ; attempt++) {
@@ -47,8 +47,8 @@ export async function openSnapshot(connection: Connection): Promise<Snapshot> {
       if (snapshot) return snapshot;
     } catch (error) {
       await rollBack(connection);
-      // A table of the list was dropped before it was locked.
-      if (sqlState(error) !== "42P01" || attempt >= attempts) throw error;
+      // A table of the list was dropped before it was locked, or is locked for as long as we wait.
+      if (!["42P01", "55P03"].includes(sqlState(error) ?? "") || attempt >= attempts) throw error;
       continue;
     }
     await rollBack(connection);

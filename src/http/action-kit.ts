@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { failure } from "./answers.ts";
 import type { HttpContext } from "./context.ts";
-import type { Run } from "./runs.ts";
+import type { Order, Run } from "./runs.ts";
 
 /** `?wait=` of what may take long. */
 export const waitQuery = z.strictObject({
@@ -37,12 +37,9 @@ export const runningForm = runForm(z.unknown());
 /** In whose name something is done. */
 export const asker = ({ ip }: FastifyRequest): string => `HTTP, ${ip}`;
 
-interface LongWork {
-  readonly action: string;
+interface LongWork extends Pick<Order, "action" | "inLine" | "behind" | "work"> {
   readonly subject?: string | undefined;
   readonly node?: string | undefined;
-  readonly inLine?: boolean;
-  readonly work: () => Promise<unknown>;
 }
 
 /** Does what may take long; the status is 202 where it is not done in time. */
@@ -53,15 +50,13 @@ export async function answerRun(
     reply,
   }: { readonly query: { readonly wait: number }; readonly request: FastifyRequest; readonly reply: FastifyReply },
   context: HttpContext,
-  { action, subject = "", node, inLine, work }: LongWork,
+  { subject = "", node, ...work }: LongWork,
 ): Promise<Run> {
   const order = {
-    action,
+    ...work,
     subject,
     node: node ?? context.config.nodes[0]?.name ?? "",
     by: asker(request),
-    inLine,
-    work,
   };
   const run = await context.runs.start(context, order, query.wait * 1_000);
   if (run.state === "running") reply.code(202);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { createBackup } from "../backup/create.ts";
+import { orderOf } from "../backup/order.ts";
 import { restoreBackup } from "../backup/restore.ts";
 import { verifyBackup } from "../backup/verify.ts";
 import { TandemError } from "../base/errors.ts";
@@ -48,7 +49,7 @@ export const backupActions: readonly Endpoint[] = [
       answerRun(input, context, {
         action: "backup create",
         subject: input.body.job ?? input.body.node,
-        node: context.config.nodes.find(({ name }) => name === input.body.node)?.name,
+        node: orderOf(context.config, input.body).node.name,
         work: () => createBackup(context.config, { ...input.body, logger: context.logger, signal: context.signal }),
       }),
   }),
@@ -63,21 +64,24 @@ export const backupActions: readonly Endpoint[] = [
     body: z.strictObject({ node: nodeName }),
     answer: runForm(z.strictObject({ backups: z.array(backupEntry) })),
     later: runningForm,
-    handle: (input, context) =>
-      answerRun(input, context, {
+    handle(input, context) {
+      const { config, logger, signal } = context;
+      const nodes = emergencyNodes(config, input.body.node);
+      return answerRun(input, context, {
         action: "backup emergency",
         subject: input.body.node,
         // Whoever asks while one is made asks for one that shows what there is now.
         inLine: true,
+        behind: ({ action, node }) => action === "backup create" && nodes.includes(node),
         async work() {
-          const { config, logger, signal } = context;
           const backups = [];
-          for (const node of emergencyNodes(config, input.body.node)) {
+          for (const node of nodes) {
             backups.push(await createBackup(config, { node, label: "emergency", wait: true, logger, signal }));
           }
           return { backups };
         },
-      }),
+      });
+    },
   }),
   endpoint({
     method: "POST",

@@ -32,18 +32,21 @@ export interface Run {
 export interface Order {
   readonly action: string;
   readonly subject: string;
-  /** The node that remembers it. */
+  /** The node that it is about, or the first; it remembers it. */
   readonly node: string;
   /** Who asks. */
   readonly by: string;
   /** It is never refused: it is done again behind the same that is under way, once for all who ask meanwhile. */
   readonly inLine?: boolean | undefined;
+  /** What is under way and must not be overtaken: the lock that both need is not taken in the order of the requests. */
+  readonly behind?: ((other: Order) => boolean) | undefined;
   readonly work: () => Promise<unknown>;
 }
 
 const mostRemembered = 50;
 
 interface Begun {
+  readonly order: Order;
   readonly run: Run;
   readonly ended: Promise<void>;
 }
@@ -81,8 +84,8 @@ export class Runs {
 
   #begin(context: RunContext, order: Order): Begun {
     const { action, subject } = order;
-    const isSame = ({ run }: Begun) => run.state === "running" && run.action === action && run.subject === subject;
-    const [before, waiting] = [...this.#runs.values()].filter(isSame);
+    const underWay = [...this.#runs.values()].filter(({ run }) => run.state === "running");
+    const [before, waiting] = underWay.filter(({ run }) => run.action === action && run.subject === subject);
     if (waiting) return waiting;
     if (before && !order.inLine) {
       const { id, startedAt: since } = before.run;
@@ -93,11 +96,12 @@ export class Runs {
       ...{ id: randomUUID(), action, subject, state: "running", startedAt },
       ...{ finishedAt: null, result: null, error: null },
     };
+    const first = underWay.filter((other) => other === before || order.behind?.(other.order)).map(({ ended }) => ended);
     const work = async () => {
-      await before?.ended;
+      await Promise.all(first);
       return await order.work();
     };
-    const begun = { run, ended: carryOut(context, { ...order, work }, run) };
+    const begun = { order, run, ended: carryOut(context, { ...order, work }, run) };
     this.#runs.set(run.id, begun);
     this.#forget();
     return begun;

@@ -13,7 +13,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import type { Clock } from "../../src/base/time.ts";
 import type { Config } from "../../src/config/config.ts";
 import { spawnTandem, tempFolder } from "../support/child.ts";
-import { type Cluster, cluster } from "../support/pg.ts";
+import { type Cluster, cluster, openClient } from "../support/pg.ts";
 import { seeded } from "../support/seed.ts";
 import { waitFor } from "../support/wait.ts";
 import { backUp, backupConfig, fakePgDump, filesIn, openGate } from "./backup-support.ts";
@@ -127,6 +127,22 @@ describe("the command", () => {
 });
 
 describe("the command restore", () => {
+  test("B1 a table that is locked for longer than one wait: those behind the backup go first, and it stands in line anew", async () => {
+    await using nodes = await cluster(1);
+    await nodes.local.admin.query(simple);
+    const at = await folderOf(nodes);
+    const holder = await openClient(nodes.local.url);
+    await holder.query("begin; lock table public.item in access exclusive mode");
+    const running = runJson<BackupEntry>(["backup", "create"], at);
+    const waitsSince = async () =>
+      (await nodes.local.admin.value(`select query_start::text from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like 'lock table%'`)) ?? "";
+    const first = await waitFor(waitsSince);
+    await waitFor(async () => !["", first].includes(await waitsSince()), { deadlineMs: 120_000 });
+    await holder.query("commit");
+    expect(await running).toMatchObject({ code: 0, document: { state: "complete", rows: 20_000 } });
+  });
+
   test("B5 lists, shows what it would do, asks, does it", async () => {
     await using nodes = await cluster(1, { owner: true });
     const { admin, owner, database } = nodes.local;

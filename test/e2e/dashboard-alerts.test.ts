@@ -56,7 +56,7 @@ test("changes that wait too long turn amber; what only an alert speaks of has a 
     .locator(".sentences li.amber")
     .filter({ hasText: /2 conflicts between \w+ and \w+ within an hour/ });
   await conflicts.getByText(/^An alert is out since /).waitFor();
-  await conflicts.getByText("`tandem conflicts` shows how they were decided.").waitFor();
+  await conflicts.getByText("tandem conflicts shows how they were decided.").waitFor();
   const said = async () =>
     (await amber(page)).map((text) => text.replace(/,? (oldest|since|by|decided) .*/, "")).join("\n");
   const all = [

@@ -159,18 +159,30 @@ async function drawn(picture: Locator): Promise<Drawn> {
     const apart = (x: number, y: number, { left, right, top, bottom }: DOMRect) =>
       Math.hypot(Math.max(left - x, x - right, 0), Math.max(top - y, y - bottom, 0));
     const faults: string[] = [];
-    const links = [...svg.querySelectorAll(".link")].map((link) => {
-      const way = link.querySelector<SVGPathElement>(".way")!;
-      const ends = [0, way.getTotalLength()].map((length) => {
-        const { x, y } = way.getPointAtLength(length).matrixTransform(way.getScreenCTM()!);
+    const lines = [...svg.querySelectorAll<SVGPathElement>(".link .way")].map((way) => {
+      const length = way.getTotalLength();
+      const points = Array.from({ length: 101 }, (_, i) =>
+        way.getPointAtLength((length * i) / 100).matrixTransform(way.getScreenCTM()!),
+      );
+      const ends = [points[0]!, points.at(-1)!].map(({ x, y }) => {
         const [near] = boxes.map(({ name, at }) => ({ name, far: apart(x, y, at) })).sort((a, b) => a.far - b.far);
         // Nearer, the tip would lie in the box; farther, it would point at nothing.
         if (!near || near.far < 2 || near.far > 15) faults.push(`a line ends ${near?.far} from ${near?.name}`);
         return near?.name;
       });
       const dash = getComputedStyle(way).strokeDasharray === "none" ? "solid" : "dashed";
-      return [ends.join(" "), `${dash}, ${link.querySelector("text")?.textContent ?? ""}`];
+      return { name: ends.join(" "), dash, points, words: "" };
     });
+    // Words belong to the line whose course their middle is nearest to.
+    for (const text of svg.querySelectorAll(".link text")) {
+      const { x, y, width, height } = text.getBoundingClientRect();
+      const far = (points: readonly DOMPoint[]) =>
+        Math.min(...points.map((point) => Math.hypot(point.x - x - width / 2, point.y - y - height / 2)));
+      const [line] = lines.map((each) => ({ each, far: far(each.points) })).sort((a, b) => a.far - b.far);
+      if (!line || line.far > 5) faults.push(`${text.textContent} stands ${line?.far} from ${line?.each.name}`);
+      if (line) line.each.words += text.textContent;
+    }
+    const links = lines.map(({ name, dash, words }) => [name, `${dash}, ${words}`]);
     const solid = [
       ...boxes.map(({ name, at }) => ({ name, at })),
       ...[...svg.querySelectorAll(".link text")].map((one) => ({

@@ -242,7 +242,11 @@ test("backups are made, proven and put back; what is under way is not begun twic
     const { body } = await ask<Done<{ id: string }>>(url, `/api/actions/${begun.body.id}`, { token });
     return body.state !== "running" && body;
   });
-  expect(made).toMatchObject({ state: "done", result: { node: "local", state: "complete", rows: 1 } });
+  expect(made).toMatchObject({
+    error: null,
+    state: "done",
+    result: { node: "local", state: "complete", rows: 1 },
+  });
   const id = made.result.id;
   const emergencies = await Promise.all(
     [first, second].map((action) =>
