@@ -71,6 +71,8 @@ create table tandem.inbound (
   applied_at timestamptz,
   caught_up_at timestamptz,
   lag interval check (lag >= interval '0'),
+  heartbeat interval check (heartbeat >= interval '0'),
+  heartbeat_at timestamptz,
   batches bigint not null default 0,
   rows_applied bigint not null default 0,
   rows_superseded bigint not null default 0,
@@ -86,6 +88,7 @@ create table tandem.inbound (
 comment on table tandem.inbound is 'One row per link into this node: how far its source has been applied here, and by whom it is being applied.';
 comment on column tandem.inbound.caught_up_at is 'All that was committed at the source before this moment, by the clock of this node, is here, but for what is parked or held.';
 comment on column tandem.inbound.lag is 'For how long, at most, what came last was under way, from its commit at the source to its commit here.';
+comment on column tandem.inbound.heartbeat is 'How long the last heartbeat took from the source into this node; null where heartbeats are off or none has come.';
 comment on column tandem.inbound.settled is 'A snapshot of this node: what was received from the peer and is visible in it has reached all whom the peer sends to directly.';
 comment on column tandem.inbound.missing is 'What becomes of rows that only a rejoined source has and that may have been deleted here: a person''s choice.';
 

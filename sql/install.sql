@@ -12,7 +12,9 @@ set check_function_bodies = off;
 \ir capture/watch.sql
 \ir capture/vanished.sql
 \ir capture/track.sql
+\ir admin/own_table.sql
 \ir admin/probe.sql
+\ir admin/heartbeat.sql
 \ir admin/node.sql
 \ir admin/prune.sql
 \ir admin/forget.sql

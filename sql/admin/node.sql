@@ -1,7 +1,7 @@
 -- tandem.configure_node(p_name, p_peers, p_settings) -> boolean
 -- Makes this database the node p_name and brings its peers up to date; returns whether anything changed. p_peers:
 -- [{"name": "external", "sends": true, "receives": true, "receives_from": ["local"]}, ...]: sends = it has a link into this
--- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "keep_conflicts": "28 days", "seed": null}.
+-- node; receives = this node has a link into it. p_settings: {"max_skew": "5 minutes", "retention": "7 days", "keep_conflicts": "28 days", "seed": null, "heartbeat": false}.
 -- What was received from a node that a peer no longer hears directly is entered anew, to be sent on to it. "nodes" in p_settings names all
 -- nodes of the net: a link with one of them that is not among p_peers is over; what a node that is not among them may still need stays.
 -- Identity is written here and not by a migration, so that a template database holds none.
@@ -64,7 +64,7 @@ begin
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
   perform tandem.make_floor();
-  return v_done;
+  return tandem.set_heartbeat(coalesce((p_settings ->> 'heartbeat')::boolean, false)) or v_done;
 end $$;
 comment on function tandem.configure_node(text, jsonb, jsonb) is 'Makes this database a node with these peers.';
 

@@ -30,7 +30,7 @@ comment on function tandem.inbound_state(text) is 'How far a link into this node
 -- {"changed" (how many did), "vanished": [{"schema", "name", "vanished"}] (tables that flow and of which rows may have gone unseen at
 -- the source since the link last asked)}. A table the link has not met is to be copied; one that is missing here, or whose key or a column's type differs
 -- (see shape_difference), is held where the link stands (the others flow); one that fits again catches up from there. A held table's
--- entries stay at the source. A probe (see admin/probe.sql) that only the source has by now, or still has, is left alone.
+-- entries stay at the source. A table of Tandem's own (see admin/own_table.sql) that only the source has by now, or still has, is left alone.
 create or replace function tandem.reconcile_tables(p_peer_id integer, p_source_tables jsonb) returns jsonb
 language plpgsql as $$
 declare
@@ -55,7 +55,7 @@ begin
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
     left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
     join tandem.inbound i on i.peer_id = p_peer_id
-    where t.id is not null or (s.schema, s.name) <> ('tandem', 'probe')
+    where t.id is not null or s.schema <> 'tandem'
   loop
     if r.reason is not null and r.state is null then
       insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason, vanished_seen)

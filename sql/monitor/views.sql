@@ -8,8 +8,8 @@ language sql immutable as $$
 $$;
 comment on function tandem.image(text[], text[]) is 'An image for people to read.';
 
--- tandem.unsynced(p_peer_id): entries that a peer has not acknowledged and is sent from here, over all tracked tables, by the log's
--- index on xid. SECURITY DEFINER, and anybody may call it, for a view reads tables with its owner's rights but calls functions with its
+-- tandem.unsynced(p_peer_id): entries that a peer has not acknowledged and is sent from here, over all tracked tables but Tandem's own, by the
+-- log's index on xid. SECURITY DEFINER, and anybody may call it, for a view reads tables with its owner's rights but calls functions with its
 -- reader's: who may read neither tandem.pending nor tandem.status gets an error (42501).
 create or replace function tandem.unsynced(p_peer_id integer)
 returns table (schema_name text, table_name text, op text, key text[], stamp timestamptz, origin text)
@@ -25,7 +25,7 @@ begin
   end if;
   select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
   v_from := coalesce(v_from, '1:1:'::pg_snapshot);
-  for t in select * from tandem.tracked_table x order by x.schema_name, x.table_name loop
+  for t in select * from tandem.tracked_table x where x.schema_name <> 'tandem' order by x.schema_name, x.table_name loop
     return query execute format(
       'select %L::text, %L::text, l.op::text, array[%s], l.stamp, l.origin from tandem_log.%I l
        where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
@@ -95,7 +95,7 @@ select p.name as peer,
   i.last_error, i.last_error_at,
   (select count(*) from tandem.outbound_parked k where k.peer_id = p.peer_id and k.key <> '{}') as parked_there,
   (select count(*) from tandem.dropped_change d where d.peer_id = p.peer_id and d.dropped_id in (select o from tandem.dropped_open() o)) as dropped,
-  l.paused_at, l.paused_by, i.lag
+  l.paused_at, l.paused_by, i.lag, i.heartbeat, i.heartbeat_at
 from tandem.peer p
 cross join lateral (select count(*) as pending, min(x.stamp) as oldest_pending from tandem.unsynced(p.peer_id) x) u
 left join tandem.inbound i using (peer_id)

@@ -392,4 +392,6 @@ export interface Target {
   noteError(error: string | null): Promise<void>;
   /** Notes, for status, that the source holds nothing for it now. */
   noteCaughtUp(reach: Reach): Promise<void>;
+  /** Whether that heartbeat of the source has come; if so, it keeps how long it took, in milliseconds. */
+  noteHeartbeat(beat: string, tookMs: number): Promise<boolean>;
 }

@@ -1,3 +1,4 @@
+import type { LinkStatus } from "../sidecar/link-status.ts";
 import type { StatusReport } from "../sidecar/status.ts";
 import { count, duration, listing } from "../sidecar/words.ts";
 import { copiesOf, isOnlyHere, sameDiskLine } from "./backup-text.ts";
@@ -93,7 +94,12 @@ function lag(ms: number): string {
   return ms < 2_000 ? `${Math.ceil(ms)} ms` : duration(ms);
 }
 
+function heartbeat({ heartbeatMs, heartbeatAt }: LinkStatus): string | null {
+  return heartbeatMs === null || heartbeatAt === null ? null : `${lag(heartbeatMs)}, ${moment(heartbeatAt)}`;
+}
+
 function links({ links: all }: StatusReport): string {
+  const beating = all.some(({ heartbeatAt }) => heartbeatAt !== null);
   const rows = all.map((link) => [
     `${link.source} → ${link.target}`,
     link.pending,
@@ -103,6 +109,7 @@ function links({ links: all }: StatusReport): string {
     link.tablesCopying,
     link.conflicts24h,
     link.lagMs === null ? null : lag(link.lagMs),
+    ...(beating ? [heartbeat(link)] : []),
     link.appliedAt === null ? null : moment(link.appliedAt),
     link.caughtUpAt === null ? null : moment(link.caughtUpAt),
   ]);
@@ -116,6 +123,7 @@ function links({ links: all }: StatusReport): string {
       "copying",
       "conflicts 24h",
       "lag",
+      ...(beating ? ["heartbeat (UTC)"] : []),
       "applied (UTC)",
       "caught up (UTC)",
     ],

@@ -1,14 +1,12 @@
 import { inspect } from "node:util";
 import { z } from "zod";
 import type { AlertConfig, AlertTarget } from "./config.ts";
-import { duration, mailAddress, secretHttpUrl, smtpUrl, wholeNumber } from "./fields.ts";
+import { atLeastOrOff, duration, mailAddress, secretHttpUrl, smtpUrl, wholeNumber } from "./fields.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
 
 const time = z.union([z.literal("off"), duration], { error: "must be a time such as 5m, or off" });
-const atLeast = (ms: number, text: string) =>
-  z.union([z.literal("off"), duration.refine((value) => value >= ms)], { error: `must be ${text} or more, or off` });
 const percentWords = "must be a percentage from 1 to 99, or off";
 const percent = z.union([z.literal("off"), wholeNumber(1).refine((value) => value < 100, { error: percentWords })], {
   error: percentWords,
@@ -64,7 +62,7 @@ const target = z
 /** The section `alerts` of the file. */
 export const alertsSchema = z.strictObject({
   every: duration.refine((ms) => ms >= 1_000, { error: "must be 1s or more" }).default(minute),
-  repeat: atLeast(minute, "1m").default(6 * hour),
+  repeat: atLeastOrOff(minute, "1m").default(6 * hour),
   rules: rules.prefault({}),
   targets: z
     .array(target)

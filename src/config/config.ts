@@ -41,6 +41,8 @@ export interface SyncConfig {
   /** The node that wins where a first meeting has nothing else to decide by. */
   readonly seed: string | null;
   readonly sequences: "past" | "interleave";
+  /** How often each link is timed by a row of its own; null: it is not. */
+  readonly heartbeatMs: number | null;
   /** Null: no comparison by itself. */
   readonly verifyEveryMs: number | null;
 }

@@ -15,6 +15,13 @@ export const duration = z.string().transform((text, context) => {
   }
 });
 
+/** `off`, or a duration of so many milliseconds or more; `words` are the same for people. */
+export function atLeastOrOff(least: number, words: string) {
+  const error = `must be ${words} or more, or off`;
+  // Told by both: where one form fits but for its size, its own words are those that are told.
+  return z.union([z.literal("off"), duration.refine((ms) => ms >= least, { error })], { error });
+}
+
 /** A whole number from `min`; digits in a text are taken too, since the environment knows only texts. */
 export function wholeNumber(min: number) {
   return z

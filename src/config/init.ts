@@ -73,6 +73,7 @@ sync:
   keep_conflicts: 28d   # and the images of conflicts
   # seed: local         # who wins at a first meeting where rows differ and have no time to decide by
   # sequences: interleave
+  # heartbeat: 30s     # times a row of its own over each link, so that an idle one is measured too
 
 # verify: { every: 1d }  # how often the sidecar compares all nodes, slowly; or off
 

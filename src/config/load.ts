@@ -150,6 +150,7 @@ function build(value: FileValue, file: string | null, folder: string): Config {
       keepConflictsMs: sync.keep_conflicts,
       seed: sync.seed ?? null,
       sequences: sync.sequences,
+      heartbeatMs: sync.heartbeat === "off" ? null : sync.heartbeat,
       verifyEveryMs: verify.every === "off" ? null : verify.every,
     },
     http: { listen: http.listen === "off" ? null : http.listen, token: http.token ?? null, hosts: http.hosts },

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { alertKeys, alertsSchema } from "./alerts.ts";
 import {
   ageRecipient,
+  atLeastOrOff,
   conflictRule,
   cronSchedule,
   duration,
@@ -39,12 +40,11 @@ const sync = z.strictObject({
   keep_conflicts: duration.default(28 * day),
   seed: nodeName.optional(),
   sequences: z.enum(["past", "interleave"]).default("past"),
+  heartbeat: atLeastOrOff(second, "1s").default("off"),
 });
 
 const verify = z.strictObject({
-  every: z
-    .union([z.literal("off"), duration.refine((ms) => ms >= 60 * second)], { error: "must be 1m or more, or off" })
-    .default(day),
+  every: atLeastOrOff(60 * second, "1m").default(day),
 });
 
 const http = z.strictObject({

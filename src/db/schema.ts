@@ -68,6 +68,8 @@ export const statusView = tandemSchema
     pausedAt: instant("paused_at"),
     pausedBy: text("paused_by"),
     lag: text("lag"),
+    heartbeat: text("heartbeat"),
+    heartbeatAt: instant("heartbeat_at"),
   })
   .existing();
 

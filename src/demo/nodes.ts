@@ -74,6 +74,8 @@ async function writeConfig(
   const file = join(dirname(server.logFile), "tandem.yaml");
   const nodes = nodeNames.map((name, i) => `  ${name}: { url: ${JSON.stringify(urls[i])} }\n`);
   const http = `http: { listen: ${JSON.stringify(page.listen)}, token: ${JSON.stringify(page.token)} }\n`;
-  await writeFile(file, `nodes:\n${nodes.join("")}sync: { sequences: interleave }\n${http}`, { mode: 0o600 });
+  await writeFile(file, `nodes:\n${nodes.join("")}sync: { sequences: interleave, heartbeat: 5s }\n${http}`, {
+    mode: 0o600,
+  });
   return file;
 }

@@ -65,6 +65,11 @@ const linkStatus = z.strictObject({
   caughtUpAt: instant.nullable(),
   caughtUpMs: z.number().nullable(),
   lagMs: z.number().nullable().describe("How long what came last was under way at most, from commit to commit."),
+  heartbeatMs: z
+    .number()
+    .nullable()
+    .describe("How long the last heartbeat was under way; null where heartbeats are off."),
+  heartbeatAt: instant.nullable(),
   clockSkewMs: z.number().nullable(),
   lastError: z.string().nullable(),
   lastErrorAt: instant.nullable(),

@@ -37,6 +37,12 @@ const linkGauges: readonly (readonly [name: string, help: string, read: (link: L
     ({ lagMs }) => (lagMs === null ? null : lagMs / 1_000),
   ],
   [
+    "heartbeat_seconds",
+    "How long the last heartbeat was under way.",
+    ({ heartbeatMs }) => (heartbeatMs === null ? null : heartbeatMs / 1_000),
+  ],
+  ["heartbeat_timestamp_seconds", "When the last heartbeat came.", ({ heartbeatAt }) => seconds(heartbeatAt)],
+  [
     "acknowledged_timestamp_seconds",
     "When the source last heard from the target.",
     ({ acknowledgedAt }) => seconds(acknowledgedAt),

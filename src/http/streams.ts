@@ -22,7 +22,7 @@ const breathEveryMs = 15_000;
 const mostWaitingBytes = 1024 * 1024;
 
 /** Ages grow by themselves: that alone is no news. */
-const ages = new Set(["oldestPendingMs", "caughtUpMs", "lagMs", "seenAt", "clockSkewMs"]);
+const ages = new Set(["oldestPendingMs", "caughtUpMs", "lagMs", "heartbeatMs", "heartbeatAt", "seenAt", "clockSkewMs"]);
 
 /**
  * The streams of server-sent events. While anybody listens, the nodes are asked every two seconds, once for all; what this

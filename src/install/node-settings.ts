@@ -32,7 +32,7 @@ export function peersOf(config: Config, node: string): PeerSettings[] {
 const json = (value: unknown) => `${quoteLiteral(JSON.stringify(value))}::jsonb`;
 
 function nodeArguments(config: Config, node: string): string {
-  const { maxSkewMs, retentionMs, keepConflictsMs, seed } = config.sync;
+  const { maxSkewMs, retentionMs, keepConflictsMs, seed, heartbeatMs } = config.sync;
   // PostgreSQL 13 takes no more than 2^31 of any unit.
   const interval = (ms: number) => `${ms / 1_000} seconds`;
   const settings = {
@@ -40,6 +40,7 @@ function nodeArguments(config: Config, node: string): string {
     retention: interval(retentionMs),
     keep_conflicts: interval(keepConflictsMs),
     seed,
+    heartbeat: heartbeatMs !== null,
     nodes: config.nodes.map(({ name }) => name),
   };
   return `${quoteLiteral(node)}, ${json(peersOf(config, node))}, ${json(settings)}`;

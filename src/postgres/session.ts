@@ -33,6 +33,7 @@ export type Step =
   | "apply"
   | "preview"
   | "note"
+  | "beat"
   | "lease"
   | "prune";
 

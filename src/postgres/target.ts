@@ -258,6 +258,12 @@ export class PostgresTarget implements Target {
     await call(this.#connection, "note", `select tandem.note_caught_up(${this.#peer}, ${moments})`);
   }
 
+  async noteHeartbeat(beat: string, tookMs: number): Promise<boolean> {
+    const took = `${Math.max(tookMs, 0) / 1_000} seconds`;
+    const values = [this.#peer, quoteLiteral(beat), quoteLiteral(took)].join(", ");
+    return await callJson<boolean>(this.#connection, "note", `tandem.note_heartbeat(${values})`);
+  }
+
   #document({ tables, skewMs, reach, ...request }: ApplyRequest): object {
     return { ...request, ...this.#links({ skewMs, reach }), tables: tables.map(planned) };
   }

@@ -4,6 +4,7 @@ import { Backoff, mendsItself } from "../base/retry.ts";
 import type { Clock } from "../base/time.ts";
 import type { Config, LinkConfig } from "../config/config.ts";
 import type { LinkEvent } from "../link/report.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { findMisfits, standsStill } from "./identity.ts";
 import { disconnectFromMs, type Lease } from "./lease.ts";
 import { type OpenLink, openLink } from "./open-link.ts";
@@ -43,6 +44,7 @@ export class LinkLoop {
   readonly #options: LinkLoopOptions;
   readonly #idle: Backoff;
   readonly #failing = new Backoff({ min: 250, max: longestPauseMs });
+  readonly #heartbeat: Heartbeat | null;
   #open: OpenLink | null = null;
   /** Of the open link; none where it is closed between rounds. */
   #wakeUp: WakeUp | null = null;
@@ -56,11 +58,17 @@ export class LinkLoop {
     this.#options = options;
     this.#idle = new Backoff({ min: 20, max: config.sync.intervalMs });
     this.activity = { ...pair, state: "connecting", caughtUpAt: null, error: null, skewMs: 0, rows: 0 };
+    const { heartbeatMs } = config.sync;
+    const { clock, logger, signal } = options;
+    const may = () => this.activity.state === "working" || this.activity.state === "idle";
+    const every = heartbeatMs === null ? null : { everyMs: heartbeatMs, clock, logger, signal, may };
+    this.#heartbeat = every && new Heartbeat(config, pair, every);
   }
 
   /** Ends when the signal is aborted, after the batch in hand; throws what only a person can mend before the first round. */
   async run(): Promise<void> {
     const { signal, clock } = this.#options;
+    const beating = this.#heartbeat?.run();
     try {
       while (!signal.aborted) {
         const pause = await this.#turn();
@@ -71,6 +79,7 @@ export class LinkLoop {
       // What is left untold, the next applier's first round finds out.
       if (this.#open && !this.#open.broken) await this.#open.link.settle().catch(() => {});
       await this.#close();
+      await beating;
       this.#set({ state: "stopped" });
     }
   }
@@ -83,6 +92,7 @@ export class LinkLoop {
       this.#set({ state: "working" });
       const woken = await this.#wakeUp?.rise();
       const began = this.#options.clock.now();
+      const beganAt = performance.now();
       const { worked, reached, now, pausedBy = null } = await link.round(woken);
       this.#failing.reset();
       this.#options.lease.noteReach(this.#pair.source, true);
@@ -90,6 +100,7 @@ export class LinkLoop {
       if (this.activity.error !== null) await link.target.noteError(null);
       this.#set({ error: null, skewMs: link.skewMs });
       if (reached) this.#set({ caughtUpAt: began });
+      await this.#heartbeat?.look(link.target, { beganAt, reached });
       if (worked) {
         this.#idle.reset();
         return 0;

@@ -25,6 +25,9 @@ export interface LinkStatus {
   readonly caughtUpMs: number | null;
   /** How long what came last was under way at most, from commit to commit, in milliseconds; measured by one clock, with or without changes. */
   readonly lagMs: number | null;
+  /** How long the last heartbeat was under way, in milliseconds, and when it came; null: heartbeats are off, or none has come yet. */
+  readonly heartbeatMs: number | null;
+  readonly heartbeatAt: string | null;
   readonly clockSkewMs: number | null;
   readonly lastError: string | null;
   readonly lastErrorAt: string | null;
@@ -58,6 +61,8 @@ export function linkStatus(source: string, target: string, answers: ReadonlyMap<
     caughtUpAt: to?.caughtUpAt ?? null,
     caughtUpMs: to?.caughtUpMs ?? null,
     lagMs: to?.lagMs ?? null,
+    heartbeatMs: to?.heartbeatMs ?? null,
+    heartbeatAt: to?.heartbeatAt ?? null,
     clockSkewMs: to?.clockSkewMs ?? null,
     lastError: to?.lastError ?? null,
     lastErrorAt: to?.lastErrorAt ?? null,

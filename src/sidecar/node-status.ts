@@ -53,11 +53,12 @@ export interface SidecarAnswer {
 }
 
 /** A row of tandem.status, with ages by the node's own clock, in milliseconds. */
-export type PeerAnswer = Omit<typeof statusView.$inferSelect, "clockSkew" | "lag"> & {
+export type PeerAnswer = Omit<typeof statusView.$inferSelect, "clockSkew" | "lag" | "heartbeat"> & {
   readonly oldestPendingMs: number | null;
   readonly caughtUpMs: number | null;
   readonly clockSkewMs: number | null;
   readonly lagMs: number | null;
+  readonly heartbeatMs: number | null;
 };
 
 /** Reads all that `status` needs from one node; writes nothing. */
@@ -65,7 +66,7 @@ export async function readNode(connection: Connection, config: Config): Promise<
   const identity = await checkIdentity(connection);
   return await reading(connection, async (tx) => {
     const reader = readerOf(tx);
-    const { clockSkew: _, lag: __, ...columns } = getViewSelectedFields(statusView);
+    const { clockSkew: _, lag: __, heartbeat: ___, ...columns } = getViewSelectedFields(statusView);
     const [here] = await reader.select().from(nodesView).where(eq(nodesView.here, true));
     const peers = await reader
       .select({
@@ -74,6 +75,7 @@ export async function readNode(connection: Connection, config: Config): Promise<
         caughtUpMs: milliseconds(sql`clock_timestamp() - ${statusView.caughtUpAt}`, "caught_up_ms"),
         clockSkewMs: milliseconds(sql`${statusView.clockSkew}`, "skew_ms"),
         lagMs: milliseconds(sql`${statusView.lag}`, "lag_ms"),
+        heartbeatMs: milliseconds(sql`${statusView.heartbeat}`, "heartbeat_ms"),
       })
       .from(statusView)
       .orderBy(statusView.peer);

@@ -7,6 +7,7 @@ export function LinkTable() {
   const page = usePage();
   const { store, words, format, now } = page;
   const { link: said } = words;
+  const beating = store.status?.links.some(({ heartbeatAt }) => heartbeatAt !== null);
   return (
     <table class="rows">
       <caption class="aside">{words.picture.title}</caption>
@@ -21,6 +22,11 @@ export function LinkTable() {
           <th scope="col" class="number">
             <abbr title={said.lagSmall}>{said.lag}</abbr>
           </th>
+          {beating && (
+            <th scope="col" class="number">
+              <abbr title={said.heartbeatSmall}>{said.heartbeat}</abbr>
+            </th>
+          )}
           <th scope="col">{said.seen}</th>
           <th scope="col" class="number">
             {said.carried}
@@ -50,6 +56,13 @@ export function LinkTable() {
               <td data-label={said.lag} class="number">
                 {lagMs === null ? "–" : format.took(lagMs)}
               </td>
+              {beating && (
+                <td data-label={said.heartbeat} class="number">
+                  {link.heartbeatMs === null || link.heartbeatAt === null
+                    ? "–"
+                    : `${format.took(link.heartbeatMs)} · ${format.ago(link.heartbeatAt, now)}`}
+                </td>
+              )}
               <td data-label={said.seen}>{caughtUpAt === null ? "–" : format.ago(caughtUpAt, now)}</td>
               <td data-label={said.carried} class="number">
                 {rowsApplied === null ? "–" : format.number(rowsApplied)}

@@ -67,11 +67,20 @@ async function expectBoth(config: Config): Promise<void> {
 }
 
 describe("C10: an older copy in another database", () => {
-  for (const { way, options } of ways) {
+  for (const { way, options } of [...ways, { way: "with heartbeats", options: { heartbeatMs: 60_000 } }]) {
     test(`made by CREATE DATABASE ... TEMPLATE, ${way}`, async () => {
       await using linked = await linkedCluster(2, { ...options, schema });
       const { nodes, links } = linked;
+      const beats = "heartbeatMs" in options;
+      // One that the copy has of either link, and one more of each side that the copy does not know.
+      const beat = async ({ nodes: [local, external] }: Config) => {
+        if (!beats) return;
+        await sql(local!.url, "select tandem.beat('local', 'external', gen_random_uuid())");
+        await sql(external!.url, "select tandem.beat('external', 'local', gen_random_uuid())");
+      };
+      await beat(links.config);
       await begin(links.config);
+      await beat(links.config);
       await nodes.external.admin.close();
       const { database, server, owner } = nodes.external;
       const copy = `${database}_c`;
@@ -85,6 +94,15 @@ describe("C10: an older copy in another database", () => {
         await healed(config);
         await expectBoth(config);
         await expectFlow(config);
+        await beat(config);
+        await expectSynced(config);
+        if (beats) {
+          const [one, other] = await Promise.all(
+            config.nodes.map(({ url }) => sql(url, "select * from tandem.heartbeat order by source")),
+          );
+          expect(one).toHaveLength(2);
+          expect(one).toEqual(other);
+        }
         // what the first one was is a stranger now
         await expectRefused(links.config);
       } finally {

@@ -1255,6 +1255,30 @@ COMMENT ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p
 
 
 --
+-- Name: beat(text, text, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.beat(p_self text, p_target text, p_beat uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform tandem.check_identity(p_self);
+  if to_regclass('tandem.heartbeat') is null then
+    raise exception 'heartbeats are not on in this database: run "tandem migrate"' using errcode = 'TD001';
+  end if;
+  insert into tandem.heartbeat (source, target, beat) values (p_self, p_target, p_beat)
+  on conflict (source, target) do update set beat = excluded.beat;
+end $$;
+
+
+--
+-- Name: FUNCTION beat(p_self text, p_target text, p_beat uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.beat(p_self text, p_target text, p_beat uuid) IS 'Sends a heartbeat.';
+
+
+--
 -- Name: begin_stage(integer, uuid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1884,14 +1908,7 @@ CREATE FUNCTION tandem.close_probe() RETURNS void
     LANGUAGE plpgsql
     AS $$
 begin
-  perform tandem.untrack_table('tandem', 'probe');
-  drop table if exists tandem.probe;
-  delete from tandem.inbound_table where (schema_name, table_name) = ('tandem', 'probe');
-  delete from tandem.outbound_held where (schema_name, table_name) = ('tandem', 'probe');
-  delete from tandem.outbound_parked where (schema_name, table_name) = ('tandem', 'probe');
-  delete from tandem.parked_change where (schema_name, table_name) = ('tandem', 'probe');
-  delete from tandem.dropped_change where (schema_name, table_name) = ('tandem', 'probe');
-  delete from tandem.conflict where (schema_name, table_name) = ('tandem', 'probe');
+  perform tandem.drop_own_table('probe');
 end $$;
 
 
@@ -2129,7 +2146,7 @@ begin
   where p.configured and p.name not in (select e ->> 'name' from jsonb_array_elements(p_peers) e);
   v_done := v_done or found;
   perform tandem.make_floor();
-  return v_done;
+  return tandem.set_heartbeat(coalesce((p_settings ->> 'heartbeat')::boolean, false)) or v_done;
 end $$;
 
 
@@ -2657,6 +2674,32 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) IS 'Removes rows that newer incoming ones displace.';
+
+
+--
+-- Name: drop_own_table(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.drop_own_table(p_table text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform tandem.untrack_table('tandem', p_table);
+  execute format('drop table if exists tandem.%I', p_table);
+  delete from tandem.inbound_table where (schema_name, table_name) = ('tandem', p_table);
+  delete from tandem.outbound_held where (schema_name, table_name) = ('tandem', p_table);
+  delete from tandem.outbound_parked where (schema_name, table_name) = ('tandem', p_table);
+  delete from tandem.parked_change where (schema_name, table_name) = ('tandem', p_table);
+  delete from tandem.dropped_change where (schema_name, table_name) = ('tandem', p_table);
+  delete from tandem.conflict where (schema_name, table_name) = ('tandem', p_table);
+end $$;
+
+
+--
+-- Name: FUNCTION drop_own_table(p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.drop_own_table(p_table text) IS 'Takes away a table of Tandem''s own.';
 
 
 --
@@ -4795,6 +4838,32 @@ COMMENT ON FUNCTION tandem.note_fallbacks(p_plan jsonb) IS 'Notes rows that fell
 
 
 --
+-- Name: note_heartbeat(integer, uuid, interval); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.note_heartbeat(p_peer_id integer, p_beat uuid, p_took interval) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if to_regclass('tandem.heartbeat') is null or not exists (
+    select from tandem.heartbeat h, tandem.peer p, tandem.local_node n
+    where p.peer_id = p_peer_id and (h.source, h.target, h.beat) = (p.name, n.name, p_beat))
+  then
+    return false;
+  end if;
+  update tandem.inbound set heartbeat = p_took, heartbeat_at = clock_timestamp() where peer_id = p_peer_id;
+  return true;
+end $$;
+
+
+--
+-- Name: FUNCTION note_heartbeat(p_peer_id integer, p_beat uuid, p_took interval); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.note_heartbeat(p_peer_id integer, p_beat uuid, p_took interval) IS 'Keeps how long a heartbeat took, once it has come.';
+
+
+--
 -- Name: note_held(integer, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5042,22 +5111,11 @@ COMMENT ON FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) IS 'Of
 CREATE FUNCTION tandem.open_probe() RETURNS void
     LANGUAGE plpgsql
     AS $$
-declare
-  v_id integer;
 begin
   perform tandem.close_probe();
   create table tandem.probe (node text collate "C" primary key, sent_at timestamptz not null default clock_timestamp());
   comment on table tandem.probe is 'Rows of "tandem doctor --roundtrip", while it runs.';
-  insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view, key_columns, key_types, key_operators, partitioned)
-  select 'tandem', 'probe', 'tandem.probe'::regclass, tandem.object_name('', 'tandem', 'probe'), tandem.free_changelog_name('tandem', 'probe'),
-    k.key_columns, k.key_types, k.key_operators, false
-  from tandem.table_key('tandem.probe'::regclass) k
-  returning table_id into strict v_id;
-  perform tandem.make_log(v_id);
-  perform tandem.make_capture_function(v_id);
-  perform tandem.make_changelog_view(v_id);
-  perform tandem.arm_table(v_id);
-  perform tandem.arm_last_trigger(v_id);
+  perform tandem.track_own_table('probe');
 end $$;
 
 
@@ -5912,7 +5970,7 @@ begin
       from jsonb_array_elements(tandem.describe_tables()) e) t using (schema, name)
     left join tandem.inbound_table b on b.peer_id = p_peer_id and b.schema_name = s.schema and b.table_name = s.name
     join tandem.inbound i on i.peer_id = p_peer_id
-    where t.id is not null or (s.schema, s.name) <> ('tandem', 'probe')
+    where t.id is not null or s.schema <> 'tandem'
   loop
     if r.reason is not null and r.state is null then
       insert into tandem.inbound_table (peer_id, schema_name, table_name, state, position, reason, vanished_seen)
@@ -7114,6 +7172,36 @@ COMMENT ON FUNCTION tandem.set_guards(p_relid oid, p_guard boolean) IS 'Guards t
 
 
 --
+-- Name: set_heartbeat(boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.set_heartbeat(p_on boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if p_on = (to_regclass('tandem.heartbeat') is not null) then
+    return false;
+  end if;
+  if p_on then
+    create table tandem.heartbeat (source text collate "C", target text collate "C", beat uuid not null, primary key (source, target));
+    comment on table tandem.heartbeat is 'One row for each link, changed at its source once in a while and timed into its target.';
+    perform tandem.track_own_table('heartbeat');
+  else
+    perform tandem.drop_own_table('heartbeat');
+    update tandem.inbound set heartbeat = null, heartbeat_at = null where heartbeat_at is not null;
+  end if;
+  return true;
+end $$;
+
+
+--
+-- Name: FUNCTION set_heartbeat(p_on boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.set_heartbeat(p_on boolean) IS 'Turns heartbeats on or off in this node.';
+
+
+--
 -- Name: set_misfits_aside(integer, integer, text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -7856,6 +7944,37 @@ COMMENT ON FUNCTION tandem.to_us(p_stamp timestamp with time zone) IS 'A stamp a
 
 
 --
+-- Name: track_own_table(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.track_own_table(p_table text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_id integer;
+begin
+  insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view, key_columns, key_types, key_operators, partitioned)
+  select 'tandem', p_table, c.oid, tandem.object_name('', 'tandem', p_table), tandem.free_changelog_name('tandem', p_table),
+    k.key_columns, k.key_types, k.key_operators, false
+  from pg_class c cross join lateral tandem.table_key(c.oid) k
+  where c.oid = format('tandem.%I', p_table)::regclass
+  returning table_id into strict v_id;
+  perform tandem.make_log(v_id);
+  perform tandem.make_capture_function(v_id);
+  perform tandem.make_changelog_view(v_id);
+  perform tandem.arm_table(v_id);
+  perform tandem.arm_last_trigger(v_id);
+end $$;
+
+
+--
+-- Name: FUNCTION track_own_table(p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.track_own_table(p_table text) IS 'Has a table of Tandem''s own captured.';
+
+
+--
 -- Name: track_table(text, text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -8137,7 +8256,7 @@ begin
   end if;
   select o.acknowledged into v_from from tandem.outbound o where o.peer_id = p_peer_id;
   v_from := coalesce(v_from, '1:1:'::pg_snapshot);
-  for t in select * from tandem.tracked_table x order by x.schema_name, x.table_name loop
+  for t in select * from tandem.tracked_table x where x.schema_name <> 'tandem' order by x.schema_name, x.table_name loop
     return query execute format(
       'select %L::text, %L::text, l.op::text, array[%s], l.stamp, l.origin from tandem_log.%I l
        where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
@@ -9582,6 +9701,8 @@ CREATE TABLE tandem.inbound (
     applied_at timestamp with time zone,
     caught_up_at timestamp with time zone,
     lag interval,
+    heartbeat interval,
+    heartbeat_at timestamp with time zone,
     batches bigint DEFAULT 0 NOT NULL,
     rows_applied bigint DEFAULT 0 NOT NULL,
     rows_superseded bigint DEFAULT 0 NOT NULL,
@@ -9593,6 +9714,7 @@ CREATE TABLE tandem.inbound (
     clock_skew interval,
     last_error text,
     last_error_at timestamp with time zone,
+    CONSTRAINT inbound_heartbeat_check CHECK ((heartbeat >= '00:00:00'::interval)),
     CONSTRAINT inbound_lag_check CHECK ((lag >= '00:00:00'::interval)),
     CONSTRAINT inbound_missing_check CHECK ((missing = ANY (ARRAY['keep'::text, 'delete'::text])))
 );
@@ -9617,6 +9739,13 @@ COMMENT ON COLUMN tandem.inbound.caught_up_at IS 'All that was committed at the 
 --
 
 COMMENT ON COLUMN tandem.inbound.lag IS 'For how long, at most, what came last was under way, from its commit at the source to its commit here.';
+
+
+--
+-- Name: COLUMN inbound.heartbeat; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.inbound.heartbeat IS 'How long the last heartbeat took from the source into this node; null where heartbeats are off or none has come.';
 
 
 --
@@ -10223,7 +10352,9 @@ CREATE VIEW tandem.status AS
                    FROM tandem.dropped_open() o_1(o))))) AS dropped,
     l.paused_at,
     l.paused_by,
-    i.lag
+    i.lag,
+    i.heartbeat,
+    i.heartbeat_at
    FROM ((((tandem.peer p
      CROSS JOIN LATERAL ( SELECT count(*) AS pending,
             min(x.stamp) AS oldest_pending
@@ -11057,6 +11188,13 @@ REVOKE ALL ON FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot
 
 
 --
+-- Name: FUNCTION beat(p_self text, p_target text, p_beat uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.beat(p_self text, p_target text, p_beat uuid) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION begin_stage(p_peer_id integer, p_staging uuid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11327,6 +11465,13 @@ REVOKE ALL ON FUNCTION tandem.describe_tables(p_tables integer[]) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.displace(p_plan jsonb, p_plans jsonb, p_where text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION drop_own_table(p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.drop_own_table(p_table text) FROM PUBLIC;
 
 
 --
@@ -11803,6 +11948,13 @@ REVOKE ALL ON FUNCTION tandem.note_error(p_peer_id integer, p_error text) FROM P
 --
 
 REVOKE ALL ON FUNCTION tandem.note_fallbacks(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION note_heartbeat(p_peer_id integer, p_beat uuid, p_took interval); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.note_heartbeat(p_peer_id integer, p_beat uuid, p_took interval) FROM PUBLIC;
 
 
 --
@@ -12345,6 +12497,13 @@ REVOKE ALL ON FUNCTION tandem.set_guards(p_relid oid, p_guard boolean) FROM PUBL
 
 
 --
+-- Name: FUNCTION set_heartbeat(p_on boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.set_heartbeat(p_on boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION set_misfits_aside(p_peer_id integer, p_table_id integer, p_columns text[]); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12503,6 +12662,13 @@ REVOKE ALL ON FUNCTION tandem.time_column(p_table tandem.tracked_table) FROM PUB
 --
 
 REVOKE ALL ON FUNCTION tandem.to_us(p_stamp timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION track_own_table(p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.track_own_table(p_table text) FROM PUBLIC;
 
 
 --

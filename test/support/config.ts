@@ -39,6 +39,7 @@ export function configOf(
       retentionMs: 7 * 86_400_000,
       seed: null,
       sequences: "past",
+      heartbeatMs: null,
       keepConflictsMs: 28 * 86_400_000,
       verifyEveryMs: null,
       ...sync,

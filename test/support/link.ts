@@ -33,6 +33,7 @@ export interface LinkedOptions {
   seed?: string | null;
   keepConflictsMs?: number;
   sequences?: "past" | "interleave";
+  heartbeatMs?: number;
   tables?: Config["tables"];
   exclude?: string[];
   clock?: Clock;
@@ -251,8 +252,8 @@ export async function codeOf(action: Promise<unknown>): Promise<string> {
 
 function configured(nodes: Cluster, options: LinkedOptions): Config {
   const { pairs, tables = null, exclude = [] } = options;
-  const { batchRows, maxSkewMs, seed, sequences, keepConflictsMs } = options;
-  const given = { batchRows, maxSkewMs, seed, sequences, keepConflictsMs };
+  const { batchRows, maxSkewMs, seed, sequences, keepConflictsMs, heartbeatMs } = options;
+  const given = { batchRows, maxSkewMs, seed, sequences, keepConflictsMs, heartbeatMs };
   const sync = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return configOf(nodes, { pairs, tables, exclude, sync });
 }

@@ -44,7 +44,7 @@ describe("a good configuration", () => {
   - { name: public.perfis, conflict: newest, updated_at: changed }
   - { name: public.precos, conflict: "prefer: local" }
 exclude: [ public.session ]
-sync:   { interval: 1500ms, batch_rows: 500, max_skew: 5m, retention: 7d, keep_conflicts: 90d, seed: local, sequences: interleave }
+sync:   { interval: 1500ms, batch_rows: 500, max_skew: 5m, retention: 7d, keep_conflicts: 90d, seed: local, sequences: interleave, heartbeat: 30s }
 verify: { every: 1h }
 http:   { listen: "127.0.0.1:7420", token: "\${TANDEM_TOKEN}" }
 backup:
@@ -79,6 +79,7 @@ backup:
         keepConflictsMs: 7_776_000_000,
         seed: "local",
         sequences: "interleave",
+        heartbeatMs: 30_000,
         verifyEveryMs: 3_600_000,
       },
       http: { listen: "127.0.0.1:7420", token: "1234567890123456", hosts: [] },
@@ -142,6 +143,7 @@ backup:
       keepConflictsMs: 2_419_200_000,
       seed: null,
       sequences: "past",
+      heartbeatMs: null,
       verifyEveryMs: 86_400_000,
     });
     expect(config.backup).toEqual({
@@ -235,6 +237,7 @@ backup:
     expect(
       await faultsOf(`${nodes}alerts:
   every: 1
+  repeat: 59s
   rules: { lag: soon, disk_low: 100, diverged: maybe, lagg: 1m }
   targets:
     - { name: a, slack: "https://h/s3cret", discord: "https://h/s3cret" }
@@ -245,17 +248,18 @@ backup:
 `),
     ).toEqual([
       "tandem.yaml:5:10 alerts.every: must be a text",
-      "tandem.yaml:6:17 alerts.rules.lag: must be a time such as 5m, or off",
-      "tandem.yaml:6:33 alerts.rules.disk_low: must be a percentage from 1 to 99, or off",
-      "tandem.yaml:6:48 alerts.rules.diverged: must be one of on, off",
-      'tandem.yaml:6:55 alerts.rules.lagg: unknown key "lagg", did you mean "lag"?',
-      "tandem.yaml:8:7 alerts.targets[0]: needs exactly one of webhook, slack, discord, email, ping",
-      'tandem.yaml:9:15 alerts.targets[1].name: there is another target "a"',
-      "tandem.yaml:9:27 alerts.targets[1].webhook: must be a URL that begins with https:// or http://",
-      "tandem.yaml:10:7 alerts.targets[2]: needs a secret where it is a webhook, and only there",
-      "tandem.yaml:11:43 alerts.targets[3].from: must be an address, as ops@example.com",
-      "tandem.yaml:11:52 alerts.targets[3].to: must name an address",
-      "tandem.yaml:12:7 alerts.targets[4]: needs from and to where it is email, and only there",
+      "tandem.yaml:6:11 alerts.repeat: must be 1m or more, or off",
+      "tandem.yaml:7:17 alerts.rules.lag: must be a time such as 5m, or off",
+      "tandem.yaml:7:33 alerts.rules.disk_low: must be a percentage from 1 to 99, or off",
+      "tandem.yaml:7:48 alerts.rules.diverged: must be one of on, off",
+      'tandem.yaml:7:55 alerts.rules.lagg: unknown key "lagg", did you mean "lag"?',
+      "tandem.yaml:9:7 alerts.targets[0]: needs exactly one of webhook, slack, discord, email, ping",
+      'tandem.yaml:10:15 alerts.targets[1].name: there is another target "a"',
+      "tandem.yaml:10:27 alerts.targets[1].webhook: must be a URL that begins with https:// or http://",
+      "tandem.yaml:11:7 alerts.targets[2]: needs a secret where it is a webhook, and only there",
+      "tandem.yaml:12:43 alerts.targets[3].from: must be an address, as ops@example.com",
+      "tandem.yaml:12:52 alerts.targets[3].to: must name an address",
+      "tandem.yaml:13:7 alerts.targets[4]: needs from and to where it is email, and only there",
     ]);
   });
 
@@ -319,6 +323,8 @@ sync:
   batch_rows: -1
   max_skew: 5
   sequences: none
+  heartbeat: 900ms
+verify: { every: 10s }
 http: { listen: "here" }
 backup:
   jobs:
@@ -338,11 +344,13 @@ backup:
         "tandem.yaml:11:15 sync.batch_rows: must be a whole number from 1",
         "tandem.yaml:12:13 sync.max_skew: must be a text",
         "tandem.yaml:13:14 sync.sequences: must be one of past, interleave",
-        "tandem.yaml:14:17 http.listen: must be host:port, for example 127.0.0.1:7420, or off",
-        'tandem.yaml:17:41 backup.jobs[0].schedule: must have five fields as cron has them: minute hour day month weekday, for example "0 3 * * *"',
-        "tandem.yaml:17:66 backup.jobs[0].keep_last: must be a whole number from 1",
-        'tandem.yaml:18:31 backup.jobs[1].retain: unknown key "retain"',
-        "tandem.yaml:18:7 backup.jobs[1]: needs a schedule or after_change",
+        "tandem.yaml:14:14 sync.heartbeat: must be 1s or more, or off",
+        "tandem.yaml:15:18 verify.every: must be 1m or more, or off",
+        "tandem.yaml:16:17 http.listen: must be host:port, for example 127.0.0.1:7420, or off",
+        'tandem.yaml:19:41 backup.jobs[0].schedule: must have five fields as cron has them: minute hour day month weekday, for example "0 3 * * *"',
+        "tandem.yaml:19:66 backup.jobs[0].keep_last: must be a whole number from 1",
+        'tandem.yaml:20:31 backup.jobs[1].retain: unknown key "retain"',
+        "tandem.yaml:20:7 backup.jobs[1]: needs a schedule or after_change",
       ].sort(),
     );
   });

@@ -90,6 +90,8 @@ export const en = {
     oldest: "Oldest",
     lag: "Lag",
     lagSmall: "How long what came last was under way at most, from commit to commit",
+    heartbeat: "Heartbeat",
+    heartbeatSmall: "How long a row of Tandem's own was under way, and when it came",
     seen: "Last had everything",
     carried: "Rows carried",
     pause: "Pause",

@@ -144,6 +144,8 @@ export const pt: Words = {
     oldest: "Mais antiga",
     lag: "Atraso",
     lagSmall: "Quanto tempo levou, no máximo, o que chegou por último, de commit a commit",
+    heartbeat: "Pulso",
+    heartbeatSmall: "Quanto tempo uma linha do próprio Tandem levou, e quando chegou",
     seen: "Teve tudo pela última vez",
     carried: "Linhas levadas",
     pause: "Pausar",
