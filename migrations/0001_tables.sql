@@ -255,6 +255,10 @@ comment on table tandem.verdict is 'While a batch is applied: what was decided f
 create sequence tandem.wake_until minvalue 0 start 0;
 comment on sequence tandem.wake_until is 'Until when commits notify those who wait for them, in milliseconds since 1970.';
 
+-- No identity of the staging tables: a newer pg_dump writes that of an unlogged table so that servers before 15 cannot read it.
+create sequence tandem.staged_row cache 100;
+comment on sequence tandem.staged_row is 'Numbers of staged rows, each greater than those staged before by the same session.';
+
 create unlogged table tandem.staged (
   peer_id integer primary key references tandem.peer on delete cascade,
   staging uuid not null
@@ -374,4 +378,4 @@ drop schema tandem_log cascade;
 drop table tandem.sql_file, tandem.alert, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node cascade;
-drop sequence tandem.wake_until;
+drop sequence tandem.wake_until, tandem.staged_row;

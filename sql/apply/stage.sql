@@ -61,7 +61,7 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
-  select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
+  select format('n bigint not null default nextval(''tandem.staged_row''), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
     'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
     'misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))

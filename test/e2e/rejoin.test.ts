@@ -115,6 +115,10 @@ describe("C10: an older copy in another database", () => {
     await using linked = await linkedCluster(2, { schema });
     const { nodes, links } = linked;
     await begin(links.config);
+    // A newer pg_dump writes the identity of an unlogged table in words that servers before 15 do not know.
+    const unreadable = `select relname from pg_class c join pg_attribute a on a.attrelid = c.oid
+      where c.relpersistence = 'u' and a.attidentity <> ''`;
+    for (const { admin } of nodes) expect(await admin.query(unreadable)).toEqual([]);
     const copy = `${nodes.external.database}_r`;
     // on the other server: its transaction ids are others
     const restored = await dumpAndRestore(nodes.external.url, copy, nodes.local.server.url);

@@ -5578,7 +5578,7 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
-  select format('n bigint generated always as identity (cache 100), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
+  select format('n bigint not null default nextval(''tandem.staged_row''), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
     'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
     'misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
@@ -10312,6 +10312,25 @@ CREATE UNLOGGED TABLE tandem.staged (
 --
 
 COMMENT ON TABLE tandem.staged IS 'Whose rows are staged for a link. A crash empties the staging tables, and this one with them: what is lost is noticed.';
+
+
+--
+-- Name: staged_row; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+CREATE SEQUENCE tandem.staged_row
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 100;
+
+
+--
+-- Name: SEQUENCE staged_row; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON SEQUENCE tandem.staged_row IS 'Numbers of staged rows, each greater than those staged before by the same session.';
 
 
 --
