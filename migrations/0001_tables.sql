@@ -249,7 +249,7 @@ create unlogged table tandem.verdict (
   holder text[],
   crossed boolean not null default false,
   primary key (peer_id, table_id, n)
-);
+) with (vacuum_truncate = off); -- cutting off its empty end would lock it as a whole, and the applier, which has rows locked by then, does not wait for that
 comment on table tandem.verdict is 'While a batch is applied: what was decided for the staged rows that are not simply written. Holder: of the value that a row claims; a row that is kept fell back because of it, and where one waits it is written anew. Crossed: it waits for a row that was deleted here, and that deletion waits at the source.';
 
 create sequence tandem.wake_until minvalue 0 start 0;

@@ -7,31 +7,44 @@ language sql immutable as $$
 $$;
 comment on function tandem.reader_name(integer, text, text) is 'Name of the function that reads small batches of a link and table.';
 
--- tandem.open_small(p_self, p_target, p_from, p_held, p_confirm, p_tables) -> jsonb
--- What source_state says, with "quiet" (nothing was written after p_from) and "offer", a new contact token where something was; null
--- also where the token that the target is believed to have (p_held) does not fit, for another applier may have moved the link on.
--- p_confirm: what the last batch is acknowledged with, {"position", "token", "seen"}, for a target that has nothing parked; null: nothing is owed.
--- p_tables: those for which a reader is made ready where they have something: [{"id", "mark", "columns", "unplaced"}].
+-- tandem.open_small(p_self, p_target, p_from, p_confirm, p_tables) -> jsonb
+-- What source_state says. p_confirm: what the last batch is acknowledged with, {"position", "token", "seen"}, for a target that has nothing parked;
+-- null: nothing is owed. p_tables: those for which a reader is made ready where something was written after p_from: [{"id", "mark", "columns", "unplaced"}].
 -- Errors: of source_state and confirm.
-create or replace function tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) returns jsonb
+create or replace function tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_confirm jsonb, p_tables jsonb) returns jsonb
 language plpgsql as $$
 declare
   v_state jsonb := tandem.source_state(p_self, p_target);
   v_peer integer := (v_state ->> 'peer')::integer;
-  v_changed integer[] := array(select tandem.tables_with_entries(p_from));
-  v_quiet boolean := v_changed = '{}';
-  v_offer uuid;
+  v_changed integer[];
 begin
   if p_confirm is not null then
     perform tandem.confirm(v_peer, (p_confirm ->> 'position')::pg_snapshot, (p_confirm ->> 'token')::uuid, (p_confirm ->> 'seen')::pg_snapshot, '[]');
   end if;
-  if not v_quiet and coalesce(tandem.contact_fits(v_peer, p_held), false) then
+  if p_tables <> '[]' then
+    v_changed := array(select tandem.tables_with_entries(p_from));
     perform tandem.make_reader(v_peer, e) from jsonb_array_elements(p_tables) e where (e ->> 'id')::integer = any (v_changed);
-    v_offer := tandem.offer_contact(v_peer, p_held);
   end if;
-  return v_state || jsonb_build_object('quiet', v_quiet, 'offer', v_offer);
+  return v_state;
 end $$;
-comment on function tandem.open_small(text, text, pg_snapshot, uuid, jsonb, jsonb) is 'Begins a small batch at its source.';
+comment on function tandem.open_small(text, text, pg_snapshot, jsonb, jsonb) is 'Begins a small batch at its source.';
+
+-- tandem.offer_small(p_target, p_from, p_held) -> jsonb
+-- {"quiet" (nothing was written after p_from), "offer"}: a new contact token where something was; null also where the token that the target is
+-- believed to have (p_held) does not fit, for another applier may have moved the link on. To be committed durably after the batch was read and before
+-- it is applied: that brings to the disk what was read, whose commits may not have been waited for. Sent before, a crash could undo here what is there, and
+-- give its transaction id to another change, which the target would take for known.
+create or replace function tandem.offer_small(p_target text, p_from pg_snapshot, p_held uuid) returns jsonb
+language plpgsql as $$
+declare
+  v_peer integer := (select p.peer_id from tandem.peer p where p.name = p_target and p.configured);
+begin
+  if not exists (select from tandem.tables_with_entries(p_from)) then
+    return '{"quiet": true, "offer": null}';
+  end if;
+  return jsonb_build_object('quiet', false, 'offer', case when tandem.contact_fits(v_peer, p_held) then tandem.offer_contact(v_peer, p_held) end);
+end $$;
+comment on function tandem.offer_small(text, pg_snapshot, uuid) is 'Offers the token of a small batch.';
 
 -- tandem.read_small(p_target, p_from, p_limit, p_tables) -> jsonb
 -- Within the reading transaction, whose first statements have locked these tables: {"small": true, "to", "horizon", "tables": [{"id", "known",

@@ -101,24 +101,23 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
-  -- An update that changes a key is also a deletion of the old one.
-  if tg_op = 'UPDATE' then
-    if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
-      if exists (select %12$s) then
-        %9$s;
-      end if;
-    elsif not (%10$s) then
-      %8$s;
-    end if;
-  end if;
   if v_peer > 0 and tg_op <> 'TRUNCATE' then
     if tg_level = 'STATEMENT' then
       execute tandem.capture_caused(%1$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
+      if tg_op = 'UPDATE' then
+        if exists (select %12$s) then
+          %9$s;
+        end if;
+      end if;
     elsif tg_op = 'DELETE' then
       execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, old;
     else
       execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, new;
+      if tg_op = 'UPDATE' then
+        if not (%10$s) then
+          %8$s;
+        end if;
+      end if;
     end if;
     return null;
   end if;
@@ -142,6 +141,15 @@ begin
         %14$s;
         %16$s;
       end if;
+      -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
+      -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
+      if v_rows = 1 then
+        if exists (select from tandem_old o, tandem_new n where not (%17$s)) then
+          %9$s;
+        end if;
+      elsif exists (select %12$s) then
+        %9$s;
+      end if;
     else
       %5$s;
     end if;
@@ -151,6 +159,9 @@ begin
     %8$s;
   else
     %7$s;
+    if not (%10$s) then
+      %8$s;
+    end if;
   end if;
   return null;
 end
@@ -170,7 +181,8 @@ $body$,
     (tandem.log_types(t.relid, t.key_columns))[1],
     tandem.capture_look(t),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'));
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
+    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   if not exists (
     select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
   then

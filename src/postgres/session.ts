@@ -20,6 +20,7 @@ export type Step =
   | "small-open"
   | "small-begin"
   | "small-read"
+  | "small-offer"
   | "small-apply"
   | "wake"
   | "meet"
@@ -71,10 +72,20 @@ export function jsonLiteral(value: unknown): string {
 
 /** Begins a transaction that writes what the other end will rely on: it must outlive a crash, whatever the role has set. */
 export function beginDurable(serverVersion: number): string {
+  return `${begin(serverVersion)}
+select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';`;
+}
+
+/** Begins one whose commit is not waited for, for a durable one follows at once, or it does not matter. */
+export function beginUnhurried(serverVersion: number): string {
+  return `${begin(serverVersion)}
+set local synchronous_commit = off;`;
+}
+
+function begin(serverVersion: number): string {
   return `begin isolation level read committed read write;
 ${pinnedSettings(serverVersion)}
-${keepPlans}
-select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';`;
+${keepPlans}`;
 }
 
 /**

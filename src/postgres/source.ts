@@ -23,6 +23,7 @@ import { execWhole, inTransaction } from "../db/transaction.ts";
 import { lockAtOnce, lockWithin, TablesBusy, waitUntilFree } from "./read-locks.ts";
 import {
   beginDurable,
+  beginUnhurried,
   call,
   callJson,
   jsonLiteral,
@@ -187,14 +188,16 @@ export class PostgresSource implements Source {
     const relations = tables.flatMap(({ source }) => this.#relations.get(source.id) ?? []);
     if (relations.length < tables.length) return null;
     const open = `select tandem.open_small(${quoteLiteral(this.name)}, ${quoteLiteral(this.#target)}, ${quoteLiteral(from)},
-      ${quoteLiteral(held)}, ${acknowledge === null ? "null" : jsonLiteral(acknowledge)}, ${jsonLiteral(unready)})::text as opened`;
+      ${acknowledge === null ? "null" : jsonLiteral(acknowledge)}, ${jsonLiteral(unready)})::text as opened`;
     const read = `select tandem.read_small(${quoteLiteral(this.#target)}, ${quoteLiteral(from)}, ${limit}, ${jsonLiteral(named)})::text as batch`;
+    const offered = `select tandem.offer_small(${quoteLiteral(this.#target)}, ${quoteLiteral(from)}, ${quoteLiteral(held)})::text as offered`;
     let answers: ExecResult[];
     try {
       answers = await execWhole(
         this.#connection,
-        `${beginDurable(serverVersion)}\n${step("small-open", open)};\ncommit;
-        ${step("small-begin", this.#beginReading(this.#lockTimeout))}\n${lockAtOnce(relations)}\n${step("small-read", read)};\ncommit`,
+        `${beginUnhurried(serverVersion)}\n${step("small-open", open)};\ncommit;
+        ${step("small-begin", this.#beginReading(this.#lockTimeout))}\n${lockAtOnce(relations)}\n${step("small-read", read)};\ncommit;
+        ${beginDurable(serverVersion)}\n${step("small-offer", offered)};\ncommit`,
       );
     } catch (error) {
       // A table that is locked or gone, another applier that was faster: the usual way waits, or says what it is.
@@ -202,12 +205,12 @@ export class PostgresSource implements Source {
       return null;
     }
     const answer = (name: string) => answers.flatMap(({ rows }) => rows).find((row) => name in row)?.[name] ?? "null";
-    const { quiet, offer, ...opened } = JSON.parse(answer("opened")) as OutboundState & {
+    const state = this.#stateOf(JSON.parse(answer("opened")) as OutboundState);
+    const batch = JSON.parse(answer("batch")) as SmallDocument;
+    const { quiet, offer } = JSON.parse(answer("offered")) as {
       readonly quiet: boolean;
       readonly offer: string | null;
     };
-    const batch = JSON.parse(answer("batch")) as SmallDocument;
-    const state = this.#stateOf(opened);
     if (quiet) return { state, token: null, to: state.now, horizon: "", tables: [] };
     if (offer === null || state.waits || !batch.small) return null;
     const rows = batch.tables.map(({ id, ...table }) => {

@@ -26,7 +26,8 @@ export interface Servers extends AsyncDisposable {
 /** Starts them, with `schema` in the database of each. */
 export async function twoServers(schema: string, options: ServerOptions = {}): Promise<Servers> {
   const opened = new Opened();
-  const start = async () => opened.add(await startServer({ major: testMajor(), settings, ...options }));
+  const start = async () =>
+    opened.add(await startServer({ major: testMajor(), ...options, settings: { ...settings, ...options.settings } }));
   const servers = [await start(), await start()] as const;
   const node = (name: string, server: EmbeddedServer): FaultNode => ({
     name,

@@ -44,7 +44,7 @@ export interface Captured {
   /** The first value of the first row. */
   value(text: string): Promise<string | null | undefined>;
   track(...tables: string[]): Promise<void>;
-  /** Runs statements and returns what they logged, as `U 7` or `D (7,a)`, in the order of stamps. */
+  /** Runs statements and returns what they logged, as `U 7` or `D (7,a)`, in the order of stamps, deletions first. */
   logged(table: string, text: string): Promise<string[]>;
   /** Throws unless every log agrees with its table. */
   expectAgreement(): Promise<void>;
@@ -81,7 +81,7 @@ async function capturedOn(node: TestNode): Promise<Captured> {
     await run(text);
     const rows = await run(
       `select l.op::text || ' ' || ${log.key} as entry from ${log.name} l
-       where not exists (select from checker.before b where b.tid = l.ctid) order by l.stamp, l.ctid`,
+       where not exists (select from checker.before b where b.tid = l.ctid) order by l.stamp, l.op, l.ctid`,
     );
     return rows.map(({ entry }) => entry ?? "");
   };

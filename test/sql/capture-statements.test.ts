@@ -334,7 +334,7 @@ test("C1 C9 a key column that is renamed: the capture follows at the next watch"
     "U 3",
   ]);
   expect(await logged("p", "update p set part = 2")).toEqual(["D (1,1)", "U (1,2)"]);
-  expect(await value("select string_agg(ident::text, ',' order by changed_at) from tandem.t_changelog")).toBe(
+  expect(await value("select string_agg(ident::text, ',' order by changed_at, op) from tandem.t_changelog")).toBe(
     "1,2,2,3",
   );
   await expectAgreement();

@@ -4074,24 +4074,23 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
-  -- An update that changes a key is also a deletion of the old one.
-  if tg_op = 'UPDATE' then
-    if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
-      if exists (select %12$s) then
-        %9$s;
-      end if;
-    elsif not (%10$s) then
-      %8$s;
-    end if;
-  end if;
   if v_peer > 0 and tg_op <> 'TRUNCATE' then
     if tg_level = 'STATEMENT' then
       execute tandem.capture_caused(%1$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
+      if tg_op = 'UPDATE' then
+        if exists (select %12$s) then
+          %9$s;
+        end if;
+      end if;
     elsif tg_op = 'DELETE' then
       execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, old;
     else
       execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, new;
+      if tg_op = 'UPDATE' then
+        if not (%10$s) then
+          %8$s;
+        end if;
+      end if;
     end if;
     return null;
   end if;
@@ -4115,6 +4114,15 @@ begin
         %14$s;
         %16$s;
       end if;
+      -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
+      -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
+      if v_rows = 1 then
+        if exists (select from tandem_old o, tandem_new n where not (%17$s)) then
+          %9$s;
+        end if;
+      elsif exists (select %12$s) then
+        %9$s;
+      end if;
     else
       %5$s;
     end if;
@@ -4124,6 +4132,9 @@ begin
     %8$s;
   else
     %7$s;
+    if not (%10$s) then
+      %8$s;
+    end if;
   end if;
   return null;
 end
@@ -4143,7 +4154,8 @@ $body$,
     (tandem.log_types(t.relid, t.key_columns))[1],
     tandem.capture_look(t),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'));
+    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
+    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   if not exists (
     select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
   then
@@ -4261,7 +4273,7 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_keys := array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', ');
   execute format('create table tandem_log.%I (xid xid8 not null, stamp timestamptz not null, %s, received_from integer,'
-    ' op "char" not null check (op in (''I'', ''U'', ''D'')), blind boolean not null default false, origin text collate "C" not null)',
+    ' op "char" not null, blind boolean not null default false, origin text collate "C" not null)',
     t.log_name,
     (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i)
      from unnest(tandem.log_types(t.relid, t.key_columns)) with ordinality u (type, i)));
@@ -5105,6 +5117,30 @@ COMMENT ON FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) IS 'Of
 
 
 --
+-- Name: offer_small(text, pg_snapshot, uuid); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.offer_small(p_target text, p_from pg_snapshot, p_held uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_peer integer := (select p.peer_id from tandem.peer p where p.name = p_target and p.configured);
+begin
+  if not exists (select from tandem.tables_with_entries(p_from)) then
+    return '{"quiet": true, "offer": null}';
+  end if;
+  return jsonb_build_object('quiet', false, 'offer', case when tandem.contact_fits(v_peer, p_held) then tandem.offer_contact(v_peer, p_held) end);
+end $$;
+
+
+--
+-- Name: FUNCTION offer_small(p_target text, p_from pg_snapshot, p_held uuid); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.offer_small(p_target text, p_from pg_snapshot, p_held uuid) IS 'Offers the token of a small batch.';
+
+
+--
 -- Name: open_probe(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5127,35 +5163,33 @@ COMMENT ON FUNCTION tandem.open_probe() IS 'Makes and captures the table of a ro
 
 
 --
--- Name: open_small(text, text, pg_snapshot, uuid, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: open_small(text, text, pg_snapshot, jsonb, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) RETURNS jsonb
+CREATE FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_confirm jsonb, p_tables jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
   v_state jsonb := tandem.source_state(p_self, p_target);
   v_peer integer := (v_state ->> 'peer')::integer;
-  v_changed integer[] := array(select tandem.tables_with_entries(p_from));
-  v_quiet boolean := v_changed = '{}';
-  v_offer uuid;
+  v_changed integer[];
 begin
   if p_confirm is not null then
     perform tandem.confirm(v_peer, (p_confirm ->> 'position')::pg_snapshot, (p_confirm ->> 'token')::uuid, (p_confirm ->> 'seen')::pg_snapshot, '[]');
   end if;
-  if not v_quiet and coalesce(tandem.contact_fits(v_peer, p_held), false) then
+  if p_tables <> '[]' then
+    v_changed := array(select tandem.tables_with_entries(p_from));
     perform tandem.make_reader(v_peer, e) from jsonb_array_elements(p_tables) e where (e ->> 'id')::integer = any (v_changed);
-    v_offer := tandem.offer_contact(v_peer, p_held);
   end if;
-  return v_state || jsonb_build_object('quiet', v_quiet, 'offer', v_offer);
+  return v_state;
 end $$;
 
 
 --
--- Name: FUNCTION open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION open_small(p_self text, p_target text, p_from pg_snapshot, p_confirm jsonb, p_tables jsonb); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) IS 'Begins a small batch at its source.';
+COMMENT ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_confirm jsonb, p_tables jsonb) IS 'Begins a small batch at its source.';
 
 
 --
@@ -9248,28 +9282,27 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
-  -- An update that changes a key is also a deletion of the old one.
-  if tg_op = 'UPDATE' then
-    if tg_level = 'STATEMENT' then
-      -- Looked for first: to begin an insert costs more than to see that there is nothing to insert.
-      if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
-        insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
-      end if;
-    elsif not (old.id operator(pg_catalog.=) new.id) then
-      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
-    end if;
-  end if;
   if v_peer > 0 and tg_op <> 'TRUNCATE' then
     if tg_level = 'STATEMENT' then
       execute tandem.capture_caused(1, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
+      if tg_op = 'UPDATE' then
+        if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
+          insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
+        end if;
+      end if;
     elsif tg_op = 'DELETE' then
       execute tandem.capture_caused(1, v_peer, tg_op, '(select ($2).*)') using v_now, old;
     else
       execute tandem.capture_caused(1, v_peer, tg_op, '(select ($2).*)') using v_now, new;
+      if tg_op = 'UPDATE' then
+        if not (old.id operator(pg_catalog.=) new.id) then
+          insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
+        end if;
+      end if;
     end if;
     return null;
   end if;
@@ -9307,6 +9340,19 @@ begin
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from (select n.id from tandem_new n offset 100) n;
       end if;
+      -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
+      -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
+      if v_rows = 1 then
+        if exists (select from tandem_old o, tandem_new n where not (n.id operator(pg_catalog.=) o.id)) then
+          insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
+        end if;
+      elsif exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
+        insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
+      end if;
     else
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
@@ -9324,6 +9370,11 @@ begin
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) new.id and l.stamp >= v_now
         order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', new.id ;
+    if not (old.id operator(pg_catalog.=) new.id) then
+      insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) old.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', old.id ;
+    end if;
   end if;
   return null;
 end
@@ -10195,8 +10246,7 @@ CREATE TABLE tandem_log."public.perfis" (
     received_from integer,
     op "char" NOT NULL,
     blind boolean DEFAULT false NOT NULL,
-    origin text NOT NULL COLLATE pg_catalog."C",
-    CONSTRAINT "public.perfis_op_check" CHECK ((op = ANY (ARRAY['I'::"char", 'U'::"char", 'D'::"char"])))
+    origin text NOT NULL COLLATE pg_catalog."C"
 );
 
 
@@ -10474,7 +10524,8 @@ CREATE UNLOGGED TABLE tandem.verdict (
     holder text[],
     crossed boolean DEFAULT false NOT NULL,
     CONSTRAINT verdict_verdict_check CHECK ((verdict = ANY (ARRAY['adopt'::text, 'drop'::text, 'win'::text, 'lose'::text, 'prefer'::text, 'keep'::text, 'tie'::text, 'anew'::text, 'park'::text, 'undecided'::text, 'missing'::text])))
-);
+)
+WITH (vacuum_truncate=off);
 
 
 --
@@ -12040,6 +12091,13 @@ REVOKE ALL ON FUNCTION tandem.offer_contact(p_peer_id integer, p_token uuid) FRO
 
 
 --
+-- Name: FUNCTION offer_small(p_target text, p_from pg_snapshot, p_held uuid); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.offer_small(p_target text, p_from pg_snapshot, p_held uuid) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION open_probe(); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12047,10 +12105,10 @@ REVOKE ALL ON FUNCTION tandem.open_probe() FROM PUBLIC;
 
 
 --
--- Name: FUNCTION open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION open_small(p_self text, p_target text, p_from pg_snapshot, p_confirm jsonb, p_tables jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_held uuid, p_confirm jsonb, p_tables jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_confirm jsonb, p_tables jsonb) FROM PUBLIC;
 
 
 --
