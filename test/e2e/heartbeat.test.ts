@@ -84,7 +84,7 @@ for (const { way, options } of ways) {
       expect((await counts(config)).tables.map(({ table }) => table)).toEqual(["t"]);
       expect(await verify(config)).toMatchObject({ identical: true, tables: [{ name: "t" }] });
       const made = await createBackup(config, { node: "local" });
-      expect([made.state, made.rows]).toEqual(["complete", 1]);
+      expect(made.rows).toBe(1);
     }
     // An interval of nothing but heartbeats leaves nothing to wait for.
     for (const { admin } of nodes) expect(await admin.query("select * from tandem.pending")).toEqual([]);
