@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { expect } from "vitest";
 import { spawnTandem, type TandemOptions, type TandemProcess } from "../support/child.ts";
 import { expectEqual, type TextRow } from "../support/pg.ts";
@@ -97,8 +98,22 @@ async function waitForRest(
         return null;
       }
     },
-    { deadlineMs: 120_000, what: () => `rest: ${why instanceof Error ? why.message : why}\n${words()}` },
+    { deadlineMs: 120_000, what: async () => `rest: ${inspect(why)}\n${await sessionsOf(nodes)}\n${words()}` },
   ).then(({ rows }) => rows);
+}
+
+/** What Tandem's sessions do at this moment, for who must find out why there is no rest. */
+async function sessionsOf(nodes: readonly FaultNode[]): Promise<string> {
+  const lines = await Promise.all(
+    nodes.map(async ({ name, admin }) => {
+      const rows = await admin
+        .query(`select concat_ws(' ', application_name, state, wait_event, now() - state_change, left(query, 150)) as line
+          from pg_stat_activity where application_name like 'tandem/%' and datname = current_database()`)
+        .catch((error: unknown) => [{ line: String(error) }]);
+      return rows.map(({ line }) => `${name}: ${line}`);
+    }),
+  );
+  return lines.flat().join("\n");
 }
 
 /** Besides: what only one node wrote was never called a conflict. */
