@@ -1,7 +1,7 @@
 -- tandem.source_state(p_self, p_target) -> jsonb
 -- What a source says of itself to begin a round: {"peer" (the target's id here), "incarnation", "clock", "snapshot", "token" (of the
 -- link the other way, which must fit at the target), "acknowledged" (the target's position as far as it is known here; '1:1:' before
--- the first), "waits" (this node came back and has not yet got everything from that peer: until then it sends nothing),
+-- the first), "waits" (this node came back and has not yet got everything from every peer: until then it sends nothing to anybody),
 -- "settled" (every transaction below this id has reached all peers; null while anything is parked or held there)}.
 -- Errors: TD001, TD002, TD004 of check_identity.
 create or replace function tandem.source_state(p_self text, p_target text) returns jsonb
@@ -15,7 +15,7 @@ begin
     'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
     'settled', (select case when bool_and(b.acknowledged is not null) and not exists (select from tandem.outbound_parked)
       then (array_agg(pg_snapshot_xmin(b.acknowledged) order by pg_snapshot_xmin(b.acknowledged)))[1]::text end from tandem.outbound b),
-    'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
+    'waits', exists (select from tandem.inbound_table b where b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
   if not found then

@@ -5,7 +5,7 @@
 -- tandem.batch_query(p_table_id, p_from, p_to, p_peer_id, p_columns, p_unplaced, p_keys, p_vector, p_asked) -> text
 -- Per key with an entry in the batch, or named in p_keys ([["1"],["2"]], the key's columns as text): the newest version over the
 -- whole snapshot, and the row itself or nothing when it is gone. Left out: what was received from the target, and what was
--- received from a node that the target has a link of its own from; but never where entry and row disagree (a deletion came in while
+-- received from a node that the target has a link of its own from (but see has_returned); never where entry and row disagree (a deletion came in while
 -- the row's insert was not committed yet): that is unsettled, whoever sent the entry. p_unplaced: columns that the target lacks.
 -- p_vector: which versions of the row that this node knew are sent: null none, 'newest' one per node, 'all' those the log still names; 'newest' at least where a node is preferred.
 -- p_asked: the keys are those of the closure, to be looked at only.
@@ -52,12 +52,12 @@ language plpgsql stable as $$
 declare
   v_first text := format('t.%I', p_table.key_columns[1]);
 begin
-  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)',
+  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)%7$s',
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
       format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, p_look => p_look),
     array_to_string(tandem.key_names('e', cardinality(p_table.key_columns)), ', '), p_keys, tandem.newest_and_row(p_table, 'k'),
-    tandem.not_forwarded(p_peer_id), v_first);
+    tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
 end $$;
 comment on function tandem.keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean) is 'The query of given keys in a batch.';
 
@@ -65,9 +65,19 @@ comment on function tandem.keys_query(tandem.tracked_table, integer, text[], tex
 create or replace function tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns text
 language plpgsql stable as $$
 begin
-  return format('%s and (l.received_from is null or l.received_from <> all (%L::integer[]))', tandem.between(p_from, p_to), tandem.not_forwarded(p_peer_id));
+  return format('%s and (l.received_from is null or l.received_from <> all (%L::integer[])%s)', tandem.between(p_from, p_to), tandem.not_forwarded(p_peer_id),
+    case when tandem.has_returned(p_peer_id) then ' or l.op = ''D''' end);
 end $$;
 comment on function tandem.sent_entries(pg_snapshot, pg_snapshot, integer) is 'Condition for the entries of a batch that are sent.';
+
+-- tandem.has_returned(p_peer_id) -> boolean
+-- Whether a peer came back and has not been compared with this node in both directions. Until then it is told of every deletion that is
+-- remembered here, whoever made it: that node may have pruned its own entry, and would take the row for one that it never had.
+create or replace function tandem.has_returned(p_peer_id integer) returns boolean
+language sql stable as $$
+  select exists (select from tandem.inbound_table b where b.peer_id = p_peer_id and b.rejoin = 'survivor' and b.state in ('copy', 'catch_up'))
+$$;
+comment on function tandem.has_returned(integer) is 'Whether a peer came back and is still to be compared.';
 
 -- tandem.newest_of_all(p_table, p_from, p_to, p_peer_id) -> boolean
 -- Whether every entry that this batch sends of a table is newer than every other entry of its log: then the newest entry of each key is found

@@ -7,6 +7,7 @@ import { configOf } from "../support/config.ts";
 import { dumpAndRestore, movedNode, withDatabase } from "../support/copies.ts";
 import { linkedCluster, ways } from "../support/link.ts";
 import { afterTest, sql, type TestNode } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
 import {
   begin,
   codes,
@@ -208,5 +209,31 @@ test("C10: one of three is restored: all stand still, and what only one neighbou
   await healed(config, "n3");
   expect(await notes(config)).toMatchObject({ 1: "n3 later", 3: "copy", 4: "copy", 5: "local later" });
   expect(await ids(config, "external")).not.toContain(2);
+  await expectFlow(config);
+});
+
+test("C10: one of three is restored: what one survivor has pruned and the other one remembers is no question", async () => {
+  await using linked = await linkedCluster(3, { schema });
+  const { nodes, links } = linked;
+  await begin(links.config);
+  const url = await cloned(nodes.node("n3"), "r");
+  await write(links.config, "local", "delete from public.parent where id in (2, 3)");
+  const local = nodes.local.admin;
+  let i = 0;
+  const pruned = async () => {
+    for (const node of ["local", "external", "n3"])
+      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${4 + (i % 4)}`);
+    await expectSynced(links.config);
+    await local.query("update tandem.local_node set retention = '0'; select tandem.prune()");
+    i++;
+    const left = ["parent", "child"].map((table) => `select from tandem_log."public.${table}" where k1 in (2, 3)`);
+    return (await local.query(left.join(" union all "))).length === 0;
+  };
+  await waitFor(pruned, { deadlineMs: 150_000, what: "the maker's log without these deletions" });
+  await links.reopen();
+  const config = movedNode(links.config, "n3", url);
+  await write(config, "n3", "insert into public.parent values (40, 'name 40', 'copy')");
+  await healed(config, "n3");
+  for (const { name } of config.nodes) expect(await ids(config, name)).toEqual([1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 40]);
   await expectFlow(config);
 });

@@ -3120,6 +3120,24 @@ COMMENT ON FUNCTION tandem.guard_condition() IS 'The condition that guards a tri
 
 
 --
+-- Name: has_returned(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.has_returned(p_peer_id integer) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select exists (select from tandem.inbound_table b where b.peer_id = p_peer_id and b.rejoin = 'survivor' and b.state in ('copy', 'catch_up'))
+$$;
+
+
+--
+-- Name: FUNCTION has_returned(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.has_returned(p_peer_id integer) IS 'Whether a peer came back and is still to be compared.';
+
+
+--
 -- Name: heard_elsewhere(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3571,12 +3589,12 @@ CREATE FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id intege
 declare
   v_first text := format('t.%I', p_table.key_columns[1]);
 begin
-  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)',
+  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)%7$s',
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
       format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, p_look => p_look),
     array_to_string(tandem.key_names('e', cardinality(p_table.key_columns)), ', '), p_keys, tandem.newest_and_row(p_table, 'k'),
-    tandem.not_forwarded(p_peer_id), v_first);
+    tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
 end $_$;
 
 
@@ -7140,7 +7158,8 @@ CREATE FUNCTION tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot, p_peer
     LANGUAGE plpgsql STABLE
     AS $$
 begin
-  return format('%s and (l.received_from is null or l.received_from <> all (%L::integer[]))', tandem.between(p_from, p_to), tandem.not_forwarded(p_peer_id));
+  return format('%s and (l.received_from is null or l.received_from <> all (%L::integer[])%s)', tandem.between(p_from, p_to), tandem.not_forwarded(p_peer_id),
+    case when tandem.has_returned(p_peer_id) then ' or l.op = ''D''' end);
 end $$;
 
 
@@ -7583,7 +7602,7 @@ begin
     'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
     'settled', (select case when bool_and(b.acknowledged is not null) and not exists (select from tandem.outbound_parked)
       then (array_agg(pg_snapshot_xmin(b.acknowledged) order by pg_snapshot_xmin(b.acknowledged)))[1]::text end from tandem.outbound b),
-    'waits', exists (select from tandem.inbound_table b where b.peer_id = p.peer_id and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
+    'waits', exists (select from tandem.inbound_table b where b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
   if not found then
@@ -11647,6 +11666,13 @@ REVOKE ALL ON FUNCTION tandem.from_us(p_us bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.guard_condition() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION has_returned(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.has_returned(p_peer_id integer) FROM PUBLIC;
 
 
 --

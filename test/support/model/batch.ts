@@ -27,7 +27,7 @@ export function readBatch(source: ModelNode, target: ModelNode, end: number, rul
  * Whatever this batch would block, displace, cascade or leave without a parent is brought along in the source's state, to
  * a fixpoint: only what the source has not changed is a conflict.
  */
-function close(source: ModelNode, target: ModelNode, keys: Set<Key>): void {
+export function close(source: ModelNode, target: ModelNode, keys: Set<Key>): void {
   // a set's iteration meets what is added meanwhile
   for (const key of keys) for (const asked of concerned(source, target, key)) keys.add(asked);
 }

@@ -1,8 +1,8 @@
-import { cutAt, readBatch } from "./batch.ts";
+import { close, cutAt, readBatch } from "./batch.ts";
 import { Decision, type Incoming } from "./decide.ts";
 import type { ModelNode, Role, Why } from "./node.ts";
 import { isNewer, isParent, isSame, type Key, unknown } from "./rows.ts";
-import type { Rules } from "./rules.ts";
+import { notForwarded, type Rules } from "./rules.ts";
 
 /** What is a conflict, and not only a matter of order. */
 const contested: ReadonlySet<Why> = new Set(["unique", "loser"]);
@@ -29,7 +29,7 @@ export function deliver(
 ): void {
   const role = target.meets.get(source.name);
   if (role) {
-    compare(source, target, role, clock, missing);
+    compare(source, target, role, { rules, clock, missing });
     return;
   }
   const from = target.positions.get(source.name) ?? 0;
@@ -61,19 +61,30 @@ export function deliver(
 }
 
 /**
- * The meeting of a node that came back with a survivor: all rows of the source are decided, whatever was received from whom. A survivor's
- * row without an entry counts as changed when its log begins, one of the node that came back as older than everything.
+ * The meeting of a node that came back with a survivor: all rows of the source are decided, whatever was received from whom. So are
+ * the deletions that a survivor remembers: who made one may have pruned it. A survivor's row without an entry counts as changed when its log begins,
+ * one of the node that came back as older than everything.
  */
-function compare(source: ModelNode, target: ModelNode, role: Role, clock: number, missing: "keep" | "delete"): void {
+function compare(
+  source: ModelNode,
+  target: ModelNode,
+  role: Role,
+  { rules, clock, missing }: Pick<Delivery, "rules" | "clock"> & { readonly missing: "keep" | "delete" },
+): void {
   for (const [node, survives] of [
     [source, role === "returned"],
     [target, role === "survivor"],
   ] as const)
     if (survives) node.unlogged = { stamp: node.horizon, origin: node.name };
+  const keys = new Set(source.rows.keys());
+  const skip = notForwarded(rules, source.name, target.name);
+  for (const [key, { receivedFrom }] of source.newest)
+    if (role === "returned" || receivedFrom === null || !skip(receivedFrom)) keys.add(key);
+  if (rules.closure) close(source, target, keys);
   const incoming = new Map<Key, Incoming>();
   const deleted: Key[] = [];
   const anew: Key[] = [];
-  for (const key of new Set([...source.rows.keys(), ...source.newest.keys()])) {
+  for (const key of keys) {
     const version = source.version(key);
     const image = source.rows.get(key);
     const forgotten =
