@@ -37,6 +37,14 @@ export interface RejoinReport {
  * linked with nobody, and what connecting and installing throw.
  */
 export async function rejoin(config: Config, name: string, options: RejoinOptions = {}): Promise<RejoinReport> {
+  const renewed = await takeBack(config, name, options);
+  const report = await sync(config, options);
+  const undecided = report.links.filter(({ source }) => source === name).reduce((sum, link) => sum + link.undecided, 0);
+  return { node: name, renewed, undecided, sync: report, well: report.well };
+}
+
+/** `rejoin` up to where its links are worked, by whomever; returns whether it was another database than it had been. */
+export async function takeBack(config: Config, name: string, options: RejoinOptions = {}): Promise<boolean> {
   const peers = peersOf(config, name).map((peer) => peer.name);
   const nodes = [name, ...peers].flatMap((each) => chosenNodes(config, each));
   if (peers.length === 0) throw new TandemError("usage", `node ${name} is linked with no other node`);
@@ -45,9 +53,7 @@ export async function rejoin(config: Config, name: string, options: RejoinOption
     if (renewed) await renew(config, node as Connection, others, options);
     if (options.missing) await choose(others, name, options.missing);
   });
-  const report = await sync(config, options);
-  const undecided = report.links.filter(({ source }) => source === name).reduce((sum, link) => sum + link.undecided, 0);
-  return { node: name, renewed, undecided, sync: report, well: report.well };
+  return renewed;
 }
 
 /** Whether the node and its peers recognize each other, in both directions. */
