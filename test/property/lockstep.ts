@@ -1,6 +1,6 @@
 import type { ModelHistory, Step } from "../support/model/history.ts";
 import type { Entry, ModelNode } from "../support/model/node.ts";
-import type { Key } from "../support/model/rows.ts";
+import type { Image, Key } from "../support/model/rows.ts";
 import type { Coverage } from "./coverage.ts";
 import type { ModelSystem, RealEntry, RealState } from "./model-system.ts";
 
@@ -13,6 +13,7 @@ export class Differs extends Error {}
 /**
  * Plays a history on the real system and on the model, step by step. The order of the real stamps is the model's, for
  * the nodes' clocks are set to the model's before each step; the stamps themselves are read from the real logs into the model.
+ * A node that came back is compared table by table, its model all at once: both must stand alike when a link is through.
  */
 export class Lockstep {
   readonly trace: string[] = [];
@@ -23,6 +24,11 @@ export class Lockstep {
   /** The real transactions behind those of each node's log in the model. */
   readonly #transactions = new Map<string, bigint[]>();
   readonly #seen = new Map<string, bigint>();
+
+  /** The real transactions behind the log of the copy that was taken. */
+  #copied: bigint[] = [];
+  /** Nodes with a comparison in their logs, which is one transaction of the model's and several real ones: no batch is cut within it. */
+  readonly #torn = new Set<string>();
 
   readonly #coverage: Coverage;
 
@@ -51,8 +57,9 @@ export class Lockstep {
   async #perform(step: Step): Promise<void> {
     if (step.kind === "prune") return await this.#prune(step);
     if (step.kind === "loss") return await this.#lose(step);
-    if (step.kind !== "write" && step.kind !== "delivery")
-      throw new Error(`the real system knows no step "${step.kind}"`);
+    if (step.kind === "copy") return await this.#copy(step);
+    if (step.kind === "restore") return await this.#restore(step);
+    if (step.kind === "rejoin") return await this.#rejoin(step);
     const clock = this.#epoch + step.clock * tick;
     const node = step.kind === "write" ? step.node : step.target;
     const { conflicts, preferred } = node;
@@ -65,11 +72,17 @@ export class Lockstep {
       this.#count(node, entries);
     } else {
       const { source } = step;
-      await this.#system.round(source.name, node.name, step.limit);
+      const unknown = node.meets.has(source.name) ? await this.#unknown(source, node) : null;
+      if (unknown) await this.#system.compare(source.name, node.name, step.limit);
+      else await this.#system.round(source.name, node.name, this.#torn.has(source.name) ? undefined : step.limit);
       const entries = await this.#newEntries(node);
       const end = await this.#system.passed(source.name, node.name, this.#transactions.get(source.name)!);
       this.#history.perform({ ...step, clock, end });
       this.#count(node, entries);
+      if (unknown) {
+        this.#torn.add(node.name);
+        await this.#expectKept(node, unknown);
+      }
     }
     for (const { why } of node.parked) this.#coverage.count("met", `parked: ${why}`);
     this.#coverage.count("met", "conflict", node.conflicts - conflicts);
@@ -105,6 +118,67 @@ export class Lockstep {
       this.#coverage.count("met", "entered anew after a loss", entries.length);
       this.#compare(node, await this.#system.state(node.name));
     }
+  }
+
+  /** The copy holds the log as it is now. */
+  async #copy(step: Step & { readonly kind: "copy" }): Promise<void> {
+    const { name } = step.node;
+    this.trace.push(`${name} is copied`);
+    await this.#system.copy(name);
+    this.#copied = [...this.#transactions.get(name)!];
+    this.#history.perform(step);
+  }
+
+  /** The copy is another database, whatever it holds: its links are refused from the first on. */
+  async #restore(step: Step & { readonly kind: "restore" }): Promise<void> {
+    const { name } = step.node;
+    this.trace.push(`${name} is restored from its copy`);
+    await this.#system.restore(name);
+    this.#transactions.set(name, this.#copied);
+    this.#seen.set(name, await this.#system.lastTransaction(name));
+    this.#history.perform(step);
+    for (const link of this.#history.rules.links) {
+      const [source, target] = link.split(" ") as [string, string];
+      if (![source, target].includes(name)) continue;
+      const code = await this.#system.refused(source, target);
+      if (code !== "identity_mismatch") throw this.#differs([`${source} → ${target} ended with ${code}`]);
+    }
+    this.#compare(step.node, await this.#system.state(name));
+    this.#coverage.count("met", "restored");
+  }
+
+  /** The peers enter anew what they have from the node; its comparison with each is a delivery. */
+  async #rejoin(step: Step & { readonly kind: "rejoin" }): Promise<void> {
+    const { name } = step.node;
+    this.trace.push(`${name} comes back`);
+    if (!(await this.#system.rejoin(name, this.#history.missing!))) throw this.#differs([`${name} was not renewed`]);
+    this.#history.perform(step);
+    for (const node of this.#history.nodes) {
+      this.#count(node, await this.#newEntries(node));
+      this.#compare(node, await this.#system.state(node.name));
+    }
+  }
+
+  /** Rows of the target whose version is not in the source's log: whoever gives them up has not seen them. */
+  async #unknown(source: ModelNode, target: ModelNode): Promise<Map<Key, Image>> {
+    const seen = (await this.#system.entriesSince(source.name, 0n)).map(({ key, stamp, origin }) =>
+      versionLine(key, { version: { stamp, origin } }),
+    );
+    return new Map(
+      [...target.rows].filter(([key]) => {
+        const entry = target.newest.get(key);
+        return entry && !seen.includes(versionLine(key, entry));
+      }),
+    );
+  }
+
+  /** Of these rows those that a comparison has changed are in the conflicts (C5). */
+  async #expectKept(node: ModelNode, unknown: ReadonlyMap<Key, Image>): Promise<void> {
+    const gone = [...unknown].filter(([key, image]) => !node.rows.has(key) || node.rows.get(key) !== image);
+    const kept = await this.#system.kept(node.name);
+    const lost = gone.map(([key, image]) => `${key} = ${image}`).filter((line) => !kept.includes(line));
+    if (lost.length > 0) throw this.#differs(lost.map((line) => `${node.name} has not kept ${line}`));
+    this.#coverage.count("met", "kept by a comparison", gone.length);
   }
 
   /** Gives the model the real stamps of what was made here. */
@@ -149,7 +223,7 @@ export class Lockstep {
   }
 }
 
-function versionLine(key: Key, { version }: Entry): string {
+function versionLine(key: Key, { version }: Pick<Entry, "version">): string {
   return `${key} @${version.stamp}${version.origin}`;
 }
 

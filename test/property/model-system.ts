@@ -1,9 +1,11 @@
 import { dropNode } from "../../src/install/drop-node.ts";
-import { type LinkedOptions, type Links, linked } from "../support/link.ts";
+import { takeBack } from "../../src/sidecar/rejoin.ts";
+import { codeOf, type LinkedOptions, type Links, linked } from "../support/link.ts";
 import { childTables, type Key } from "../support/model/rows.ts";
 import { linkedPairs, type Topology } from "../support/model/rules.ts";
 import type { Write } from "../support/model/writes.ts";
 import { type Cluster, type ClusterOptions, cluster, sql, type TestNode } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
 
 const schema = `
   create table public.p (id int primary key, u int unique);
@@ -13,6 +15,8 @@ const schema = `
 const tables = ["p", "cc", "cn", "cr"];
 /** `local`, `external`, …: as the cluster's nodes are called. */
 export const systemNames = ["local", "external", "n3", "n4"];
+
+const copyOf = (database: string) => `${database}_copy`;
 
 // The nodes' clocks are the model's, which begin a day from now: in milliseconds, more than that.
 const farAhead = 10 * 86_400_000;
@@ -79,6 +83,54 @@ export class ModelSystem implements AsyncDisposable {
     await this.#links!.reopen();
     await dropNode(this.#links!.config, name);
     await this.#keepNothing();
+  }
+
+  /** Takes a copy of a node's database, beside it. */
+  async copy(name: string): Promise<void> {
+    const { database, server, owner } = await this.#left(name);
+    await sql(server.url, `drop database if exists "${copyOf(database)}"`);
+    await sql(
+      server.url,
+      `create database "${copyOf(database)}" template "${database}"${owner ? ` owner "${owner}"` : ""}`,
+    );
+  }
+
+  /** The copy takes the place of the node's database, under its name. */
+  async restore(name: string): Promise<void> {
+    const { database, server } = await this.#left(name);
+    await sql(server.url, `drop database "${database}" with (force)`);
+    await sql(server.url, `alter database "${copyOf(database)}" rename to "${database}"`);
+  }
+
+  /** A node to whose database nobody is connected any more. */
+  async #left(name: string): Promise<TestNode> {
+    const node = this.node(name);
+    await this.#links!.reopen();
+    await node.admin.close();
+    await waitFor(
+      async () =>
+        (await sql(node.server.url, "select from pg_stat_activity where datname = $1", [node.database])).length === 0,
+    );
+    return node;
+  }
+
+  /** The code of the error with which a link ends its round. */
+  refused(source: string, target: string): Promise<string> {
+    return codeOf(this.#links!.round(source, target));
+  }
+
+  /** A node that was restored comes back; its links are worked by `compare`. */
+  async rejoin(name: string, missing: "keep" | "delete"): Promise<boolean> {
+    await this.#links!.reopen();
+    const renewed = await takeBack(this.#links!.config, name, { missing });
+    await this.#keepNothing();
+    return renewed;
+  }
+
+  /** Works a link that begins with a comparison until that is through and nothing else waits. */
+  async compare(source: string, target: string, limit: number | undefined): Promise<void> {
+    this.#options.batchRows = limit ?? 100_000;
+    await this.#links!.catchUp(source, target);
   }
 
   node(name: string): TestNode {
@@ -179,6 +231,17 @@ export class ModelSystem implements AsyncDisposable {
     };
   }
 
+  /** The images in a node's conflicts, as in its rows. */
+  async kept(name: string): Promise<string[]> {
+    const rows = await this.node(name).admin.query(`
+      select concat(c.table_name, c.key[1], ' = ', coalesce(case c.table_name when 'p' then x.value else 'p' || x.value end, 'null')) as line
+      from tandem.conflict c
+      cross join lateral (values (c.local_columns, c.local_values), (c.incoming_columns, c.incoming_values)) i (columns, texts)
+      cross join lateral (select i.texts[array_position(i.columns, case c.table_name when 'p' then 'u' else 'parent' end)] as value) x
+      where i.columns is not null`);
+    return rows.map(({ line }) => line!);
+  }
+
   async #logQuery(name: string): Promise<string> {
     const known = this.#logQueries.get(name);
     if (known !== undefined) return known;
@@ -196,6 +259,8 @@ export class ModelSystem implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#links?.[Symbol.asyncDispose]();
+    for (const { server, database } of this.#nodes)
+      await sql(server.url, `drop database if exists "${copyOf(database)}"`);
     await this.#nodes[Symbol.asyncDispose]();
   }
 }

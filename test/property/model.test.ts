@@ -22,17 +22,51 @@ interface Shape {
   readonly pruned?: readonly number[];
   /** Histories in which the last node is lost; each has databases of its own. */
   readonly lost?: readonly number[];
+  /** Histories in which the last node is restored from an older copy of itself and comes back. */
+  readonly restored?: readonly number[];
   /** Histories in which rows are merged into each other. */
   readonly merged?: readonly number[];
 }
 
 const shapes: readonly Shape[] = [
-  { topology: "mesh", nodes: 2, way: 0, chosen: [2404, 1978, 2027, 3305], pruned: [1, 2], merged: [11809, 16408] },
-  { topology: "mesh", nodes: 2, way: 1, chosen: [1001, 1002, 1003], merged: [12917, 17602] },
+  {
+    topology: "mesh",
+    nodes: 2,
+    way: 0,
+    chosen: [2404, 1978, 2027, 3305],
+    restored: [1725, 1055, 927],
+    pruned: [1, 2],
+    merged: [11809, 16408],
+  },
+  {
+    topology: "mesh",
+    nodes: 2,
+    way: 1,
+    chosen: [1001, 1002, 1003],
+    restored: [2711, 1165, 535],
+    merged: [12917, 17602],
+  },
   { topology: "mesh", nodes: 2, way: 1, how: { prefer: true }, chosen: [3455, 3760, 3211] },
-  { topology: "mesh", nodes: 3, way: 1, chosen: [2001, 2002, 2003], pruned: [3], lost: [213, 398, 494] },
+  {
+    topology: "mesh",
+    nodes: 3,
+    way: 1,
+    chosen: [2001, 2002, 2003],
+    pruned: [3],
+    lost: [213, 398, 494],
+    restored: [23, 129, 197, 2202],
+  },
   { topology: "mesh", nodes: 3, way: 0, how: { prefer: true }, chosen: [4629, 3627, 3174] },
-  { topology: "chain", nodes: 3, way: 0, chosen: [3001, 3002, 3003], pruned: [5], merged: [35652], lost: [81, 112] },
+  {
+    topology: "chain",
+    nodes: 3,
+    way: 0,
+    chosen: [3001, 3002, 3003],
+    pruned: [5],
+    merged: [35652],
+    lost: [81, 112],
+    restored: [1218, 129, 1141],
+  },
   { topology: "star", nodes: 4, way: 0, chosen: [4001, 4002, 4003], pruned: [7], lost: [62] },
   { topology: "mesh", nodes: 4, way: 1, chosen: [5001], lost: [442, 581] },
 ];
@@ -51,6 +85,8 @@ coverage.expect("met", [
   "parked: waits",
   "pruned",
   "entered anew after a loss",
+  "restored",
+  "kept by a comparison",
 ]);
 // The model's clocks begin a day from now, and each history after the last.
 let epoch = Date.now() * 1_000 + 86_400_000_000;
@@ -63,7 +99,7 @@ beforeAll(async () => {
 afterAll(() => own?.stop());
 
 describe.each(shapes.map((shape) => [kindOf(shape), shape] as const))("C3 C7: %s", (_, shape) => {
-  const { topology, nodes, way, how = {}, chosen, pruned, merged, lost } = shape;
+  const { topology, nodes, way, how = {}, chosen, pruned, merged, lost, restored } = shape;
   let system: ModelSystem;
   beforeAll(async () => {
     const { servers } = own;
@@ -85,6 +121,16 @@ describe.each(shapes.map((shape) => [kindOf(shape), shape] as const))("C3 C7: %s
         timeout: 180_000,
       },
       () => playBeside(system, seed, { nodes, topology, ...kind }),
+    );
+  }
+
+  for (const seed of restored ? (given ?? restored) : []) {
+    it(
+      `C10: seed ${seed}: in ${ways[way]!.way} a node is restored, comes back, and all go where their models go`,
+      {
+        timeout: 300_000,
+      },
+      () => playBeside(system, seed, { nodes, topology, ...how, restores: "keep" }),
     );
   }
 

@@ -91,6 +91,11 @@ export class ModelHistory {
     return this.#nodes;
   }
 
+  /** What becomes of what only a node that came back has and the others may have deleted. */
+  get missing(): "keep" | "delete" | undefined {
+    return this.#options.restores;
+  }
+
   get rules(): Rules {
     return this.#rules;
   }
@@ -166,7 +171,7 @@ export class ModelHistory {
     else if (step.kind === "copy") this.#copied = { older: step.node.copy(), away: false };
     else if (step.kind === "restore") this.#restore(step.node);
     else if (step.kind === "rejoin") this.#rejoin(step.node);
-    else deliver(step.source, step.target, { ...step, rules: this.rules, missing: this.#options.restores });
+    else deliver(step.source, step.target, { ...step, rules: this.rules, missing: this.missing });
   }
 
   #restore(node: ModelNode): void {
