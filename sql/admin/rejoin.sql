@@ -112,6 +112,28 @@ begin
 end $$;
 comment on function tandem.renew_peer(jsonb, uuid) is 'Takes up a peer that came back.';
 
+-- tandem.date_waiting(p_peer_id) -> void
+-- Rows without an entry that wait at a peer that came back get one, with the version by which they were compared: tried again without it, they
+-- would lose to whatever the peer remembers of them.
+create or replace function tandem.date_waiting(p_peer_id integer) returns void
+language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_count integer;
+begin
+  for t in select * from tandem.tracked_table x where exists (select from tandem.outbound_parked k
+      where k.peer_id = p_peer_id and (k.schema_name, k.table_name) = (x.schema_name, x.table_name) and k.key <> '{}') order by x.table_id loop
+    v_count := cardinality(t.key_columns);
+    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.key_names('o', v_count),
+      format('from (select %s from %I.%I t join tandem.outbound_parked k on k.peer_id = $2 and %s) o where not exists (select from tandem_log.%I l where %s)',
+        (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
+        t.schema_name, t.table_name, tandem.same_parked_key(t, 'k', tandem.columns('t', t.key_columns)),
+        t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('o', v_count))))
+    using tandem.after(tandem.log_begin()), p_peer_id;
+  end loop;
+end $$;
+comment on function tandem.date_waiting(integer) is 'Gives entries to rows that wait at a peer that came back.';
+
 -- tandem.choose_missing(p_peer, p_choice) -> void: what becomes of rows that only that node has, older than this one's log: keep or delete.
 create or replace function tandem.choose_missing(p_peer text, p_choice text) returns void
 language sql as $$

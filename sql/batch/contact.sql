@@ -64,6 +64,9 @@ begin
   insert into tandem.outbound_parked (peer_id, schema_name, table_name, key)
   select p_peer_id, e ->> 'schema', e ->> 'table', array(select jsonb_array_elements_text(e -> 'key')) from jsonb_array_elements(p_parked) e
   on conflict do nothing;
+  if tandem.has_returned(p_peer_id) then
+    perform tandem.date_waiting(p_peer_id);
+  end if;
 end $$;
 comment on function tandem.confirm(integer, pg_snapshot, uuid, pg_snapshot, jsonb) is 'Notes what a target has acknowledged.';
 

@@ -237,3 +237,33 @@ test("C10: one of three is restored: what one survivor has pruned and the other 
   for (const { name } of config.nodes) expect(await ids(config, name)).toEqual([1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 40]);
   await expectFlow(config);
 });
+
+test("C10: a row that the survivor has no entry of any more, and that waits for its parent, is not beaten by what the copy remembers", async () => {
+  await using linked = await linkedCluster(2, { schema: schema.replace("on delete cascade", "on delete restrict") });
+  const { nodes, links } = linked;
+  await begin(links.config);
+  const url = await cloned(nodes.external, "r");
+  await write(links.config, "local", "update public.child set parent_id = 6, v = 'moved' where id = 5");
+  const { admin } = nodes.local;
+  let i = 0;
+  const pruned = async () => {
+    for (const node of ["local", "external"])
+      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${7 + (i % 4)}`);
+    await expectSynced(links.config);
+    await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
+    i++;
+    return (await admin.query(`select from tandem_log."public.child" where k1 = 5`)).length === 0;
+  };
+  await waitFor(pruned, { deadlineMs: 150_000, what: "the survivor's log without this row" });
+  await links.reopen();
+  const config = movedNode(links.config, "external", url);
+  // The survivor's row forbids this deletion, so its parent comes back there while it waits.
+  await write(config, "external", "delete from public.child where id = 6; delete from public.parent where id = 6");
+  await rejoin(config, "external");
+  await sql(url, "select tandem.retry_parked(null)");
+  await expectSynced(config);
+  expect(await sql(url, "select parent_id, v from public.child where id = 5")).toEqual([
+    { parent_id: "6", v: "moved" },
+  ]);
+  await expectFlow(config);
+});

@@ -2185,6 +2185,9 @@ begin
   insert into tandem.outbound_parked (peer_id, schema_name, table_name, key)
   select p_peer_id, e ->> 'schema', e ->> 'table', array(select jsonb_array_elements_text(e -> 'key')) from jsonb_array_elements(p_parked) e
   on conflict do nothing;
+  if tandem.has_returned(p_peer_id) then
+    perform tandem.date_waiting(p_peer_id);
+  end if;
 end $$;
 
 
@@ -2417,6 +2420,37 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key text[]) IS 'A key as literals for a range.';
+
+
+--
+-- Name: date_waiting(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.date_waiting(p_peer_id integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_count integer;
+begin
+  for t in select * from tandem.tracked_table x where exists (select from tandem.outbound_parked k
+      where k.peer_id = p_peer_id and (k.schema_name, k.table_name) = (x.schema_name, x.table_name) and k.key <> '{}') order by x.table_id loop
+    v_count := cardinality(t.key_columns);
+    execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.key_names('o', v_count),
+      format('from (select %s from %I.%I t join tandem.outbound_parked k on k.peer_id = $2 and %s) o where not exists (select from tandem_log.%I l where %s)',
+        (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
+        t.schema_name, t.table_name, tandem.same_parked_key(t, 'k', tandem.columns('t', t.key_columns)),
+        t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('o', v_count))))
+    using tandem.after(tandem.log_begin()), p_peer_id;
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION date_waiting(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.date_waiting(p_peer_id integer) IS 'Gives entries to rows that wait at a peer that came back.';
 
 
 --
@@ -11512,6 +11546,13 @@ REVOKE ALL ON FUNCTION tandem.copy_range(p_table tandem.tracked_table, p_after t
 --
 
 REVOKE ALL ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION date_waiting(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.date_waiting(p_peer_id integer) FROM PUBLIC;
 
 
 --

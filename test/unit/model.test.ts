@@ -96,6 +96,11 @@ describe("the rules of conflicts, as a model", () => {
     expect(play(283, { nodes: 2, restores: "keep" }).outcome).toBe("equal");
   });
 
+  test("C3: a row without an entry that waits at a node that came back is not beaten by what that remembers: histories that failed once", () => {
+    for (const seed of [303, 622, 669, 1016, 1114])
+      expect(play(seed, { nodes: 2, restores: "keep", prune: wholeRule }).outcome).toBe("equal");
+  });
+
   test.each([2, 3])("C3 C7: with a preferred node all come to rest, %i nodes", (nodes) => {
     expectRest({ nodes, prefer: true, cut: true, busy: true });
   });

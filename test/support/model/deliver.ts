@@ -102,10 +102,17 @@ function compare(
     for (const key of deleted) target.fresh(key, undefined, clock);
     for (const key of anew) target.fresh(key, target.rows.get(key), clock);
   });
-  for (const node of [source, target]) node.unlogged = unknown;
   target.meets.delete(source.name);
   target.positions.set(source.name, source.log.length);
   source.acknowledge(target.name, { end: source.log.length, seen: target.log.length });
+  // tried again without the version by which it was compared, a row that waits would lose to what the node that came back remembers
+  const waiting = role === "returned" ? target.parkedFrom(source.name).map(({ key }) => key) : [];
+  source.transaction(() => {
+    for (const key of waiting)
+      if (!source.newest.has(key) && source.rows.has(key))
+        source.record(key, source.version(key), source.rows.get(key), null);
+  });
+  for (const node of [source, target]) node.unlogged = unknown;
 }
 
 /** A newer change whose writer had not seen this node's own version, which is another image. */
