@@ -7636,7 +7636,7 @@ begin
     'acknowledged', coalesce(o.acknowledged::text, '1:1:'),
     'settled', (select case when bool_and(b.acknowledged is not null) and not exists (select from tandem.outbound_parked)
       then (array_agg(pg_snapshot_xmin(b.acknowledged) order by pg_snapshot_xmin(b.acknowledged)))[1]::text end from tandem.outbound b),
-    'waits', exists (select from tandem.inbound_table b where b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
+    'waits', exists (select from tandem.inbound_table b join tandem.peer s using (peer_id) where s.configured and b.rejoin in ('restored', 'replaced') and b.state in ('copy', 'catch_up')))
   into v_state
   from tandem.local_node n, tandem.outbound o join tandem.peer p using (peer_id) where p.name = p_target and p.configured;
   if not found then
