@@ -2,10 +2,13 @@ import type { LinkPreview } from "../sidecar/dry-run.ts";
 import { labelOf } from "../sidecar/node-status.ts";
 import { errorDocument } from "./error-document.ts";
 import { renderTable } from "./table.ts";
+import { printable } from "./text.ts";
 
 /** Whether a sync would leave nothing behind, as far as can be seen beforehand. */
 export function dryRunWell(previews: readonly LinkPreview[]): boolean {
-  return previews.every(({ error, tables }) => error === null && tables.every(({ refuse }) => refuse === 0));
+  return previews.every(
+    ({ error, held, tables }) => error === null && held.length === 0 && tables.every(({ refuse }) => refuse === 0),
+  );
 }
 
 /** The preview as a document. */
@@ -22,7 +25,12 @@ export function describeDryRun(previews: readonly LinkPreview[]): string {
   return previews.map(describeLink).join("\n");
 }
 
-function describeLink({ source, target, tables, error }: LinkPreview): string {
+function describeLink({ held, ...preview }: LinkPreview): string {
+  const lines = held.map(({ table, reason }) => printable(`  held: ${table}: ${reason}`));
+  return [describeMoving(preview), ...lines].join("\n");
+}
+
+function describeMoving({ source, target, tables, error }: Omit<LinkPreview, "held">): string {
   if (error !== null) return `${source} → ${target}: failed`;
   const moving = tables.filter(
     (table) => table.insert + table.update + table.delete + table.conflict + table.refuse > 0,

@@ -1,4 +1,4 @@
-import type { TablePreview } from "../base/ends.ts";
+import type { LinkState, TablePreview } from "../base/ends.ts";
 import { Backoff, withRetry } from "../base/retry.ts";
 import { systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";
@@ -11,6 +11,8 @@ export interface LinkPreview {
   readonly source: string;
   readonly target: string;
   readonly tables: readonly TablePreview[];
+  /** Tables that would not flow, with the reason. */
+  readonly held: readonly { readonly table: string; readonly reason: string }[];
   readonly error: unknown;
 }
 
@@ -34,10 +36,17 @@ export async function dryRun(config: Config, options: SyncOptions = {}): Promise
         },
       );
       const tables = await open.link.preview();
-      previews.push({ ...pair, tables: [...tables.values()], error: null });
+      const held = heldOf(await open.link.target.state());
+      previews.push({ ...pair, tables: [...tables.values()], held, error: null });
     } catch (error) {
-      previews.push({ ...pair, tables: [], error });
+      previews.push({ ...pair, tables: [], held: [], error });
     }
   }
   return previews;
+}
+
+function heldOf({ tables }: LinkState): LinkPreview["held"] {
+  return tables
+    .filter(({ state }) => state === "held")
+    .map(({ schema, name, reason }) => ({ table: `${schema}.${name}`, reason: reason ?? "" }));
 }

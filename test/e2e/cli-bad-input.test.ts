@@ -239,6 +239,10 @@ describe("tables", () => {
     const at = await folderFor(nodes);
     const migrate = await run(["migrate"], at);
     expect(migrate.stdout).toMatch(/no_key has no primary key/);
+    // What would stay behind is said beforehand.
+    const dry = await run(["sync", "--dry-run"], at);
+    expect(dry.code).toBe(1);
+    expect(dry.stdout).toMatch(/held: public\.only_here: there is no such table here/);
     const sync = await run(["sync"], at);
     expect(sync.code).toBe(1);
     expect(sync.stdout).toMatch(/held: public\.only_here: there is no such table here/);
