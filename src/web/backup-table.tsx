@@ -34,7 +34,7 @@ export function BackupTable({
         const { asked, reached, error } = await store.api.run<Proof>(`/api/backups/${encodeURIComponent(id)}/verify`);
         const level = reached ?? 0;
         if (reached !== null && level >= asked) return ({ backup }) => backup.verified(id, backup.levels[level] ?? "");
-        const original = error?.message ?? "";
+        const original = () => error?.message ?? "";
         store.tell(({ backup }) => backup.unverified(id, backup.levels[level] ?? ""), { good: false, original });
         return null;
       },
@@ -64,13 +64,15 @@ export function BackupTable({
           {shown.map((backup) => (
             <tr key={backup.id}>
               <th scope="row" data-label={said.name}>
-                <code>{backup.id}</code> {backup.label !== null && <span class="badge note">{backup.label}</span>}{" "}
-                {backup.pinned && <span class="badge note">{said.pinned}</span>}{" "}
-                {backup.state !== "complete" && (
-                  <span class="badge amber" title={backup.reason ?? ""}>
-                    {said.states[backup.state]}
-                  </span>
-                )}
+                <span>
+                  <code>{backup.id}</code> {backup.label !== null && <span class="badge note">{backup.label}</span>}{" "}
+                  {backup.pinned && <span class="badge note">{said.pinned}</span>}{" "}
+                  {backup.state !== "complete" && (
+                    <span class="badge amber" title={backup.reason ?? ""}>
+                      {said.states[backup.state]}
+                    </span>
+                  )}
+                </span>
               </th>
               <td data-label={said.made} title={format.full(backup.startedAt)}>
                 {format.ago(backup.finishedAt ?? backup.startedAt, now)}

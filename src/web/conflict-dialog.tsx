@@ -26,36 +26,34 @@ export function ConflictDialog({ conflict, onClose }: { readonly conflict: Confl
   return (
     <Dialog title={said.title(table, key)} wide onClose={onClose}>
       <p>{said.explain(winner.origin, rule)}</p>
-      <div class="scroll">
-        <table class="images">
-          <thead>
-            <tr>
-              <th scope="col">{said.column}</th>
-              {[winner, loser].map((version, i) => (
-                <th scope="col" key={version.origin + version.changedAt}>
-                  {i === 0 ? said.won : said.lost}
-                  <span class="small">
-                    {said.changedAt(version.origin, format.exact(version.changedAt, now))}
-                    {version.image === null && `. ${said.missing}`}
-                  </span>
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {columns.map(({ column, differs, ...values }) => (
-              <tr key={column} class={differs ? "differs" : ""}>
-                <th scope="row">
-                  {column}
-                  {differs && <span class="badge amber">{said.differs}</span>}
-                </th>
-                <td>{value(winner.image, values.winner)}</td>
-                <td>{value(loser.image, values.loser)}</td>
-              </tr>
+      <table class="images">
+        <thead>
+          <tr>
+            <th scope="col">{said.column}</th>
+            {[winner, loser].map((version, i) => (
+              <th scope="col" key={version.origin + version.changedAt}>
+                {i === 0 ? said.won : said.lost}
+                <span class="small">
+                  {said.changedAt(version.origin, format.exact(version.changedAt, now))}
+                  {version.image === null && `. ${said.missing}`}
+                </span>
+              </th>
             ))}
-          </tbody>
-        </table>
-      </div>
+          </tr>
+        </thead>
+        <tbody>
+          {columns.map(({ column, differs, ...values }) => (
+            <tr key={column} class={differs ? "differs" : ""}>
+              <th scope="row">
+                {column}
+                {differs && <span class="badge amber">{said.differs}</span>}
+              </th>
+              <td>{value(winner.image, values.winner)}</td>
+              <td>{value(loser.image, values.loser)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
       <p class="small">{restoredAt === null ? said.restoreSmall : said.restored(format.ago(restoredAt, now))}</p>
       <div class="buttons">
         <button type="button" onClick={onClose}>

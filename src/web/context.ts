@@ -47,7 +47,11 @@ export async function act(
     if (told !== null) store.tell(told);
     return true;
   } catch (error) {
-    store.tell((words) => failureIn(words, error), { good: false, original: originalOf(error) });
+    store.tell((words) => failureIn(words, error), {
+      good: false,
+      original: (words) => originalOf(words, error),
+      subject: String(error),
+    });
     return false;
   } finally {
     ended();
@@ -61,8 +65,14 @@ export function failureIn(words: Words, error: unknown): string {
   return error.status === 0 ? words.noAnswer : (words.failure(error.code) ?? error.message);
 }
 
-/** What the sidecar said of a failure, in English. */
-function originalOf(error: unknown): string {
+/** Of these the hint is a request to the sidecar: what the page itself shows, or has a button for. */
+const requestHints = new Set(["link_paused", "action_running", "bad_request"]);
+
+/** What the sidecar said of a failure, in English, besides what `failureIn` says. */
+export function originalOf(words: Words, error: unknown): string {
   if (!(error instanceof ApiError) || error.status === 0) return "";
-  return error.hint === "" ? error.message : `${error.message}. ${error.hint}`;
+  const { code, message } = error;
+  const hint = requestHints.has(code) ? "" : error.hint;
+  if (words.failure(code) === null) return hint;
+  return hint === "" ? message : `${message}. ${hint}`;
 }

@@ -12,9 +12,12 @@ interface DialogProps {
 /** The browser's own dialog: it holds the keyboard, and gives it back to where it was. */
 export function Dialog({ title, wide = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
+    // Where nothing is to be filled in, the first that takes the keyboard may stand far below: one reads from the top.
+    (dialog.current?.querySelector("input") ?? heading.current)?.focus();
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
@@ -29,7 +32,9 @@ export function Dialog({ title, wide = false, onClose, children }: DialogProps) 
         onClose();
       }}
     >
-      <h2 id="dialog-title">{title}</h2>
+      <h2 id="dialog-title" ref={heading} tabIndex={-1}>
+        {title}
+      </h2>
       {children}
     </dialog>
   );

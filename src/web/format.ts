@@ -105,5 +105,9 @@ function bytesIn(locale: string, n: number): string {
     step += 1;
   }
   const maximumFractionDigits = size < 10 && step > 0 ? 1 : 0;
-  return new Intl.NumberFormat(locale, { style: "unit", unit: names[step], maximumFractionDigits }).format(size);
+  // The short form of a byte has no plural.
+  const unitDisplay = step === 0 ? "long" : "short";
+  return new Intl.NumberFormat(locale, { style: "unit", unit: names[step], unitDisplay, maximumFractionDigits }).format(
+    size,
+  );
 }

@@ -62,7 +62,8 @@ export function Header({ onLanguage, onTheme }: HeaderProps) {
             onClick={() => {
               if (!unlocked) return void page.unlock();
               store.api.token = null;
-              void store.readAccess();
+              // Where it does not answer, the page says so already.
+              void store.readAccess().catch(() => {});
             }}
           >
             {unlocked ? words.token.lock : words.token.unlock}

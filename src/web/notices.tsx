@@ -9,12 +9,10 @@ export function Notices() {
       {store.notices.map(({ id, tone, said, original }) => (
         <div key={id} class={`notice ${tone}`}>
           <div>
-            <p>{said(words, format)}</p>
-            {original !== "" && (
-              <p class="small" lang="en">
-                <Coded text={original} />
-              </p>
-            )}
+            <p>
+              <Coded text={said(words, format)} />
+            </p>
+            <Original text={original(words, format)} />
           </div>
           {tone !== "busy" && (
             <button type="button" aria-label={words.dismiss} onClick={() => store.dismiss(id)}>
@@ -24,5 +22,15 @@ export function Notices() {
         </div>
       ))}
     </div>
+  );
+}
+
+/** What the sidecar itself said of it, where that tells more. */
+export function Original({ text }: { readonly text: string }) {
+  if (text === "") return null;
+  return (
+    <p class="small long" lang="en">
+      <Coded text={text} />
+    </p>
   );
 }

@@ -8,7 +8,7 @@ import { type Sentence, sentencesOf } from "./sentences.ts";
 
 interface Compared {
   readonly identical: boolean;
-  readonly tables: readonly { readonly differing: number }[];
+  readonly tables: readonly { readonly schema: string; readonly name: string; readonly differing: number }[];
 }
 
 interface Synced {
@@ -36,8 +36,15 @@ export function Overview() {
       page,
       async () => {
         const { identical, tables } = await store.api.run<Compared>("/api/verify");
-        const rows = tables.reduce((sum, { differing }) => sum + differing, 0);
-        return ({ done }, { number }) => (identical ? done.identical : done.differing(rows, number(rows)));
+        if (identical) return ({ done }) => done.identical;
+        const differing = tables.filter((table) => table.differing > 0);
+        const rows = differing.reduce((sum, table) => sum + table.differing, 0);
+        const names = differing.map(({ schema, name }) => (schema === "public" ? name : `${schema}.${name}`));
+        store.tell(({ done }, { number, listing }) => done.differing(rows, number(rows), listing(names)), {
+          good: false,
+          subject: "compared",
+        });
+        return null;
       },
       "verify",
     );
@@ -53,7 +60,7 @@ export function Overview() {
         // Of a link that rests the hint is a request: here it has a button.
         const hint = error === null || error.code === "link_paused" ? "" : error.hint;
         const original = error === null ? "" : `${error.message}. ${hint}`.trim();
-        store.tell(({ done }) => done.notSynced, { good: false, original });
+        store.tell(({ done }) => done.notSynced, { good: false, original: () => original, subject: "synced" });
         return null;
       },
       "sync",

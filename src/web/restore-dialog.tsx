@@ -1,6 +1,7 @@
-import { useState } from "preact/hooks";
-import { act, usePage } from "./context.ts";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { act, failureIn, originalOf, usePage } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
+import { Original } from "./notices.tsx";
 import type { Backup, RestoredTable } from "./types.ts";
 
 interface Report {
@@ -22,20 +23,23 @@ export function RestoreDialog({ backup, onClose }: { readonly backup: Backup; on
   const [node, setNode] = useState(backup.node ?? nodes[0] ?? "");
   const [report, setReport] = useState<Report | null>(null);
   const [busy, setBusy] = useState(false);
+  const [failed, setFailed] = useState<{ readonly error: unknown } | null>(null);
   const [typed, setTyped] = useState("");
   const path = `/api/backups/${encodeURIComponent(backup.id)}/restore`;
 
+  // What it does and why it could not stands in the dialog: a notice would lie behind it.
   const look = async () => {
+    if (busy || !(await page.unlock())) return;
     setBusy(true);
-    await act(
-      page,
-      async () => {
-        setReport(await store.api.run<Report>(path, { mode, node, dryRun: true }));
-        return null;
-      },
-      "backup restore, dry run",
-    );
-    setBusy(false);
+    setFailed(null);
+    try {
+      setReport(await store.api.run<Report>(path, { mode, node, dryRun: true }));
+    } catch (error) {
+      setFailed({ error });
+    } finally {
+      setBusy(false);
+      store.refresh();
+    }
   };
   const restore = async () => {
     onClose();
@@ -53,6 +57,7 @@ export function RestoreDialog({ backup, onClose }: { readonly backup: Backup; on
   const choose = (change: () => void) => {
     change();
     setReport(null);
+    setFailed(null);
     setTyped("");
   };
   const modes: [Mode, string, string][] = [
@@ -64,7 +69,7 @@ export function RestoreDialog({ backup, onClose }: { readonly backup: Backup; on
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          if (report !== null && typed === backup.id) void restore();
+          if (report !== null && !busy && typed === backup.id) void restore();
         }}
       >
         <p>{said.explain}</p>
@@ -103,15 +108,24 @@ export function RestoreDialog({ backup, onClose }: { readonly backup: Backup; on
             />
           </label>
         )}
+        <p role="status" class="small">
+          {busy && words.activity.runningFor(words.actions["backup restore, dry run"] ?? "")}
+        </p>
+        {failed && (
+          <div role="alert">
+            <p class="wrong">{failureIn(words, failed.error)}</p>
+            <Original text={originalOf(words, failed.error)} />
+          </div>
+        )}
         <div class="buttons">
           <button type="button" onClick={onClose}>
             {words.cancel}
           </button>
-          <button type="button" class={report ? "" : "main"} disabled={busy} onClick={() => void look()}>
+          <button type="button" class={report ? "" : "main"} aria-disabled={busy} onClick={() => void look()}>
             {report ? said.again : said.dryRun}
           </button>
           {report && (
-            <button type="submit" class="main danger" disabled={typed !== backup.id}>
+            <button type="submit" class="main danger" disabled={busy || typed !== backup.id}>
               {said.go}
             </button>
           )}
@@ -125,9 +139,17 @@ function DryRun({ report }: { readonly report: Report }) {
   const { words, format } = usePage();
   const { restore: said } = words;
   const counts = ["inserted", "updated", "deleted", "unchanged", "extra"] as const;
+  const would = useRef<HTMLParagraphElement>(null);
+  // It may be longer than a phone is high: one reads it from its beginning.
+  useEffect(() => {
+    would.current?.focus({ preventScroll: true });
+    would.current?.scrollIntoView({ block: "start" });
+  }, [report]);
   return (
     <>
-      <p role="status">{said.would(report.node)}</p>
+      <p class="would" ref={would} tabIndex={-1}>
+        {said.would(report.node)}
+      </p>
       <table class="rows">
         <thead>
           <tr>

@@ -45,7 +45,16 @@ export interface Notice {
   readonly tone: "good" | "amber" | "busy";
   readonly said: Told;
   /** What the sidecar said of it, in English. */
-  readonly original: string;
+  readonly original: Told;
+  readonly subject: string;
+}
+
+/** How a sentence is told. */
+export interface Telling {
+  readonly good?: boolean;
+  readonly original?: Told;
+  /** Where it is given, the sentence takes the place of an older one of the same. */
+  readonly subject?: string;
 }
 
 /** Whether the sidecar answers; `locked`: it shows nothing without the token. */
@@ -120,21 +129,22 @@ export class Store {
   }
 
   /** Shows a sentence for some seconds; one about a failure stays until it is dismissed. */
-  tell(said: Told, { good = true, original = "" } = {}): void {
-    const id = this.#notice({ tone: good ? "good" : "amber", said, original });
+  tell(said: Told, { good = true, original = () => "", subject = "" }: Telling = {}): void {
+    const id = this.#notice({ tone: good ? "good" : "amber", said, original, subject });
     if (good) setTimeout(() => this.dismiss(id), noticeMs);
   }
 
   /** Shows a sentence for as long as something is being done: until the returned function is called. */
   tellWhile(said: Told): () => void {
-    const id = this.#notice({ tone: "busy", said, original: "" });
+    const id = this.#notice({ tone: "busy", said, original: () => "", subject: "" });
     return () => this.dismiss(id);
   }
 
   #notice(notice: Omit<Notice, "id">): number {
     this.#lastNotice += 1;
     const id = this.#lastNotice;
-    this.notices = [...this.notices.slice(-3), { id, ...notice }];
+    const others = this.notices.filter(({ subject }) => subject === "" || subject !== notice.subject);
+    this.notices = [...others.slice(-3), { id, ...notice }];
     this.changed();
     return id;
   }
@@ -181,6 +191,7 @@ export class Store {
   #closed(error: unknown): void {
     if (error instanceof ApiError && error.status === 401) {
       this.connection = "locked";
+      if (this.api.token !== null) this.tell(({ token }) => token.refused, { good: false, subject: "token" });
       this.api.token = null;
     } else if (this.connection !== "lost") {
       this.connection = "lost";

@@ -7,7 +7,8 @@ import { folderOf, serve, token, urlOf } from "./http-support.ts";
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const ready = showOnce(async () => {
-  const served = await serve("create table artist (id int primary key, name text)");
+  const sync = "interval: 100ms, heartbeat: 1s";
+  const served = await serve("create table artist (id int primary key, name text)", "", 2, sync);
   await served.nodes.local.admin.query("insert into artist values (1, 'Elis Regina'), (2, 'Tom Jobim')");
   return served;
 });
@@ -20,7 +21,10 @@ test("speaks Brazilian Portuguese to a Brazilian browser, and what is chosen to 
   await page.getByText("Todos os nós têm tudo uns dos outros").waitFor();
   expect(await page.getAttribute("html", "lang")).toBe("pt-BR");
   await page.getByRole("columnheader", { name: "Atraso" }).waitFor();
-  await page.getByRole("row", { name: /^local external Em dia 0 [\d.]+ (ms|s|min) há / }).waitFor();
+  await page.getByRole("columnheader", { name: "Pulso" }).waitFor();
+  await page
+    .getByRole("row", { name: /^local external Em dia 0 [\d.]+ (ms|s|min) [\d.]+ (ms|s) · há .+ há / })
+    .waitFor();
   await expectUsable(page);
   // Nothing of the other language is left, but names.
   const text = (await page.locator("body").textContent())?.toLowerCase() ?? "";
@@ -107,6 +111,21 @@ test("on a phone: nothing is wider than the window, and a finger hits every butt
         .length,
   );
   expect(low).toBe(0);
+  // What a finger cannot point at is written out.
+  for (const name of ["Lag", "Heartbeat"]) {
+    const meaning = page
+      .getByRole("definition")
+      .filter({ hasText: name === "Lag" ? "from commit to commit" : "idle link" });
+    expect(await meaning.isVisible()).toBe(true);
+    await page
+      .locator("#links td")
+      .filter({ hasText: / ms| s/ })
+      .and(page.locator(`[data-label=${name}]`))
+      .first()
+      .waitFor();
+  }
+  // The languages can be read as they are chosen, in whole words.
+  expect(await page.getByLabel("Language").evaluate(roomOf)).toBeGreaterThan(0);
   await page.getByRole("link", { name: "Backups" }).tap();
   await waitFor(() => section(page, "Backups").isVisible());
   await page.getByRole("button", { name: "Back up now" }).tap();
@@ -125,10 +144,19 @@ test("a sidecar that is gone is said, and its return seen, with what changed mea
   await using opened = await open(browser, url, { expected: /Failed to load resource|ERR_|network/ });
   const { page, faults } = opened;
   await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
+  await page.getByRole("button", { name: "Unlock actions" }).click();
+  await giveToken(page);
   expect((await first.stop()).code).toBe(0);
   await page.getByRole("alert").filter({ hasText: "The sidecar does not answer since" }).waitFor();
   await page.getByText("No answer", { exact: true }).waitFor();
   await page.getByRole("heading", { level: 1, name: "How it is now is not known" }).waitFor();
+  // What cannot be done is said once, however often it is tried.
+  for (let i = 0; i < 3; i += 1) {
+    await page.getByRole("button", { name: "Compare now" }).click();
+    await page.locator(".notice.busy").waitFor({ state: "detached" });
+    await told(page, /^The sidecar did not answer\.$/);
+  }
+  expect(await page.locator(".notice.amber").count()).toBe(1);
   const again = await folderOf(served.nodes, "", `{ listen: "127.0.0.1:${new URL(url).port}", token: "${token}" }`);
   const second = spawnTandem(["run"], again);
   await page.getByText("Live", { exact: true }).waitFor();
@@ -137,6 +165,19 @@ test("a sidecar that is gone is said, and its return seen, with what changed mea
   await page.getByRole("heading", { level: 1, name: "One thing needs a look" }).waitFor();
   await served.nodes.external.admin.query("select tandem.resume_link('local')");
   expect((await second.stop()).code).toBe(0);
+  const other = `{ listen: "127.0.0.1:${new URL(url).port}", token: "another-token-than-before" }`;
+  const third = spawnTandem(["run"], await folderOf(served.nodes, "", other));
+  await told(page, /^The sidecar does not take this token any more: actions are locked\.$/);
+  await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Unlock actions" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Token").fill("another-token-than-before");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  expect((await third.stop()).code).toBe(0);
+  await page.getByText("No answer", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Lock actions" }).click();
+  await page.getByRole("button", { name: "Unlock actions" }).waitFor();
   expect(faults).toEqual([]);
 });
 
@@ -156,6 +197,17 @@ test("an address that others reach shows nothing before the token", async () => 
   expect(faults).toEqual([]);
   expect((await sidecar.stop()).code).toBe(0);
 });
+
+/** How much wider a choice is than the longest of what can be chosen, and its arrow. */
+function roomOf(select: HTMLElement | SVGElement): number {
+  const pen = document.createElement("canvas").getContext("2d")!;
+  const { font, paddingLeft, paddingRight } = getComputedStyle(select);
+  pen.font = font;
+  const words = [...select.querySelectorAll("option")].map(({ text }) => pen.measureText(text).width);
+  return (
+    select.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight) - 16 - Math.max(...words)
+  );
+}
 
 type OpenPage = Awaited<ReturnType<typeof open>>["page"];
 

@@ -152,6 +152,17 @@ test("a conflict: both images side by side, and the one that lost brought back",
   expect(rows).toEqual(["id2020", "namediffersNina SimoneNina S.", "countryUSUS", "borndiffers1933-02-21null"]);
   await expectUsable(page);
   await shot(page, "conflict");
+  // In a small window one begins to read at the top; a phone shows all of both images.
+  const window = page.viewportSize()!;
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await page.setViewportSize({ width: 360, height: 400 });
+  await page.getByRole("button", { name: "Compare the two images of artist 20" }).click();
+  await dialog.getByRole("heading").waitFor();
+  expect(await dialog.evaluate(({ scrollTop }) => scrollTop)).toBe(0);
+  expect(await dialog.evaluate(cutCells)).toEqual([]);
+  await page.keyboard.press("Tab");
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Close");
+  await page.setViewportSize(window);
   await dialog.getByRole("button", { name: "Bring back what lost" }).click();
   await told(page, /artist 20 is as it was in the image that lost/);
   for (const { admin } of served.nodes) {
@@ -183,6 +194,26 @@ test("what takes long is said to be under way until it ends", async () => {
   expect(faults).toEqual([]);
 });
 
+test("what is under way already is said so in words of the page, with no request for programs", async () => {
+  const { served, browser } = ready();
+  await using opened = await open(browser, served.url, { expected: /409/ });
+  const { page, faults } = opened;
+  const error = {
+    code: "action_running",
+    message: "verify is under way since 2026-01-01T00:00:00.000Z: action 1",
+    hint: "Wait for it: GET /api/actions/ID tells how it is.",
+  };
+  await page.route("**/api/verify?wait=1", (route) => route.fulfill({ status: 409, json: { error } }));
+  await page.getByRole("button", { name: "Compare now" }).click();
+  await giveToken(page);
+  await told(page, /^This is under way already\.$/);
+  const said = () => page.locator(".notice.amber p").allTextContents();
+  expect(await said()).toEqual(["This is under way already.", error.message]);
+  await page.getByLabel("Language").selectOption("pt-BR");
+  expect(await said()).toEqual(["Esta ação já está em andamento.", error.message]);
+  expect(faults).toEqual([]);
+});
+
 test("a parked row is tried again, and dropped with a reason", async () => {
   const { served, browser } = ready();
   const { local, external } = served.nodes;
@@ -205,6 +236,9 @@ test("a parked row is tried again, and dropped with a reason", async () => {
   await page.getByRole("button", { name: "Bring together now" }).click();
   await giveToken(page);
   await told(page, /^All nodes were brought to one state, but for 1 row that is parked\.$/);
+  await page.getByRole("button", { name: "Compare now" }).click();
+  await told(page, /^1 row differs, in artist\. tandem verify names the keys\.$/);
+  expect(await page.locator(".notice.good", { hasText: "differs" }).count()).toBe(0);
   await page.getByRole("button", { name: "Try artist 51 again" }).click();
   await told(page, /artist 51 is tried again/);
   await page.getByRole("button", { name: "Drop artist 51" }).click();
@@ -227,7 +261,7 @@ test("a parked row is tried again, and dropped with a reason", async () => {
 test("a backup is made, proven, and restored after its name was typed", async () => {
   const { served, browser } = ready();
   const { local, external } = served.nodes;
-  await using opened = await open(browser, served.url);
+  await using opened = await open(browser, served.url, { expected: /ERR_FAILED/ });
   const { page, faults } = opened;
   await local.admin.query("insert into artist values (30, 'Elis', 'BR', null)");
   await waitFor(async () => (await external.admin.value("select name from artist where id = 30")) === "Elis");
@@ -256,8 +290,25 @@ test("a backup is made, proven, and restored after its name was typed", async ()
   await page.getByRole("button", { name: `Restore backup ${id}` }).click();
   const dialog = page.getByRole("dialog", { name: `Restore ${id}` });
   expect(await dialog.getByRole("button", { name: "Restore", exact: true }).count()).toBe(0);
-  await dialog.getByRole("button", { name: "Show what it would do" }).click();
+  // Whoever looks into the dialog sees that it is being looked, or why it could not be.
+  const look = dialog.getByRole("button", { name: "Show what it would do" });
+  let cut = () => {};
+  const mayCut = new Promise<void>((resolve) => {
+    cut = resolve;
+  });
+  await page.route("**/restore?wait=1", async (route) => {
+    await mayCut;
+    await route.abort();
+  });
+  await look.click();
+  await dialog.getByRole("status").filter({ hasText: "is under way" }).waitFor();
+  cut();
+  await dialog.getByRole("alert").filter({ hasText: "The sidecar did not answer." }).waitFor();
+  expect(await look.evaluate((button) => document.activeElement === button)).toBe(true);
+  await page.unroute("**/restore?wait=1");
+  await look.click();
   await dialog.getByRole("row", { name: /^artist 1 0 0 \d+ 0$/ }).waitFor();
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toMatch(/^It would do this in local/);
   expect(await local.admin.value("select count(*)::text from artist where id = 30")).toBe("0");
   const go = dialog.getByRole("button", { name: "Restore", exact: true });
   await dialog.getByLabel(/type the name of the backup/).fill(id.slice(0, -1));
@@ -273,6 +324,13 @@ test("a backup is made, proven, and restored after its name was typed", async ()
   expect(faults).toEqual([]);
   await shotsOfPage(page);
 });
+
+/** The cells whose words are wider than they are. */
+function cutCells(dialog: HTMLElement | SVGElement): string[] {
+  return [...dialog.querySelectorAll("th, td")]
+    .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+    .map(({ textContent }) => textContent ?? "");
+}
 
 /** Whether any of it is in the window, below the page's head. */
 async function isInView(part: Locator): Promise<boolean> {

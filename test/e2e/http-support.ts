@@ -98,21 +98,23 @@ export async function urlOf(sidecar: TandemProcess): Promise<string> {
 }
 
 /** A folder with the configuration of a cluster. */
-export async function folderOf(nodes: Cluster, more = "", http = `{ listen: "127.0.0.1:0", token: "${token}" }`) {
+export async function folderOf(
+  nodes: Cluster,
+  more = "",
+  http = `{ listen: "127.0.0.1:0", token: "${token}" }`,
+  sync = "interval: 100ms",
+) {
   const cwd = await tempFolder();
   const lines = nodes.nodes.map(({ name, url }) => `  ${name}: { url: "${url}" }`);
-  await writeFile(
-    join(cwd, "tandem.yaml"),
-    `nodes:\n${lines.join("\n")}\nsync: { interval: 100ms }\nhttp: ${http}\n${more}`,
-  );
+  await writeFile(join(cwd, "tandem.yaml"), `nodes:\n${lines.join("\n")}\nsync: { ${sync} }\nhttp: ${http}\n${more}`);
   return { cwd };
 }
 
 /** Nodes with these tables, installed and brought together, and a sidecar that has caught up. */
-export async function serve(ddl: string, more = "", count = 2): Promise<Served> {
+export async function serve(ddl: string, more = "", count = 2, sync?: string): Promise<Served> {
   const nodes = await cluster(count);
   for (const { admin } of nodes) await admin.query(ddl);
-  const at = await folderOf(nodes, more);
+  const at = await folderOf(nodes, more, undefined, sync);
   for (const command of ["migrate", "sync"]) {
     const { code, stderr } = await tandem([command], at);
     expect({ command, code, stderr: code === 0 ? "" : stderr }).toEqual({ command, code: 0, stderr: "" });

@@ -70,8 +70,8 @@ export const en = {
   remedy: ({ kind }: Problem): string | null => remedies[kind] ?? null,
   alert: (_: Alert) => null as string | null,
   /** What went wrong, where what the sidecar says of it is in another language. */
-  failure: (_: string) => null as string | null,
-  noAnswer: "The sidecar does not answer.",
+  failure: (code: string): string | null => (code === "action_running" ? "This is under way already." : null),
+  noAnswer: "The sidecar did not answer.",
   alertsUnread: "The alerts could not be read.",
   compare: "Compare now",
   syncNow: "Bring together now",
@@ -91,7 +91,7 @@ export const en = {
     lag: "Lag",
     lagSmall: "How long what came last was under way at most, from commit to commit",
     heartbeat: "Heartbeat",
-    heartbeatSmall: "How long a row of Tandem's own was under way, and when it came",
+    heartbeatSmall: "How long a row of Tandem's own was under way, and when it came; so an idle link is measured too",
     seen: "Last had everything",
     carried: "Rows carried",
     pause: "Pause",
@@ -210,7 +210,7 @@ export const en = {
     states: { complete: "complete", degraded: "degraded", damaged: "damaged" },
     pinned: "pinned",
     places: { folder: "here", store: "in the store" },
-    place: "Lies",
+    place: "Where",
     onlyHere: "only here",
     oneDisk: "one disk",
     noStore: "There is no store: the disk of the sidecar's machine is all there is of the backups.",
@@ -279,7 +279,8 @@ export const en = {
   } as Readonly<Record<string, string>>,
   done: {
     identical: "All nodes are identical.",
-    differing: (count: number, text: string) => `${n(count, text, "row")} ${count === 1 ? "differs" : "differ"}.`,
+    differing: (count: number, text: string, tables: string) =>
+      `${n(count, text, "row")} ${count === 1 ? "differs" : "differ"}, in ${tables}. \`tandem verify\` names the keys.`,
     synced: "All nodes were brought to one state.",
     syncedBut: (count: number, text: string) =>
       `All nodes were brought to one state, but for ${n(count, text, "row")} that ${count === 1 ? "is" : "are"} parked.`,
@@ -297,7 +298,7 @@ export const en = {
     wrong: "This is not the token.",
     none: "The sidecar takes no actions: no token is configured (`http.token`).",
     locked: "The sidecar is locked",
-    locked2: "Actions are locked.",
+    refused: "The sidecar does not take this token any more: actions are locked.",
     unlocked: "Actions are unlocked.",
   },
   cancel: "Cancel",

@@ -56,6 +56,14 @@ const kinds: Readonly<Record<string, string>> = {
   ahead: "O relógio de origem está adiantado; entra quando a hora chegar",
 };
 
+/** Why one of two images stays; the others are "prefer: NODE". */
+const rules: Readonly<Record<string, string>> = {
+  newest: "a mais recente",
+  seed: "o lado escolhido no primeiro encontro",
+  "same version": "a mesma versão",
+  unique: "valor único",
+};
+
 /** The rules that no problem speaks of; of all others the problem's sentence is there. */
 function alert({ rule, subject }: Alert): string | null {
   const names = subject.replace(":", " e ");
@@ -125,7 +133,7 @@ export const pt: Words = {
   remedy: ({ kind }) => remedies[kind] ?? null,
   alert,
   failure: (code) => `${failures[code as ErrorCode] ?? "Isto não pôde ser feito"}.`,
-  noAnswer: "O sidecar não responde.",
+  noAnswer: "O sidecar não respondeu.",
   alertsUnread: "Os alertas não puderam ser lidos.",
   compare: "Comparar agora",
   syncNow: "Sincronizar agora",
@@ -145,7 +153,8 @@ export const pt: Words = {
     lag: "Atraso",
     lagSmall: "Quanto tempo levou, no máximo, o que chegou por último, de commit a commit",
     heartbeat: "Pulso",
-    heartbeatSmall: "Quanto tempo uma linha do próprio Tandem levou, e quando chegou",
+    heartbeatSmall:
+      "Quanto tempo uma linha do próprio Tandem levou, e quando chegou; assim se mede também uma ligação parada",
     seen: "Teve tudo pela última vez",
     carried: "Linhas levadas",
     pause: "Pausar",
@@ -220,7 +229,8 @@ export const pt: Words = {
     missing: "A linha foi excluída.",
     none: "nulo",
     changedAt: (node, when) => `${node}, ${when}`,
-    explain: (won, rule) => `A alteração de ${won} fica, pela regra: ${rule}.`,
+    explain: (won, rule) =>
+      `A alteração de ${won} fica, pela regra: ${rules[rule] ?? rule.replace(/^prefer: /, "preferir ")}.`,
     restore: "Trazer de volta a que perdeu",
     restoreSmall: "Torna-se uma nova alteração, que vai para todos os nós. O que vale agora fica guardado.",
     restored: (ago) => `A que perdeu foi trazida de volta ${ago}.`,
@@ -259,7 +269,7 @@ export const pt: Words = {
     states: { complete: "completo", degraded: "parcial", damaged: "danificado" },
     pinned: "fixado",
     places: { folder: "aqui", store: "no depósito" },
-    place: "Está",
+    place: "Onde",
     onlyHere: "só aqui",
     oneDisk: "um só disco",
     noStore: "Não há depósito: o disco da máquina do sidecar é tudo o que há dos backups.",
@@ -328,7 +338,8 @@ export const pt: Words = {
   },
   done: {
     identical: "Todos os nós são idênticos.",
-    differing: (count, text) => `${n(count, text, "linha difere", "linhas diferem")}.`,
+    differing: (count, text, tables) =>
+      `${n(count, text, "linha difere", "linhas diferem")}, em ${tables}. \`tandem verify\` mostra as chaves.`,
     synced: "Todos os nós foram levados a um só estado.",
     syncedBut: (count, text) =>
       `Todos os nós foram levados a um só estado, menos ${n(count, text, "linha retida", "linhas retidas")}.`,
@@ -345,7 +356,7 @@ export const pt: Words = {
     wrong: "Este não é o token.",
     none: "O sidecar não aceita ações: nenhum token está configurado (`http.token`).",
     locked: "O sidecar está bloqueado",
-    locked2: "Ações bloqueadas.",
+    refused: "O sidecar não aceita mais este token: as ações estão bloqueadas.",
     unlocked: "Ações liberadas.",
   },
   cancel: "Cancelar",
