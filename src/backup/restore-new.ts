@@ -63,9 +63,13 @@ export async function restoreNewDatabase(
   await using connection = await connect(node, `restore ${id}`, { signal });
   const [taken] = await connection.query("select from pg_database where datname = $1", [database]);
   if (taken) throw new TandemError("usage", `the server of node ${node.name} has a database ${database} already`);
-  await connection.exec(
-    `create database ${quoteIdent(database)} template template0 encoding ${quoteLiteral(manifest.server.encoding)}`,
-  );
+  await connection
+    .exec(
+      `create database ${quoteIdent(database)} template template0 encoding ${quoteLiteral(manifest.server.encoding)}`,
+    )
+    .catch((error: unknown) => {
+      throw mayNotCreate(error, node.name);
+    });
   try {
     const trial = { folder: backup.path, manifest, programs, url: withDatabase(node.url, database), signal };
     await restoreDump(trial);
@@ -81,4 +85,12 @@ export async function restoreNewDatabase(
   }
   const rows = manifest.tables.reduce((sum, table) => sum + table.rows, 0);
   return { id, node: node.name, database, tables: manifest.tables.length, rows };
+}
+
+/** Who owns all tables may still lack this right: the usual remedy would send people the wrong way. */
+function mayNotCreate(error: unknown, node: string): unknown {
+  if (!(error instanceof TandemError) || error.code !== "permission_denied") return error;
+  const hint =
+    "The role of the URL must be allowed to create databases (alter role … createdb); --node names another server.";
+  return new TandemError(error.code, error.message, { cause: error, node, hint });
 }

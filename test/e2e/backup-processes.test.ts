@@ -147,7 +147,7 @@ describe("the command restore", () => {
     await using nodes = await cluster(1, { owner: true });
     const { admin, owner, database } = nodes.local;
     await admin.query(`create table item (id int primary key, name text); insert into item select g, 'x' from generate_series(1, 5) g;
-      alter table item owner to "${owner}"; alter role "${owner}" createdb`);
+      alter table item owner to "${owner}"`);
     const at = await folderOf(nodes);
     expect((await run(["restore"], at)).stdout).toMatch(/^There is no backup in /);
     const { document: made } = await runJson<BackupEntry>(["backup", "create"], at);
@@ -185,6 +185,12 @@ describe("the command restore", () => {
 
     const copy = `${database}_copy`;
     expect((await run(["restore", made.id, "--new-database", copy, "--mode", "exact"], at)).code).toBe(2);
+    const mayNot = await run(["restore", made.id, "--new-database", copy], at);
+    expect(mayNot.code).toBe(1);
+    expect(mayNot.stderr).toMatch(
+      /^permission_denied: .* Remedy: The role of the URL must be allowed to create databases/,
+    );
+    await admin.query(`alter role "${owner}" createdb`);
     try {
       const created = await runJson(["restore", made.id, "--new-database", copy], at);
       expect(created).toMatchObject({ code: 0, document: { database: copy, tables: 1, rows: 5 } });
