@@ -18,13 +18,18 @@ describe("docs/operations.md", () => {
 
   test.each(recipes.map(({ title, blocks }) => [title, blocks] as const))("%s", async (title, blocks) => {
     const [file, commands] = blocks.map(({ text }) => text);
-    const old = "create table price_changelog (id int primary key, op text, synced boolean)";
+    const old = `create table price_changelog (n bigserial primary key, id int, op text, synced boolean default false);
+      create function log_price() returns trigger language plpgsql as $$ begin
+        insert into price_changelog (id, op) values (coalesce(new.id, old.id), tg_op); return null; end $$;
+      create trigger log_price after insert or update or delete on price for each row execute function log_price()`;
     const at = await place(title.includes("changelog") ? `${price}; ${old}` : price, file);
     await using nodes = at.nodes;
     await nodes.local.admin.query(rows);
     const said = await script(commands ?? "", at);
     if (title === "Backup server") expect(said).toMatch(/1 readable|level 1|readable/);
     else await expectEqual(nodes.nodes);
+    // The application goes on.
+    for (const { admin } of nodes.nodes) await admin.query("update price set amount = amount + 1 where id = 1");
     if (title === "Leaving Tandem")
       expect(await nodes.local.admin.value("select to_regnamespace('tandem')")).toBeNull();
   });
