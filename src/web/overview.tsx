@@ -126,7 +126,7 @@ function SentenceLine({ tone, text, small, original, told, place }: Sentence) {
       <div>
         <p>
           <span class="aside">{words.sentence[tone]} </span>
-          {text}
+          <Coded text={text} />
         </p>
         {told !== "" && <p class="small amber">{told}</p>}
         {(small !== "" || place !== null) && (

@@ -64,7 +64,11 @@ test("what rests and what fails is told without colour; a link is paused and res
       "external n3": "solid, In step",
     });
     await expectUsable(another.page);
-    await picture.scrollIntoViewIfNeeded();
+    // What the sidecar names to be typed is shown so.
+    expect(await another.page.locator(".sentences").textContent()).not.toContain("`");
+    // The sentences are all there: nothing moves any more.
+    await another.page.locator(".sentences").getByText("No backup yet").waitFor();
+    await picture.evaluate((svg) => svg.scrollIntoView({ block: "center", behavior: "instant" }));
     await shot(another.page, `mesh-${name}`);
     expect(another.faults).toEqual([]);
   }
