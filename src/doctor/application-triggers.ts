@@ -15,8 +15,6 @@ export interface ApplicationTrigger {
   readonly guarded: boolean;
   /** It may write to tables: its source holds a statement that does, or cannot be read. */
   readonly writes: boolean;
-  /** It writes to a table that it names without a schema, and sets no search_path. */
-  readonly bare: boolean;
 }
 
 const writing =
@@ -25,20 +23,11 @@ const writing =
 /** Whether a trigger function may write. PERFORM of a notification is none; comments are no statements. */
 export function mayWrite(language: string, source: string): boolean {
   if (language !== "plpgsql") return true;
-  return writing.test(statementsOf(source).replace(/\bperform\s+(pg_catalog\.)?(pg_notify|set_config)\b/gi, " "));
-}
-
-const bareTarget =
-  /\b(?:insert\s+into|delete\s+from|merge\s+into|update(?=\s+(?:only\s+)?\S+\s+(?:(?:as\s+)?\w+\s+)?set\b))\s+(?:only\s+)?(?!only\s)(?:"[^"]+"|[a-z_][\w$]*)(?!["\w$]|\s*\.)/i;
-
-/** Whether a trigger function writes to a table by its name alone: it is found by search_path, which apply pins. */
-export function namesBare(language: string, source: string): boolean {
-  return language === "plpgsql" && bareTarget.test(statementsOf(source));
-}
-
-/** Comments are no statements. */
-function statementsOf(source: string): string {
-  return source.replace(/\/\*[\s\S]*?\*\//g, " ").replace(/--.*$/gm, " ");
+  const statements = source
+    .replace(/\/\*[\s\S]*?\*\//g, " ")
+    .replace(/--.*$/gm, " ")
+    .replace(/\bperform\s+(pg_catalog\.)?(pg_notify|set_config)\b/gi, " ");
+  return writing.test(statements);
 }
 
 /** The enabled triggers that are neither Tandem's nor internal; a partition's clone counts once, with its parent. */
@@ -46,8 +35,7 @@ export async function applicationTriggers(node: DoctorNode): Promise<Application
   const tables = await node.tracked();
   const rows = await node.query(
     `select h.root, g.tgname as name, g.tgenabled as enabled, g.tgtype & 2 = 2 as before, g.tgtype & 1 = 1 as per_row,
-       pg_get_triggerdef(g.oid) like '%tandem.applying%' as guarded, l.lanname as language, p.prosrc as source,
-       coalesce(p.proconfig::text like '%search_path=%', false) as pathed
+       pg_get_triggerdef(g.oid) like '%tandem.applying%' as guarded, l.lanname as language, p.prosrc as source
      from (select t as root, t as relid from unnest($1::oid[]) t
        union select t, x.relid from unnest($1::oid[]) t, pg_partition_tree(t) x) h
      join pg_trigger g on g.tgrelid = h.relid
@@ -70,6 +58,5 @@ export async function applicationTriggers(node: DoctorNode): Promise<Application
     perRow: row.per_row === "t",
     guarded: row.guarded === "t",
     writes: mayWrite(row.language ?? "", row.source ?? ""),
-    bare: row.pathed !== "t" && namesBare(row.language ?? "", row.source ?? ""),
   }));
 }

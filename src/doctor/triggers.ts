@@ -7,7 +7,7 @@ const last = "~tandem_last";
 /**
  * Sees triggers of the application's that fire while changes are applied, where the role may not switch them off. What a
  * BEFORE ROW trigger changes is put back by ~tandem_last, unless its name sorts after that. What others write is a change of
- * its own: counted or logged twice; a table that it names without a schema is not found, and the row is parked. Remedy: rename, or choose between leaving and guarding; what was chosen is no finding.
+ * its own: counted or logged twice. Remedy: rename, or choose between leaving and guarding; what was chosen is no finding.
  */
 export const triggers = nodeCheck(
   "triggers",
@@ -22,7 +22,7 @@ export const triggers = nodeCheck(
   },
 );
 
-function look({ label, name, before, perRow, writes, bare }: ApplicationTrigger, left: boolean): Observation[] {
+function look({ label, name, before, perRow, writes }: ApplicationTrigger, left: boolean): Observation[] {
   const place = { table: label };
   const found: Observation[] = [];
   if (before && perRow && byBytes(name) > 0) {
@@ -35,15 +35,6 @@ function look({ label, name, before, perRow, writes, bare }: ApplicationTrigger,
     );
   } else if (before && perRow) {
     found.push(ok(`BEFORE trigger "${name}" fires during apply; "${last}" puts the row back`, place));
-  }
-  if (bare) {
-    found.push(
-      warning(
-        `trigger "${name}" names a table without its schema, which is not found during apply (search_path is pg_catalog): what arrives is parked`,
-        "Name the schema in its function, or `alter function … set search_path = public`; with `triggers: guard` it does not fire then.",
-        place,
-      ),
-    );
   }
   if (writes && left) {
     found.push(ok(`trigger "${name}" fires during apply and may write: left so by the configuration`, place));
