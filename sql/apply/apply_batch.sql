@@ -239,9 +239,10 @@ begin
       rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
       copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
       state = case when x.done and not x.again then 'catch_up' else b.state end,
-      reason = case when x.again then format(case when b.rejoin is null then '%s rows differ and nothing says which is newer'
-          else '%s rows are only in node %s and may have been deleted here' end, b.rows_undecided + x.undecided, p_batch ->> 'source') end
-    from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
+      reason = case when x.again then format(case when b.rejoin is not null then '%s only in node %s and may have been deleted here'
+          else '%s and nothing says which is newer' end, x.count || case when b.rejoin is not null then case x.count when 1 then ' row is' else ' rows are' end
+            else case x.count when 1 then ' row differs' else ' rows differ' end end, p_batch ->> 'source') end
+    from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided, c.rows_undecided + y.undecided as count,
         (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
       from tandem.inbound_table c
       cross join (select coalesce(sum((t.value ->> 'staged')::bigint), 0) as staged, coalesce(sum((t.value ->> 'undecided')::bigint), 0) as undecided

@@ -22,6 +22,8 @@ declare
   v_insert text;
   v_rows bigint;
   v_result jsonb;
+  v_pinned text := current_setting('search_path');
+  v_path text := tandem.application_path(p_plans);
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     v_id := v_plan ->> 'id';
@@ -53,6 +55,9 @@ begin
     v_expected := v_expected || format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
       case when v_some then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end);
   end loop;
+  if v_path is not null then
+    perform set_config('search_path', v_path, true);
+  end if;
   if v_fresh and jsonb_array_length(p_plans) = 1 then
     execute v_insert;
     get diagnostics v_rows = row_count;
@@ -64,6 +69,9 @@ begin
       coalesce(nullif(array_to_string(v_inserted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_expected, ' + '), ''), '0'))
     into v_result;
   end if;
+  if v_path is not null then
+    perform set_config('search_path', v_pinned, true);
+  end if;
   if tandem.changed_meanwhile(p_plans, p_where) then
     raise exception 'rows changed after they had been decided on' using errcode = 'TD007';
   end if;
@@ -73,6 +81,26 @@ begin
   return v_result;
 end $$;
 comment on function tandem.write_rows(jsonb, text) is 'Writes staged rows and notes their versions.';
+
+-- tandem.application_path(p_plans) -> text
+-- The search_path that a session of this role begins with, where triggers of the application's will fire for what is written: they name their
+-- tables as its own statements do. Null where none will. pg_catalog comes first, so that nothing of ours is found elsewhere.
+create or replace function tandem.application_path(p_plans jsonb) returns text
+language plpgsql stable as $$
+declare
+  v_replica boolean := current_setting('session_replication_role') = 'replica';
+begin
+  if not exists (
+    select from jsonb_array_elements(p_plans) e cross join lateral (select (e ->> 'relation')::regclass as root) t
+    join pg_trigger g on g.tgrelid = t.root or g.tgrelid in (select h.relid from pg_partition_tree(t.root) h)
+    join pg_proc f on f.oid = g.tgfoid
+    where not g.tgisinternal and f.pronamespace <> 'tandem_log'::regnamespace and (g.tgenabled = 'A' or g.tgenabled = case when v_replica then 'R' else 'O' end))
+  then
+    return null;
+  end if;
+  return (select case when s.reset_val ~ 'pg_catalog' then 'pg_catalog, ' else '' end || s.reset_val from pg_settings s where s.name = 'search_path');
+end $$;
+comment on function tandem.application_path(jsonb) is 'The search_path in which triggers of the application''s fire.';
 
 -- tandem.changed_meanwhile(p_plans, p_where) -> boolean
 -- Whether another transaction has changed a row of the set since it was decided on ("decided" in the plan). What existed is locked: it is a

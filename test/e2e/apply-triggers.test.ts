@@ -137,6 +137,33 @@ for (const { way, options } of ways) {
       expect(await links.expectRest()).toBe(20);
     });
 
+    test("C6: a trigger finds what it names as it does in a session of the application's, by the role's search_path", async () => {
+      await using linked = await linkedCluster(2, {
+        ...options,
+        settings: { ...options.settings, search_path: "crm" },
+        schema: `create schema crm; create table crm.audit (n bigint, path text); ${table}
+          create function crm.plus_one(int) returns int language sql as 'select $1 + 1';
+          create function public.log_t() returns trigger language plpgsql as $$ begin
+            insert into audit select plus_one(count(*)::int), current_setting('search_path') from public.t; return null; end $$;`,
+      });
+      const { nodes, links } = linked;
+      await links.sync();
+      await app(
+        nodes.external,
+        "create trigger log_t after insert or update on public.t for each statement execute function public.log_t(); alter table public.t enable always trigger log_t",
+      );
+      await links.migrate();
+      await app(nodes.local, "insert into public.t select i, 'v' from generate_series(1, 10) i");
+      expect((await links.sync())["local external"]).toMatchObject({ applied: 10, parked: 0 });
+      await app(nodes.local, "update public.t set v = 'w' where id < 4; insert into public.t values (11, 'x')");
+      expect((await links.sync())["local external"]).toMatchObject({ applied: 4, parked: 0 });
+      const seen = await app(nodes.external, "select distinct path, max(n) over () as most from crm.audit");
+      expect(seen).toEqual([{ path: "crm", most: "12" }]);
+      // No key: it is nobody's but this node's.
+      await app(nodes.external, "drop trigger log_t on public.t; delete from crm.audit");
+      expect(await links.expectRest()).toBe(11);
+    });
+
     test("C1: an application cannot hide its writes by setting Tandem's marks", async () => {
       await using linked = await linkedCluster(2, { ...options, schema: `${touch}${table}${trigger}` });
       const { nodes, links } = linked;

@@ -163,9 +163,10 @@ begin
       rows_undecided = case when x.done then 0 else b.rows_undecided + x.undecided end,
       copied_to = case when not x.done then array(select jsonb_array_elements_text(p_batch #> '{copy,upto}')) end,
       state = case when x.done and not x.again then 'catch_up' else b.state end,
-      reason = case when x.again then format(case when b.rejoin is null then '%s rows differ and nothing says which is newer'
-          else '%s rows are only in node %s and may have been deleted here' end, b.rows_undecided + x.undecided, p_batch ->> 'source') end
-    from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided,
+      reason = case when x.again then format(case when b.rejoin is not null then '%s only in node %s and may have been deleted here'
+          else '%s and nothing says which is newer' end, x.count || case when b.rejoin is not null then case x.count when 1 then ' row is' else ' rows are' end
+            else case x.count when 1 then ' row differs' else ' rows differ' end end, p_batch ->> 'source') end
+    from (select (p_batch #>> '{copy,done}')::boolean as done, y.staged, y.undecided, c.rows_undecided + y.undecided as count,
         (p_batch #>> '{copy,done}')::boolean and c.rows_undecided + y.undecided > 0 as again
       from tandem.inbound_table c
       cross join (select coalesce(sum((t.value ->> 'staged')::bigint), 0) as staged, coalesce(sum((t.value ->> 'undecided')::bigint), 0) as undecided
@@ -297,6 +298,35 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_right text[]) IS 'Condition that two lists of expressions are equal one by one.';
+
+
+--
+-- Name: application_path(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.application_path(p_plans jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_replica boolean := current_setting('session_replication_role') = 'replica';
+begin
+  if not exists (
+    select from jsonb_array_elements(p_plans) e cross join lateral (select (e ->> 'relation')::regclass as root) t
+    join pg_trigger g on g.tgrelid = t.root or g.tgrelid in (select h.relid from pg_partition_tree(t.root) h)
+    join pg_proc f on f.oid = g.tgfoid
+    where not g.tgisinternal and f.pronamespace <> 'tandem_log'::regnamespace and (g.tgenabled = 'A' or g.tgenabled = case when v_replica then 'R' else 'O' end))
+  then
+    return null;
+  end if;
+  return (select case when s.reset_val ~ 'pg_catalog' then 'pg_catalog, ' else '' end || s.reset_val from pg_settings s where s.name = 'search_path');
+end $$;
+
+
+--
+-- Name: FUNCTION application_path(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.application_path(p_plans jsonb) IS 'The search_path in which triggers of the application''s fire.';
 
 
 --
@@ -9243,6 +9273,8 @@ declare
   v_insert text;
   v_rows bigint;
   v_result jsonb;
+  v_pinned text := current_setting('search_path');
+  v_path text := tandem.application_path(p_plans);
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     v_id := v_plan ->> 'id';
@@ -9274,6 +9306,9 @@ begin
     v_expected := v_expected || format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
       case when v_some then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end);
   end loop;
+  if v_path is not null then
+    perform set_config('search_path', v_path, true);
+  end if;
   if v_fresh and jsonb_array_length(p_plans) = 1 then
     execute v_insert;
     get diagnostics v_rows = row_count;
@@ -9284,6 +9319,9 @@ begin
       coalesce(nullif(array_to_string(v_deleted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_updated, ' + '), ''), '0'),
       coalesce(nullif(array_to_string(v_inserted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_expected, ' + '), ''), '0'))
     into v_result;
+  end if;
+  if v_path is not null then
+    perform set_config('search_path', v_pinned, true);
   end if;
   if tandem.changed_meanwhile(p_plans, p_where) then
     raise exception 'rows changed after they had been decided on' using errcode = 'TD007';
@@ -11182,6 +11220,13 @@ REVOKE ALL ON FUNCTION tandem.after(p_stamp timestamp with time zone) FROM PUBLI
 --
 
 REVOKE ALL ON FUNCTION tandem.all_equal(p_operators text[], p_left text[], p_right text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION application_path(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.application_path(p_plans jsonb) FROM PUBLIC;
 
 
 --
