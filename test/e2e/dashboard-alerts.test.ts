@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { AlertServer } from "../support/alert-server.ts";
 import { waitFor } from "../support/wait.ts";
 import { expectUsable, open, section, shot, showOnce } from "./dashboard-support.ts";
-import { ask, serve } from "./http-support.ts";
+import { ask, pauseLink, serve } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
@@ -47,7 +47,7 @@ test("changes that wait too long turn amber; what only an alert speaks of has a 
   await page.getByRole("heading", { level: 1, name: "All is well" }).waitFor();
   await local.admin.query("insert into artist values (1, 'Elis'), (2, 'Tom')");
   await waitFor(async () => (await external.admin.value("select count(*)::text from artist where id < 3")) === "2");
-  await external.admin.query("select tandem.pause_link('local', 'a test')");
+  await pauseLink(served, "local", "external");
   await local.admin.query("update artist set name = name || ' here' where id < 3");
   await external.admin.query("update artist set name = name || ' there' where id < 3");
   const waiting = page.locator(".sentences li.amber").filter({ hasText: "2 changes waiting for external" });

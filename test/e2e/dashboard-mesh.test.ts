@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import type { Admin } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
 import { expectUsable, giveToken, open, type Reader, shot, showOnce, silence, tabTo } from "./dashboard-support.ts";
-import { serve } from "./http-support.ts";
+import { pauseLink, serve } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
@@ -109,10 +109,10 @@ test("a node that does not answer is told without colour, and its links by the w
 test("a chain of four: only the links there are, with words only where one needs a look", async () => {
   const { browser } = ready();
   const served = await serve(table, "links: [[local, external], [external, n3], [n3, n4]]\n", 4);
-  const [local, , n3, n4] = served.nodes.nodes.map(({ admin }) => admin) as [Admin, Admin, Admin, Admin];
+  const [local, , , n4] = served.nodes.nodes.map(({ admin }) => admin) as [Admin, Admin, Admin, Admin];
   await local.query("insert into artist values (1, 'Elis Regina')");
   await waitFor(async () => (await n4.value("select name from artist")) === "Elis Regina", { deadlineMs: 120_000 });
-  await n3.query("select tandem.pause_link('external', 'a test')");
+  await pauseLink(served, "external", "n3");
   await local.query("insert into artist values (2, 'Gal Costa')");
   for (const reader of Object.values(readers)) {
     await using opened = await open(browser, served.url, reader);

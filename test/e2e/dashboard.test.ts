@@ -4,12 +4,10 @@
 import { dirname } from "node:path";
 import type { Locator } from "playwright-core";
 import { expect, test, vi } from "vitest";
-import type { z } from "zod";
-import type { linkList } from "../../src/http/answers.ts";
 import { pgDump } from "../support/components.ts";
 import { waitFor } from "../support/wait.ts";
 import { expectUsable, giveToken, open, section, shot, shotsOfPage, showOnce, told } from "./dashboard-support.ts";
-import { ask, serve, token } from "./http-support.ts";
+import { ask, pauseLink, serve, stateOf, token } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
@@ -53,10 +51,7 @@ test("what flows, waits and rests is seen as it happens; a link is paused and re
   await told(page, /The link from local to external rests/);
   await page.getByRole("heading", { level: 1, name: "One thing needs a look" }).waitFor();
   await page.getByText(/local → external is paused since/).waitFor();
-  await waitFor(async () => {
-    const { links } = (await ask<z.infer<typeof linkList>>(served.url, "/api/links")).body;
-    return links.some(({ id, here }) => id === "local:external" && here?.state === "paused");
-  });
+  await waitFor(async () => (await stateOf(served.url, "local:external")) === "paused");
   await external.admin.query("update tandem.inbound set lag = interval '90 seconds'");
   await local.admin.query("insert into artist values (3, 'Caetano', 'BR', null), (4, 'Gal', 'BR', null)");
   await page.getByText(/2 changes waiting for external, oldest \d/).waitFor();
@@ -87,7 +82,7 @@ test("what flows, waits and rests is seen as it happens; a link is paused and re
 test("no line runs through the words of a link; a long list is short until all of it is asked for", async () => {
   const { served, browser } = ready();
   const { local, external } = served.nodes;
-  await external.admin.query("select tandem.pause_link('local', 'a test')");
+  await pauseLink(served, "local", "external");
   await using _ = {
     [Symbol.asyncDispose]: async () => void (await external.admin.query("select tandem.resume_link('local')")),
   };

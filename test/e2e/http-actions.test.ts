@@ -8,7 +8,7 @@ import { spawnTandem, type TandemProcess } from "../support/child.ts";
 import { pgDump } from "../support/components.ts";
 import { expectEqual } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
-import { ask, type Sent, serve, token, urlOf } from "./http-support.ts";
+import { ask, type Sent, serve, stateOf, token, urlOf } from "./http-support.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
@@ -40,11 +40,6 @@ async function post<T>(url: string, path: string, body?: unknown): Promise<T> {
 async function actionsOf(url: string): Promise<string[]> {
   const { body } = await ask<{ actions: { action: string; state: string }[] }>(url, "/api/actions", { token });
   return body.actions.map(({ action, state }) => `${action} ${state}`);
-}
-
-async function stateOf(url: string, id: string): Promise<string | undefined> {
-  const { body } = await ask<{ links: { id: string; here: { state: string } | null }[] }>(url, "/api/links");
-  return body.links.find((link) => link.id === id)?.here?.state;
 }
 
 test("C11 a paused link rests, for every sidecar and after a restart, says so, and loses nothing", async () => {

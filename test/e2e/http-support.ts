@@ -6,6 +6,7 @@ import { endpoints } from "../../src/http/endpoints.ts";
 import { failureDocument } from "../../src/http/failure.ts";
 import { spawnTandem, type TandemProcess, tandem, tempFolder } from "../support/child.ts";
 import { type Cluster, cluster } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
 import { expectClean } from "./cli-runner.ts";
 
 /** What the configurations of these tests have. */
@@ -124,4 +125,17 @@ export async function serve(ddl: string, more = "", count = 2, sync?: string): P
     await sidecar.waitForLine(new RegExp(`"target":"${name}".*caught up`));
   }
   return { nodes, ...at, sidecar, url: await urlOf(sidecar) };
+}
+
+/** What a link is doing, as its sidecar says; its id is SOURCE:TARGET. */
+export async function stateOf(url: string, id: string): Promise<string | undefined> {
+  const { body } = await ask<{ links: { id: string; here: { state: string } | null }[] }>(url, "/api/links");
+  return body.links.find((link) => link.id === id)?.here?.state;
+}
+
+/** Pauses a link and waits until it rests: a round that was under way when it was paused may still carry what is written then. */
+export async function pauseLink({ url, nodes }: Served, source: string, target: string): Promise<void> {
+  const { admin } = nodes.nodes.find(({ name }) => name === target)!;
+  await admin.query(`select tandem.pause_link('${source}', 'a test')`);
+  await waitFor(async () => (await stateOf(url, `${source}:${target}`)) === "paused");
 }
