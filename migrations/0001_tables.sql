@@ -43,6 +43,8 @@ create table tandem.tracked_table (
   table_name text not null,
   relid oid not null,
   log_name text not null unique,
+  entries_name text not null unique,
+  blocks_name text unique,
   changelog_view text not null unique,
   key_columns text[] not null,
   key_types text[] not null,
@@ -59,6 +61,8 @@ create table tandem.tracked_table (
     and cardinality(key_operators) = cardinality(key_columns))
 );
 comment on table tandem.tracked_table is 'Tables whose changes are captured here, each with its log table in tandem_log.';
+comment on column tandem.tracked_table.entries_name is 'The view of all entries: those of the log, each a row, and those of the blocks.';
+comment on column tandem.tracked_table.blocks_name is 'The table of its blocks, each of which holds many entries; null where the key''s types cannot be in one.';
 comment on column tandem.tracked_table.vanished is 'How often rows may have gone here of which the log knows nothing.';
 comment on column tandem.tracked_table.leaves is 'Leaf partitions known when the table was last armed; others have come or gone since.';
 
@@ -255,6 +259,12 @@ comment on table tandem.verdict is 'While a batch is applied: what was decided f
 create sequence tandem.wake_until minvalue 0 start 0;
 comment on sequence tandem.wake_until is 'Until when commits notify those who wait for them, in milliseconds since 1970.';
 
+create table tandem.block_floor_turn (only_row boolean primary key default true check (only_row));
+insert into tandem.block_floor_turn default values;
+comment on table tandem.block_floor_turn is 'Whose turn it is to raise the block floor: its row is locked for that moment.';
+create sequence tandem.block_floor minvalue 0 start 0;
+comment on sequence tandem.block_floor is 'Newest stamp of a block written here, in microseconds since 1970.';
+
 -- No identity of the staging tables: a newer pg_dump writes that of an unlogged table so that servers before 15 cannot read it.
 create sequence tandem.staged_row cache 100;
 comment on sequence tandem.staged_row is 'Numbers of staged rows, each greater than those staged before by the same session.';
@@ -377,5 +387,5 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 drop schema tandem_log cascade;
 drop table tandem.sql_file, tandem.alert, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
-  tandem.local_node cascade;
-drop sequence tandem.wake_until, tandem.staged_row;
+  tandem.local_node, tandem.block_floor_turn cascade;
+drop sequence tandem.wake_until, tandem.staged_row, tandem.block_floor;

@@ -9,7 +9,8 @@ declare
   v_count bigint;
   v_total bigint := 0;
 begin
-  for t in select log_name from tandem.tracked_table order by table_id loop
+  for t in select table_id, log_name from tandem.tracked_table order by table_id loop
+    perform tandem.write_out(t.table_id);
     execute format('update tandem_log.%I set xid = pg_current_xact_id() where received_from = $1', t.log_name) using p_peer_id;
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;

@@ -8,8 +8,8 @@ language plpgsql as $$
 declare
   v_id integer;
 begin
-  insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view, key_columns, key_types, key_operators, partitioned)
-  select 'tandem', p_table, c.oid, tandem.object_name('', 'tandem', p_table), tandem.free_changelog_name('tandem', p_table),
+  insert into tandem.tracked_table (schema_name, table_name, relid, log_name, entries_name, blocks_name, changelog_view, key_columns, key_types, key_operators, partitioned)
+  select 'tandem', p_table, c.oid, tandem.object_name('', 'tandem', p_table), tandem.object_name('entries ', 'tandem', p_table), tandem.object_name('blocks ', 'tandem', p_table), tandem.free_changelog_name('tandem', p_table),
     k.key_columns, k.key_types, k.key_operators, false
   from pg_class c cross join lateral tandem.table_key(c.oid) k
   where c.oid = format('tandem.%I', p_table)::regclass

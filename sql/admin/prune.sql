@@ -25,8 +25,9 @@ begin
   end if;
   update tandem.local_node set horizon = v_cutoff, pruned_at = clock_timestamp() where horizon < v_cutoff;
   for t in select * from tandem.tracked_table order by table_id loop
+    perform tandem.write_out(t.table_id, null, p_limit / tandem.block_rows());
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
-        and not exists (select from tandem_log.%1$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
+        and not exists (select from tandem_log.%10$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
         and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = ''{}'')
         and not exists (select from tandem.outbound_parked k where %6$s)
         and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L)
@@ -34,7 +35,7 @@ begin
       t.log_name, v_cutoff, v_passed, t.schema_name, t.table_name,
       tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(t.key_columns))), p_limit,
       tandem.all_equal(t.key_operators, tandem.key_names('o', cardinality(t.key_columns)), tandem.key_names('l', cardinality(t.key_columns))),
-      replace(v_passed, 'l.', 'o.'));
+      replace(v_passed, 'l.', 'o.'), t.entries_name);
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;

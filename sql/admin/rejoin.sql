@@ -52,6 +52,7 @@ comment on function tandem.rejoin_node(text, jsonb, jsonb, jsonb) is 'Makes this
 create or replace function tandem.take_over_table(p_table tandem.tracked_table) returns void
 language plpgsql as $$
 begin
+  perform tandem.write_out(p_table.table_id);
   execute format('update tandem_log.%I set xid = pg_current_xact_id() where xid >= pg_snapshot_xmin(pg_current_snapshot())', p_table.log_name);
   update tandem.tracked_table t set relid = to_regclass(format('%I.%I', t.schema_name, t.table_name))
   where t.table_id = p_table.table_id and to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null;
@@ -128,7 +129,7 @@ begin
       format('from (select %s from %I.%I t join tandem.outbound_parked k on k.peer_id = $2 and %s) o where not exists (select from tandem_log.%I l where %s)',
         (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
         t.schema_name, t.table_name, tandem.same_parked_key(t, 'k', tandem.columns('t', t.key_columns)),
-        t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('o', v_count))))
+        t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('o', v_count))))
     using tandem.after(tandem.log_begin()), p_peer_id;
   end loop;
 end $$;

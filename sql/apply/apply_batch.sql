@@ -71,6 +71,9 @@ begin
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
+  -- Before the first row lock: each look for a key would go through all blocks.
+  perform tandem.write_out((e ->> 'id')::integer) from jsonb_array_elements(v_plans) e
+  where tandem.has_blocks((e ->> 'id')::integer) and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false);
 
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.

@@ -81,7 +81,7 @@ begin
   for d in select * from tandem.dropped_change x where x.settled_at is null loop
     select * into t from tandem.tracked_table x where (x.schema_name, x.table_name) = (d.schema_name, d.table_name);
     continue when not found or cardinality(t.key_columns) <> cardinality(d.key);
-    execute format('select exists (select from tandem_log.%I l where %s and (l.stamp, l.origin) >= ($2, $3))', t.log_name,
+    execute format('select exists (select from tandem_log.%I l where %s and (l.stamp, l.origin) >= ($2, $3))', t.entries_name,
       tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)),
         array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
     into v_changed using d.key, coalesce(d.stamp, '-infinity'), coalesce(d.origin, '');

@@ -1,7 +1,7 @@
 -- tandem.inbound_state(p_source) -> jsonb
 -- How far the link from a source has come: {"peer", "position", "token", "skew", "tables": [{"schema", "name", "state", "position",
 -- "copiedTo", "rowsCopied", "reason", "rejoin"}] (those that do not simply flow), "known" (how many tables the link knows), "parked" (due keys, see
--- parked_keys), "anyParked" (due or not), "pausedBy" (null: it may work), "clock"}. Errors: TD001 no link from there.
+-- parked_keys), "anyParked" (due or not), "pausedBy" (null: it may work), "blocks" (whether any are to be written out), "clock"}. Errors: TD001 no link from there.
 create or replace function tandem.inbound_state(p_source text) returns jsonb
 language plpgsql as $$
 declare
@@ -14,7 +14,7 @@ begin
         order by b.schema_name, b.table_name), '[]')
       from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
     'parked', tandem.parked_keys(p.peer_id, true), 'anyParked', exists (select from tandem.parked_change c where c.peer_id = p.peer_id), 'pausedBy', (select l.paused_by from tandem.paused_link l where l.peer_id = p.peer_id),
-    'clock', clock_timestamp())
+    'blocks', exists (select from tandem.tables_with_blocks()), 'clock', clock_timestamp())
   into v_state
   from tandem.inbound i join tandem.peer p using (peer_id)
   where p.name = p_source and p.configured;

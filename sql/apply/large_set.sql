@@ -35,9 +35,11 @@ declare
 begin
   if (p_plan ->> 'first_key_type') in ('smallint', 'integer', 'bigint', 'uuid', 'date', 'timestamp with time zone', 'timestamp without time zone') then
     execute format('select coalesce((select %1$s from %2$s t where %1$s >= x.least order by %1$s limit 1) > x.most, true)
-        and coalesce((select l.k1 from %3$s l where l.k1 >= x.least order by l.k1 limit 1) > x.most, true)
+        and coalesce((select l.k1 from %3$s l where l.k1 >= x.least order by l.k1 limit 1) > x.most, true)%5$s
       from (select (select s.k1 from %4$s s order by s.k1 limit 1) as least, (select s.k1 from %4$s s order by s.k1 desc limit 1) as most) x',
-      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log', p_plan ->> 'stage') into v_none;
+      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log', p_plan ->> 'stage',
+      (select ' and not exists (select from tandem_log.' || quote_ident(t.blocks_name) || ' b where b.least is null or b.least <= x.most and b.most >= x.least)'
+       from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer)) into v_none;
   end if;
   return v_none;
 end $$;

@@ -185,7 +185,7 @@ declare
   v_counts jsonb := '{}';
 begin
   if p_step = 'decide' then
-    if exists (select from unnest(v_rows) s where s.unsettled %2$s) then
+    if %22$sexists (select from unnest(v_rows) s where s.unsettled %2$s) then
       return null;
     end if;
     select count(*) into v_locked from (select 1 from unnest(v_rows) s join %3$s t on %4$s where (not s.present or %5$s) order by %6$s for update of t skip locked) x;
@@ -236,7 +236,7 @@ end $body$,
         p_plan ->> 'relation', p_plan ->> 'set', p_plan ->> 'key_is_row')
       else format('select count(*) into v_updated from %s t join unnest(v_rows) s on %s where s.present;', p_plan ->> 'relation', p_plan ->> 'key_is_row') end,
     p_plan ->> 'insert_columns', p_plan ->> 'overriding', p_plan ->> 'insert_values', p_plan ->> 'key_columns',
-    p_plan ->> 'log', p_plan ->> 'key_is_entry',
+    p_plan ->> 'entries', p_plan ->> 'key_is_entry',
     tandem.versions_insert(p_plan, 'unnest(v_rows)', 'true'), tandem.known_versions_insert(p_plan, 'unnest(v_rows)', 'true'),
     (select string_agg(format('select %s(%s)::numeric into v_value from unnest(v_rows) s where s.present;
       if v_value is not null then perform tandem.advance_sequence(%L::regclass, v_value); end if;', case when q.increment > 0 then 'max' else 'min' end, x.value, q.sequence::text), E'\n    ')
@@ -246,6 +246,7 @@ end $body$,
       if exists (select from unnest(v_rows) s join %2$s t on %3$s where s.present and %4$s and not exists (select from %5$s p where %6$s)) then
         return null;
       end if;', f.t_columns, p_plan ->> 'relation', p_plan ->> 'key_is_row', f.t_not_null, f.parent, f.parent_is_t), E'\n    ') from tandem.plan_foreign_keys(p_plan) f)
-      else 'set constraints all immediate;' end);
+      else 'set constraints all immediate;' end,
+    (select 'exists (select from tandem_log.' || quote_ident(t.blocks_name) || ') or ' from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer));
 end $$;
 comment on function tandem.small_body(jsonb, oid, text, boolean) is 'The body of a function for small batches.';

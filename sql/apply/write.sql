@@ -116,7 +116,7 @@ begin
     -- the order takes the index whatever the planner believes of the log's size
     execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
         join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
-      v_plan ->> 'log', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
+      v_plan ->> 'entries', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
     into v_changed;
     exit when v_changed;
   end loop;
@@ -150,12 +150,34 @@ begin
   if tandem.applies(p_plan) = 'true' then
     v_where := p_where;
   end if;
-  execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
-  get diagnostics v_count = row_count;
+  if p_where = 'true' and p_plan ? 'staged' and (p_plan ->> 'blocks')::boolean then
+    execute tandem.version_blocks_insert(p_plan, v_where);
+    v_count := (p_plan ->> 'staged')::bigint;
+  else
+    execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
+    get diagnostics v_count = row_count;
+  end if;
   execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
   return v_count;
 end $$;
 comment on function tandem.record_versions(jsonb, text) is 'Enters applied versions into the log.';
+
+-- tandem.version_blocks_insert(p_plan, p_where) -> text: the statement that enters them as blocks, for a large set.
+create or replace function tandem.version_blocks_insert(p_plan jsonb, p_where text) returns text
+language sql stable as $$
+  select tandem.block_insert(t, 'oldest, stamp, stamps, received_from, op, origin',
+    format('min(x.stamp), max(x.stamp), case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end, %s, x.op, x.origin', p_plan ->> 'peer'),
+    format('select %s, s.stamp, %s as op, s.origin from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), p_plan ->> 'stage', p_where), true)
+  from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
+$$;
+comment on function tandem.version_blocks_insert(jsonb, text) is 'The statement that enters applied versions as blocks.';
+
+-- tandem.applied_op() -> text: the op under which a staged row s is entered.
+create or replace function tandem.applied_op() returns text
+language sql immutable as $$
+  select 'case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end'
+$$;
+comment on function tandem.applied_op() is 'The op under which a staged row is entered.';
 
 -- tandem.versions_insert(p_plan, p_rows, p_where) -> text, tandem.known_versions_insert(p_plan, p_rows, p_where) -> text
 -- The statements that enter the versions of the staged rows s of p_rows (a FROM item) for which p_where holds, and those that their source knew of.
@@ -163,9 +185,9 @@ create or replace function tandem.versions_insert(p_plan jsonb, p_rows text, p_w
 language plpgsql stable as $$
 begin
   return format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
-    select pg_current_xact_id(), s.stamp, %3$s, %4$s, case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end, s.origin
+    select pg_current_xact_id(), s.stamp, %3$s, %4$s, %7$s, s.origin
     from %5$s s where %6$s',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where);
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, tandem.applied_op());
 end $$;
 comment on function tandem.versions_insert(jsonb, text, text) is 'The statement that enters applied versions.';
 
@@ -176,8 +198,8 @@ begin
     select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
     from %5$s s cross join lateral unnest(s.known_stamps, s.known_origins) k (stamp, origin)
     where %6$s and s.known_stamps is not null and (k.stamp, k.origin) < (s.stamp, s.origin)
-      and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, p_plan ->> 'key_is_entry');
+      and not exists (select from %8$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, p_plan ->> 'key_is_entry', p_plan ->> 'entries');
 end $$;
 comment on function tandem.known_versions_insert(jsonb, text, text) is 'The statement that enters versions that a source knew of.';
 
@@ -209,8 +231,8 @@ begin
     select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
     from %5$s s join tandem.verdict v on v.peer_id = %4$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''keep''
     cross join lateral (select s.stamp, s.origin union select * from unnest(s.known_stamps, s.known_origins)) k (stamp, origin)
-    where k.stamp is not null and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', t.table_id, p_plan ->> 'key_is_entry');
+    where k.stamp is not null and not exists (select from %8$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', t.table_id, p_plan ->> 'key_is_entry', p_plan ->> 'entries');
   return v_total;
 end $$;
 comment on function tandem.write_anew(jsonb) is 'Writes images anew as changes of this node.';

@@ -27,6 +27,7 @@ create or replace function tandem.tables_with_entries(p_from pg_snapshot) return
 language plpgsql stable as $$
 declare
   t record;
+  v_log text;
   v_there boolean;
   v_xmax xid8 := pg_snapshot_xmax(p_from);
   v_xip xid8[] := array(select pg_snapshot_xip(p_from));
@@ -34,17 +35,33 @@ begin
   if pg_snapshot_xmax(pg_current_snapshot()) = v_xmax and array(select pg_snapshot_xip(pg_current_snapshot())) @> v_xip then
     return;
   end if;
-  for t in select table_id, log_name from tandem.tracked_table order by table_id loop
-    execute format('select (select xid from tandem_log.%I where xid >= $1 order by xid limit 1) is not null', t.log_name) into v_there using v_xmax;
-    if not v_there and cardinality(v_xip) > 0 then
-      execute format('select (select xid from tandem_log.%I where xid = any ($1) order by xid limit 1) is not null', t.log_name) into v_there using v_xip;
-    end if;
+  for t in select table_id, log_name, blocks_name from tandem.tracked_table order by table_id loop
+    v_there := false;
+    foreach v_log in array array_remove(array[t.log_name, t.blocks_name], null) loop
+      continue when v_there or v_log = t.blocks_name and pg_relation_size(format('tandem_log.%I', v_log)) = 0;
+      execute format('select (select xid from tandem_log.%I where xid >= $1 order by xid limit 1) is not null', v_log) into v_there using v_xmax;
+      if not v_there and cardinality(v_xip) > 0 then
+        execute format('select (select xid from tandem_log.%I where xid = any ($1) order by xid limit 1) is not null', v_log) into v_there using v_xip;
+      end if;
+    end loop;
     if v_there then
       return next t.table_id;
     end if;
   end loop;
 end $$;
 comment on function tandem.tables_with_entries(pg_snapshot) is 'Tracked tables with entries after a position.';
+
+-- tandem.counted(p_tables, p_condition) -> text
+-- Query of the oldest entries of some logs for which a condition holds, (xid, n), more than $2 of each: what is counted too low lies beyond the cut.
+create or replace function tandem.counted(p_tables integer[], p_condition text) returns text
+language plpgsql stable as $$
+begin
+  return (
+    select string_agg(format('(select xid, %s as n from tandem_log.%I where %s order by xid limit $2 + 1)', x.n, x.name, p_condition), ' union all ')
+    from tandem.tracked_table t cross join lateral (values ('1', t.log_name), ('rows', t.blocks_name)) x (n, name)
+    where t.table_id = any (p_tables) and x.name is not null);
+end $$;
+comment on function tandem.counted(integer[], text) is 'Query of the oldest entries of some logs.';
 
 -- tandem.batch_end(p_from, p_tables, p_limit) -> (position, cut)
 -- Where a batch from p_from over these tables ends: this transaction's snapshot, or a cut where more than p_limit entries wait.
@@ -57,29 +74,25 @@ declare
   v_now pg_snapshot := pg_current_snapshot();
   v_xmax xid8 := pg_snapshot_xmax(p_from);
   v_xip xid8[] := array(select pg_snapshot_xip(p_from));
-  v_logs text[] := array(select log_name from tandem.tracked_table where table_id = any (p_tables) order by table_id);
   v_counts text;
   v_old bigint;
   v_taken xid8[];
   v_cut xid8;
 begin
-  if cardinality(v_logs) = 0 then
+  v_counts := tandem.counted(p_tables, 'xid = any ($1)');
+  if v_counts is null then
     return query select v_now, false;
     return;
   end if;
-  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
-  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) order by xid limit $2 + 1)', l), ' union all ')
-  into v_counts from unnest(v_logs) l;
-  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+  execute format('with e as (select xid, sum(n) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
       select coalesce((select sum(n) from e), 0)::bigint, array(select xid from s where upto <= $2 or upto = n order by xid)', v_counts)
   into v_old, v_taken using v_xip, p_limit;
   if v_old > p_limit then
     return query select tandem.snapshot_of(v_xmax, array(select x from unnest(v_xip) x where x <> all (v_taken))), true;
     return;
   end if;
-  select string_agg(format('(select xid from tandem_log.%I where xid >= $1 order by xid limit $2 + 1)', l), ' union all ')
-  into v_counts from unnest(v_logs) l;
-  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+  v_counts := tandem.counted(p_tables, 'xid >= $1');
+  execute format('with e as (select xid, sum(n) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
       select (xid::text::numeric + 1)::text::xid8 from s where (upto <= $2 or upto = n) and (select sum(n) from e) > $2 order by xid desc limit 1', v_counts)
   into v_cut using v_xmax, greatest(p_limit - v_old, 0);
   if v_cut is null or v_cut >= pg_snapshot_xmax(v_now) then

@@ -44,16 +44,30 @@ end $$;
 comment on function tandem.related_tables(integer[]) is 'Tables connected by foreign keys.';
 
 -- tandem.relations_to_lock(p_tables) -> jsonb
--- ["table, log", ...]: the tables with their logs, quoted, in the order of their ids. To be locked IN ACCESS SHARE MODE before the first
+-- ["table, log, blocks", ...]: the tables with their logs, quoted, in the order of their ids. To be locked IN ACCESS SHARE MODE before the first
 -- snapshot of the reading transaction: a table that is rewritten in between reads as empty.
 create or replace function tandem.relations_to_lock(p_tables integer[]) returns jsonb
 language plpgsql stable as $$
 begin
   return (
-    select coalesce(jsonb_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name) order by t.table_id), '[]')
+    select coalesce(jsonb_agg(concat_ws(', ', format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name),
+      'tandem_log.' || quote_ident(t.blocks_name)) order by t.table_id), '[]')
     from tandem.tracked_table t where t.table_id = any (p_tables));
 end $$;
 comment on function tandem.relations_to_lock(integer[]) is 'What is locked to read a batch.';
+
+-- tandem.write_out_before(p_tables, p_from, p_peer_id, p_keys) -> bigint
+-- Before a batch of these tables is read: blocks that it would look for single keys in are written out; how many entries that were. What is part of
+-- the batch need not be, unless p_keys (keys are asked for, or the table is copied) or each key's known versions are sent.
+create or replace function tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) returns bigint
+language plpgsql as $$
+begin
+  return (
+    select coalesce(sum(tandem.write_out(t.table_id, case when not p_keys and t.conflict_policy not like 'prefer: %' and cardinality(tandem.not_forwarded(p_peer_id)) < 2
+      then p_from end)), 0)
+    from tandem.tracked_table t where t.table_id = any (p_tables) and tandem.has_blocks(t.table_id));
+end $$;
+comment on function tandem.write_out_before(integer[], pg_snapshot, integer, boolean) is 'Writes out blocks that a batch would look into.';
 
 -- tandem.batch_header(p_peer_id, p_tables) -> jsonb
 -- What goes with every batch: {"horizon", "vector" (whether rows must name the versions known here), "known": {table's id:

@@ -16,27 +16,20 @@ language plpgsql stable as $$
 declare
   t tandem.tracked_table;
   v_count integer;
-  v_log_keys text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
-    v_log_keys := array_to_string(tandem.key_names('l', v_count), ', ');
-    return format('select %1$s from (select distinct on (%2$s) l.*, %3$s from tandem_log.%4$I l where %5$s
-          window w as (order by %2$s, l.stamp desc, l.origin desc) order by %2$s, l.stamp desc, l.origin desc) n
-        cross join lateral (select %6$s) k left join %7$I.%8$I t on %9$s',
-      tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked,
-        tandem.all_equal(t.key_operators, array(select 'n.next' || i from generate_series(1, v_count) i), tandem.key_names('k', v_count))),
-      v_log_keys,
-      (select string_agg(format('lead(l.k%1$s) over w as next%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
-      t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id),
+    return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
+      tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, tandem.has_more(t)),
+      tandem.newest_entries(t, tandem.sent_entries(p_from, p_to, p_peer_id)),
       array_to_string(tandem.key_names('n', v_count), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
   end if;
   return tandem.keys_query(t, p_peer_id, p_columns, p_unplaced, p_vector, p_asked,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s',
-        array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id)) end,
+        array_to_string(tandem.key_names('l', v_count), ', '), t.entries_name, tandem.sent_entries(p_from, p_to, p_peer_id)) end,
       case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
         (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
          from unnest(t.key_types) with ordinality u (type, i)), p_keys) end));
@@ -45,18 +38,27 @@ comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, intege
 
 -- tandem.keys_query(p_table, p_peer_id, p_columns, p_unplaced, p_vector, p_asked, p_keys, p_look) -> text
 -- The query of the keys that p_keys yields (k1, ..., named), as batch_query has it. p_look: it will be run more than once, so whether a key of the
--- peer's is parked here is looked up in each run.
+-- peer's is parked here is looked up in each run. Where the table has blocks the newest entries are found by one pass over all.
 create or replace function tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text,
   p_asked boolean, p_keys text, p_look boolean default false) returns text
 language plpgsql stable as $$
 declare
   v_first text := format('t.%I', p_table.key_columns[1]);
+  v_count integer := cardinality(p_table.key_columns);
+  v_newest text;
+  v_more text := 'true';
 begin
+  if not p_look and tandem.has_blocks(p_table.table_id) then
+    v_more := tandem.has_more(p_table);
+    v_newest := format('left join (%s) n on %s %s',
+      tandem.newest_entries(p_table, format('exists (select from (%s) e where %s)', p_keys, tandem.all_equal(p_table.key_operators, tandem.key_names('e', v_count), tandem.key_names('l', v_count)))),
+      tandem.all_equal(p_table.key_operators, tandem.key_names('n', v_count), tandem.key_names('k', v_count)), tandem.join_row(p_table, 'k'));
+  end if;
   return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)%7$s',
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
-      format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, p_look => p_look),
-    array_to_string(tandem.key_names('e', cardinality(p_table.key_columns)), ', '), p_keys, tandem.newest_and_row(p_table, 'k'),
+      format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, v_more, p_look),
+    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k')),
     tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
 end $$;
 comment on function tandem.keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean) is 'The query of given keys in a batch.';
@@ -87,21 +89,57 @@ create or replace function tandem.newest_of_all(p_table tandem.tracked_table, p_
 language plpgsql stable as $$
 declare
   v_log text := format('tandem_log.%I', p_table.log_name);
+  v_blocks text;
+  v_entries bigint := pg_relation_size(v_log) / 70;   -- each takes 70 bytes or more
+  v_in_blocks bigint := 0;
+  v_sent bigint := 0;
   v_newest boolean;
 begin
-  if p_from is null or not tandem.is_large(v_log) then
+  if p_from is null then
     return false;
   end if;
-  -- An entry takes 70 bytes or more.
-  execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, pg_relation_size(v_log) / (70 * 20)) into v_newest
-  using pg_snapshot_xmax(p_from);
+  if tandem.has_blocks(p_table.table_id) then
+    v_blocks := format('tandem_log.%I', p_table.blocks_name);
+    execute format('select sum(b.rows), coalesce(sum(b.rows) filter (where b.xid >= $1), 0) from %s b', v_blocks) into v_in_blocks, v_sent
+    using pg_snapshot_xmax(p_from);
+  elsif not tandem.is_large(v_log) then
+    return false;
+  end if;
+  v_newest := v_sent * 20 > v_entries + v_in_blocks;
+  if not v_newest then
+    execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, (v_entries + v_in_blocks) / 20) into v_newest
+    using pg_snapshot_xmax(p_from);
+  end if;
   if v_newest then
-    execute format('select coalesce(min(l.stamp) filter (where l.sent) > coalesce(max(l.stamp) filter (where not l.sent), ''-infinity''), false)
-        from (select l.stamp, coalesce(%s, false) as sent from %s l) l', tandem.sent_entries(p_from, p_to, p_peer_id), v_log) into v_newest;
+    execute format('select coalesce(min(l.oldest) filter (where l.sent) > coalesce(max(l.stamp) filter (where not l.sent), ''-infinity''), false)
+        from (%s) l', (select string_agg(format('select l.stamp, %s as oldest, coalesce(%s, false) as sent from %s l', x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name), ' union all ')
+          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_newest;
   end if;
   return v_newest;
 end $$;
 comment on function tandem.newest_of_all(tandem.tracked_table, pg_snapshot, pg_snapshot, integer) is 'Whether a batch is newer than all else in a log.';
+
+-- tandem.newest_entries(p_table, p_condition) -> text, tandem.has_more(p_table) -> text
+-- Query of the newest entry of each key among the entries l for which a condition holds, by one sort; and the condition that such a key has another.
+create or replace function tandem.newest_entries(p_table tandem.tracked_table, p_condition text) returns text
+language plpgsql stable as $$
+declare
+  v_keys text := array_to_string(tandem.key_names('l', cardinality(p_table.key_columns)), ', ');
+begin
+  return format('select distinct on (%1$s) l.*, %2$s from tandem_log.%3$I l where %4$s
+      window w as (order by %1$s, l.stamp desc, l.origin desc) order by %1$s, l.stamp desc, l.origin desc', v_keys,
+    (select string_agg(format('lead(l.k%1$s) over w as next%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
+    p_table.entries_name, p_condition);
+end $$;
+comment on function tandem.newest_entries(tandem.tracked_table, text) is 'Query of the newest entries of all keys.';
+
+create or replace function tandem.has_more(p_table tandem.tracked_table) returns text
+language plpgsql stable as $$
+begin
+  return tandem.all_equal(p_table.key_operators, array(select 'n.next' || i from generate_series(1, cardinality(p_table.key_columns)) i),
+    tandem.key_names('k', cardinality(p_table.key_columns)));
+end $$;
+comment on function tandem.has_more(tandem.tracked_table) is 'Condition that a key has more than one entry.';
 
 -- tandem.not_forwarded(p_peer_id) -> integer[]
 -- Peers whose changes this node does not send to p_peer_id: itself, and those it hears directly.
@@ -114,20 +152,26 @@ begin
 end $$;
 comment on function tandem.not_forwarded(integer) is 'Whose changes are not sent on to a peer.';
 
--- tandem.newest_and_row(p_table, p_alias) -> text
+-- tandem.newest_and_row(p_table, p_alias) -> text, tandem.join_row(p_table, p_alias) -> text
 -- Joins to the keys in p_alias: n, the newest entry; t, the row.
 create or replace function tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) returns text
 language plpgsql stable as $$
+declare
+  v_entry text[] := tandem.key_names('l', cardinality(p_table.key_columns));
 begin
-  return (
-    select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
-      p_table.log_name,
-      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
-      array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
-      p_table.schema_name, p_table.table_name,
-      tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns)))));
+  return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true %s',
+    p_table.entries_name, tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
+    array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '), tandem.join_row(p_table, p_alias));
 end $$;
 comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins of a key with its newest entry and its row.';
+
+create or replace function tandem.join_row(p_table tandem.tracked_table, p_alias text) returns text
+language plpgsql stable as $$
+begin
+  return format('left join %I.%I t on %s', p_table.schema_name, p_table.table_name,
+    tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns))));
+end $$;
+comment on function tandem.join_row(tandem.tracked_table, text) is 'Join of a key with its row.';
 
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
@@ -151,8 +195,8 @@ begin
           tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
         else 'false' end,
       format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
-          or ((select l.k1 from tandem_log.%2$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, p_table.log_name, x.same_key, p_more),
+          or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
+        x.present, p_table.entries_name, x.same_key, p_more, p_table.log_name),
       case when cardinality(p_unplaced) = 0 then 'null'
         else format('nullif(concat_ws('', '', %s), '''')',
           (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
@@ -163,7 +207,7 @@ begin
       format('t.%I is distinct from null', p_table.key_columns[1]) as present,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
       format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
+          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.entries_name,
         tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
     ) x);
 end $$;

@@ -106,7 +106,7 @@ comment on function tandem.reader_mark(integer, jsonb) is 'Fingerprint of what a
 
 -- tandem.make_reader(p_peer_id, p_table) -> void
 -- Makes the function that yields the rows of a small batch, unless it is there as it should be. Its rows are records of the staging table (see
--- prepare_stage), written by the types' own output functions; null where more than p_limit entries wait, or the rows would take more
+-- prepare_stage), written by the types' own output functions; null where more than p_limit entries wait, the table has blocks, or the rows would take more
 -- than 256 kB: then not one value is fetched. Its plans live on: made while log and table were tiny they must not read all of them.
 create or replace function tandem.make_reader(p_peer_id integer, p_table jsonb) returns void
 language plpgsql as $$
@@ -131,7 +131,7 @@ declare
   v_rows text[];
   v_all boolean;
 begin
-  if (select count(*) from (select from %1$s l where l.xid >= p_xmax order by l.xid limit p_limit + 1) x)
+  if %6$s(select count(*) from (select from %1$s l where l.xid >= p_xmax order by l.xid limit p_limit + 1) x)
     + (select count(*) from (select from %1$s l where l.xid = any (p_xip) order by l.xid limit p_limit + 1) x) > p_limit
   then
     return null;
@@ -149,7 +149,8 @@ end $body$,
       case when cardinality(tandem.not_forwarded(p_peer_id)) > 1 then 'newest' end, false,
       format('select %s, false as named from tandem_log.%I l where (l.xid >= p_xmax or l.xid = any (p_xip)) and (l.received_from is null or l.received_from <> all (%L::integer[]))',
         array_to_string(tandem.key_names('l', cardinality(v_keys)), ', '), t.log_name, tandem.not_forwarded(p_peer_id)), true),
-    array_to_string(v_keys, ', ') || ', ' || v_said || coalesce((select string_agg(', ' || u, '') from unnest(v_values) u), '')));
+    array_to_string(v_keys, ', ') || ', ' || v_said || coalesce((select string_agg(', ' || u, '') from unnest(v_values) u), ''),
+    'exists (select from tandem_log.' || quote_ident(t.blocks_name) || ') or '));
   execute format('revoke execute on function %s from public', v_name);
   execute format('comment on function %s is %L', v_name, v_mark);
 end $$;

@@ -36,7 +36,7 @@ language sql stable as $$
     p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
     tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
     p_peer_id, t.table_id,
-    t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
+    t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
   from tandem.tracked_table t
   cross join tandem.local_node n
   cross join lateral (select tandem.columns('o', t.key_columns) as columns) k
@@ -52,8 +52,9 @@ comment on function tandem.capture_caused(integer, integer, text, text) is 'The 
 -- SERIALIZABLE transactions do not look that entry up: they would read pages of the log that every other writer writes to, and
 -- abort each other for it. Their entries are marked blind; where two stamp one key alike, or one bears an older stamp than an entry that
 -- its transaction has seen (the clock stepped back), the reader settles it (tandem.settle).
--- From its hundredth row on a statement looks once for all of them: where no entry between the least and the greatest key is as new as the
--- stamp, none of theirs is. It gives up where there are many more entries there than it has rows, and where the key's type knows no least.
+-- From its hundredth row on (block_after) a statement looks once for all of them: where no entry between the least and the greatest key is as new as the
+-- stamp, none of theirs is, and many of them go into blocks (see capture/blocks.sql). It gives up where there are many more entries there than it
+-- has rows, and where the key's type knows no least. Blocks are never looked into: their floor puts every later stamp past theirs.
 -- A plan lives on in the session: made while the log was tiny it would read all of it for each row, made for an update of one row
 -- compare each of many with each; so enable_seqscan and enable_nestloop are off. What is off makes a plan that has nothing else look so dear that
 -- PostgreSQL compiles it, some milliseconds at each call; so jit is off too. The body names the key's types, for what a session has prepared
@@ -65,17 +66,11 @@ declare
   v_node text;
   v_name text;
   v_gone text;
-  v_keys text;
-  v_first text;
-  v_rest text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
-  v_keys := (select string_agg(format('n.%I', c.name), ', ' order by c.i) from unnest(t.key_columns) with ordinality c (name, i));
-  v_first := format('from (select %s from tandem_new n limit 100) n', v_keys);
-  v_rest := format('from (select %s from tandem_new n offset 100) n', v_keys);
   v_gone := format('from tandem_old o where not exists (select from tandem_new n where %s)',
     tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   v_body := format($body$
@@ -89,6 +84,7 @@ declare
   v_least %13$s;
   v_most %13$s;
   v_newer boolean;
+  v_many boolean := false;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -128,30 +124,27 @@ begin
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
-      %3$s;
-      get diagnostics v_rows = row_count;
-      if v_rows = 100 then
-        %14$s;
-        %15$s;
-      end if;
+      %3$s
     elsif tg_op = 'UPDATE' then
-      %4$s;
-      get diagnostics v_rows = row_count;
-      if v_rows = 100 then
-        %14$s;
-        %16$s;
-      end if;
+      %4$s
       -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
       -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
-      if v_rows = 1 then
-        if exists (select from tandem_old o, tandem_new n where not (%17$s)) then
+      -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
+      if v_many then
+        if %14$s then
+          if exists (select %12$s) then
+            %9$s;
+          end if;
+        end if;
+      elsif v_rows = 1 then
+        if exists (select from tandem_old o, tandem_new n where not (%15$s)) then
           %9$s;
         end if;
       elsif exists (select %12$s) then
         %9$s;
       end if;
     else
-      %5$s;
+      %5$s
     end if;
   elsif tg_op = 'INSERT' then
     %6$s;
@@ -168,9 +161,9 @@ end
 $body$,
     t.table_id,
     tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
+    tandem.capture_many(t, v_node, 'I', 'tandem_new'),
+    tandem.capture_many(t, v_node, 'U', 'tandem_new'),
+    tandem.capture_many(t, v_node, 'D', 'tandem_old'),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
@@ -179,9 +172,7 @@ $body$,
     array_to_string(t.key_types, ', '),
     v_gone,
     (tandem.log_types(t.relid, t.key_columns))[1],
-    tandem.capture_look(t),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
+    tandem.keys_moved(t),
     tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   if not exists (
     select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
@@ -195,24 +186,63 @@ $body$,
 end $$;
 comment on function tandem.make_capture_function(integer) is 'Makes the capture function of a tracked table.';
 
--- tandem.capture_look(p_table) -> text
--- The statements for what lies beyond the first 100 rows of tandem_new: a stamp of its own, later than theirs, and in v_newer whether it
--- is newer than every entry of those rows. The order is that of the log's index by key.
-create or replace function tandem.capture_look(p_table tandem.tracked_table) returns text
+-- tandem.capture_many(p_table, p_node, p_op, p_rows) -> text
+-- The statements that log the rows of a transition table: the first ones (block_after) each by itself, the others after one look for all of them, by blocks
+-- where they are worth it. They leave in v_many whether there may have been others, else in v_rows how many there were.
+create or replace function tandem.capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text) returns text
 language sql stable as $$
-  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when exists (
-    select from pg_attribute a cross join lateral (select tandem.base_type(a.atttypid) as oid) b
-    join pg_proc p on p.proname = 'min' and p.pronamespace = 'pg_catalog'::regnamespace
-      and p.proargtypes[0] in (b.oid, case when b.oid = 'varchar'::regtype then 'text'::regtype end)
-    where a.attrelid = p_table.relid and a.attname = p_table.key_columns[1] and not a.attisdropped)
-  then format(
-    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from (select n.%2$I from tandem_new n offset 100) n;
+  select format('%1$s;
+      get diagnostics v_rows = row_count;
+      if v_rows = %6$s then
+        v_many := true;
+        %2$s;
+        %3$s
+        %4$s;
+        %5$s
+      end if;',
+    tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r limit %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind'),
+    tandem.capture_look(p_table, p_rows),
+    case when p_table.blocks_name is not null then format('if v_newer and not v_blind and v_rows >= %s then
+          %s;
+          perform tandem.raise_block_floor(v_now);
+        else', tandem.block_least(), tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
+          format('select %s from %s r offset %s', x.named, p_rows, tandem.block_after()), false)) end,
+    tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r offset %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind', 'v_newer'),
+    case when p_table.blocks_name is not null then 'end if;' end, tandem.block_after())
+  from (select tandem.columns('r', p_table.key_columns) as columns, array_to_string(tandem.columns('r', p_table.key_columns), ', ') as keys,
+    (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)) as named) x
+$$;
+comment on function tandem.capture_many(tandem.tracked_table, text, text, text) is 'The statements that log the rows of a statement.';
+
+-- tandem.keys_moved(p_table) -> text
+-- Condition that the keys of the old and the new rows of an update are not the same one by one; 'true' where lists of them cannot be compared
+-- as the key's own operators would.
+create or replace function tandem.keys_moved(p_table tandem.tracked_table) returns text
+language sql stable as $$
+  select case when p_table.blocks_name is null or p_table.key_operators <> array_fill('operator(pg_catalog.=)'::text, array[cardinality(p_table.key_operators)]) then 'true'
+    else format('exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s))',
+      x.lists[1], x.lists[2], array_to_string(tandem.key_names('o', cardinality(p_table.key_columns)), ', '), array_to_string(tandem.key_names('n', cardinality(p_table.key_columns)), ', ')) end
+  from (select array_agg(format('select y.block, %s from (select %s, (row_number() over () - 1) / %s as block from %s r) y group by y.block',
+      (select string_agg(format('array_agg(y.k%1$s) as k%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
+      (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)),
+      tandem.block_rows(), r) order by r desc) as lists
+    from unnest('{tandem_old,tandem_new}'::text[]) r) x
+$$;
+comment on function tandem.keys_moved(tandem.tracked_table) is 'Condition that an update may have changed keys.';
+
+-- tandem.capture_look(p_table, p_rows) -> text
+-- The statements for what lies beyond the first rows of a transition table: a stamp of its own, later than theirs, and in v_newer whether it
+-- is newer than every entry of those rows. The order is that of the log's index by key.
+create or replace function tandem.capture_look(p_table tandem.tracked_table, p_rows text) returns text
+language sql stable as $$
+  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when tandem.has_least(p_table) then format(
+    'select count(*), min(r.%2$I), max(r.%2$I) into v_rows, v_least, v_most from (select r.%2$I from %3$s r offset %4$s) r;
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
-    p_table.log_name, p_table.key_columns[1])
+    p_table.log_name, p_table.key_columns[1], p_rows, tandem.block_after())
   else 'v_newer := false' end
 $$;
-comment on function tandem.capture_look(tandem.tracked_table) is 'One look for the newest entries of many rows.';
+comment on function tandem.capture_look(tandem.tracked_table, text) is 'One look for the newest entries of many rows.';
 
 -- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from, p_blind, p_newer) -> text
 -- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty), each stamped p_now or, if

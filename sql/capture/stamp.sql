@@ -37,13 +37,13 @@ end $$;
 comment on function tandem.next_stamp() is 'A stamp for a change made now.';
 
 -- tandem.make_floor() -> void
--- Creates the floor sequence of each incoming link that has none, and the function that reads the greatest of them; those of links
--- that are no more still count, for what they brought is here.
+-- Creates the floor sequence of each incoming link that has none, and the function that reads the greatest of them and of the block
+-- floor; those of links that are no more still count, for what they brought is here.
 create or replace function tandem.make_floor() returns void
 language plpgsql as $$
 declare
   v_peer record;
-  v_reads text := '0';
+  v_reads text := '0, pg_catalog.pg_sequence_last_value(''tandem.block_floor''::regclass)';
   v_body text;
 begin
   for v_peer in

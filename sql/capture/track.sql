@@ -40,9 +40,10 @@ begin
     v_done := true;
   end if;
   if t.table_id is null then
-    insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view,
+    insert into tandem.tracked_table (schema_name, table_name, relid, log_name, entries_name, blocks_name, changelog_view,
       key_columns, key_types, key_operators, partitioned, conflict_policy, updated_at_column)
-    values (p_schema, p_table, c.relid, tandem.object_name('', p_schema, p_table), tandem.free_changelog_name(p_schema, p_table),
+    values (p_schema, p_table, c.relid, tandem.object_name('', p_schema, p_table), tandem.object_name('entries ', p_schema, p_table),
+      case when tandem.fits_blocks(c.relid, k.key_columns) then tandem.object_name('blocks ', p_schema, p_table) end, tandem.free_changelog_name(p_schema, p_table),
       k.key_columns, k.key_types, k.key_operators, c.partitioned, p_policy, p_updated_at)
     returning * into t;
     perform tandem.make_log(t.table_id);
@@ -73,7 +74,7 @@ end $$;
 comment on function tandem.track_table(text, text, text, text) is 'Starts to capture a table.';
 
 -- tandem.make_log(p_table_id) -> void
--- Creates the log table. Key columns are k1, k2, ..., so that a user's column may bear any name. No row image: the applier reads
+-- Creates the log table and its blocks. Key columns are k1, k2, ..., so that a user's column may bear any name. No row image: the applier reads
 -- the row itself, later. blind: stamped without a look at the key's newest entry (see make_capture_function).
 -- Their types are wider than the key's own: see log_types. op is I, U or D, which no constraint says: only statements made here write to a log,
 -- and PostgreSQL reads and plans a CHECK anew in each of them (a seventh of what capturing a single row costs).
@@ -95,6 +96,7 @@ begin
   execute format('create index on tandem_log.%I (%s, xid) where blind', t.log_name, v_keys);
   execute format('comment on table tandem_log.%I is %L', t.log_name,
     format('Change log of %I.%I, by key (%s).', t.schema_name, t.table_name, array_to_string(t.key_columns, ', ')));
+  perform tandem.make_blocks(p_table_id);
 end $$;
 comment on function tandem.make_log(integer) is 'Creates the log table of a tracked table.';
 
@@ -140,6 +142,10 @@ begin
   execute format('drop function if exists tandem_log.%I()', tandem.object_name('capture ', p_schema, p_table));
   execute format('drop function if exists tandem_log.%I()', tandem.object_name('last ', p_schema, p_table));
   execute format('drop view if exists tandem.%I', t.changelog_view);
+  execute format('drop view if exists tandem_log.%I', t.entries_name);
+  if t.blocks_name is not null then
+    execute format('drop table if exists tandem_log.%I', t.blocks_name);
+  end if;
   execute format('drop table if exists tandem_log.%I', t.log_name);
   for r in
     select c.relname from pg_class c

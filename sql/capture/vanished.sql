@@ -24,7 +24,7 @@ begin
   execute format('select jsonb_agg(to_jsonb(array[%s])) from %I.%I t
       left join lateral (select l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
       where %s and (n.xid is null or n.received_from = %s or (n.received_from is null and pg_visible_in_snapshot(n.xid, %L::pg_snapshot)))',
-    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), t.schema_name, t.table_name, t.log_name,
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), t.schema_name, t.table_name, t.entries_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), ', '),
     tandem.copy_range(t, p_after, v_upto), p_peer_id, p_known)
@@ -51,7 +51,7 @@ begin
       where n.op is distinct from ''D'' and not exists (select from %I.%I t where %s)
         and not exists (select from tandem.parked_change c where %s)',
       (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
-      t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(v_keys)), v_keys),
+      t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(v_keys)), v_keys),
       array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(v_keys))) u), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), v_keys),
       tandem.same_parked_key(t, 'c', v_keys)))

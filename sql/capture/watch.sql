@@ -135,20 +135,21 @@ begin
   end if;
   update tandem.tracked_table set key_columns = v_names, key_types = v_key.types, key_operators = v_key.operators where table_id = p_table_id;
   execute format('drop view if exists tandem.%I', t.changelog_view);
-  v_retyped := tandem.retype_log(t.log_name, tandem.log_types(t.relid, v_names));
+  perform tandem.write_out(p_table_id);
+  v_retyped := tandem.retype_log(t, tandem.log_types(t.relid, v_names));
   perform tandem.make_capture_function(p_table_id);
   perform tandem.make_changelog_view(p_table_id);
   return v_retyped;
 end $$;
 comment on function tandem.follow_key(integer) is 'Follows a key whose columns were renamed or got other types.';
 
--- tandem.retype_log(p_log_name, p_types) -> boolean
+-- tandem.retype_log(p_table, p_types) -> boolean
 -- Gives the key columns of a log these types; true when one was of another. The log is locked and written anew then: keys are carried over
 -- as text, and where not all of them are values of the new types they mean nothing any more, and the entries go.
-create or replace function tandem.retype_log(p_log_name text, p_types text[]) returns boolean
+create or replace function tandem.retype_log(p_table tandem.tracked_table, p_types text[]) returns boolean
 language plpgsql as $$
 declare
-  v_log regclass := format('tandem_log.%I', p_log_name);
+  v_log regclass := format('tandem_log.%I', p_table.log_name);
   v_alter text;
 begin
   if p_types = tandem.log_types(v_log, array(select 'k' || i from generate_series(1, cardinality(p_types)) i)) then
@@ -156,15 +157,22 @@ begin
   end if;
   select format('alter table %s %s', v_log, string_agg(format('alter k%1$s type %2$s using concat(k%1$s)::%2$s', u.i, u.type), ', '))
   into v_alter from unnest(p_types) with ordinality u (type, i);
+  execute format('drop view tandem_log.%I', p_table.entries_name);
+  if p_table.blocks_name is not null then
+    execute format('drop table tandem_log.%I', p_table.blocks_name);
+  end if;
   begin
     execute v_alter;
   exception when data_exception then
     execute format('truncate %s', v_log);
     execute v_alter;
   end;
+  update tandem.tracked_table t set blocks_name = case when tandem.fits_blocks(t.relid, t.key_columns) then tandem.object_name('blocks ', t.schema_name, t.table_name) end
+  where t.table_id = p_table.table_id;
+  perform tandem.make_blocks(p_table.table_id);
   return true;
 end $$;
-comment on function tandem.retype_log(text, text[]) is 'Gives the key columns of a log other types.';
+comment on function tandem.retype_log(tandem.tracked_table, text[]) is 'Gives the key columns of a log other types.';
 
 -- tandem.log_again(p_table_id, p_from, p_op) -> bigint
 -- Writes a fresh entry for every row of relation p_from (the table, or a partition of it); returns how many. Rows are not
@@ -201,7 +209,7 @@ begin
       case when p_from is null then 'o.*'
         else (select string_agg(format('o.%I as k%s', u.name, u.i), ', ') from unnest(t.key_columns) with ordinality u (name, i)) end,
       coalesce(p_from || ' o', format('(select distinct on (%1$s) e.* from tandem_log.%2$I e order by %1$s, e.stamp desc, e.origin desc) o where o.op <> ''D''',
-        v_keys, t.log_name)),
+        v_keys, t.entries_name)),
       t.schema_name, t.table_name,
       tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('o', cardinality(t.key_columns)))))
   using tandem.next_stamp();

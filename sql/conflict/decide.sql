@@ -102,7 +102,7 @@ begin
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
     case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is not distinct from null', p_plan ->> 'first_key') else 'true' end,
     p_known, p_heard, p_horizon,
-    p_plan ->> 'log', p_plan ->> 'key_is_entry', p_rows, p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
+    p_plan ->> 'entries', p_plan ->> 'key_is_entry', p_rows, p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
     case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,

@@ -99,7 +99,7 @@ begin
       where g.blocked or w.why like 'a row %%'
       order by s.n, w.why is not null, g.name
       on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
-    $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_moved, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
+    $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_moved, v_plan ->> 'stage', v_plan ->> 'entries', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
       array[v_plan ->> 'schema', v_plan ->> 'table'], v_plan ->> 'key_text');
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;

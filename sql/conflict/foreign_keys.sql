@@ -172,7 +172,7 @@ begin
         where g.blocked or g.waits or h.table_id is not null
         order by s.n, h.table_id, g.waits, g.name
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
-      $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
+      $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'entries', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
       get diagnostics v_count = row_count;
       v_kept := v_kept + v_count;
     end loop;
@@ -287,7 +287,7 @@ declare
   k record;
   v_total bigint := 0;
 begin
-  for k in execute format('select g.child_id, g.name, g.rows, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
+  for k in execute format('select g.child_id, g.name, g.rows, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.entries_name, t.relid::regclass::text as relation,
       array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
     from (select r.child_id, r.name, count(*) as rows from (%s) r where r.action not in (''a'', ''r'') group by 1, 2) g
     left join tandem.tracked_table t on t.table_id = g.child_id', p_rows)
@@ -308,7 +308,7 @@ begin
     $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
       (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
       (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
-      p_rows, p_plan ->> 'stage', k.relation, k.log_name,
+      p_rows, p_plan ->> 'stage', k.relation, k.entries_name,
       tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
       k.child_id, k.name, p_kind);
   end loop;

@@ -41,7 +41,7 @@ begin
       p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
       tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
       (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
-      u.staged, u.local, u.same_value, t.log_name,
+      u.staged, u.local, u.same_value, t.entries_name,
       tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)), u.same_key,
       tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'),
       t.schema_name, t.table_name, tandem.row_waits(p_plans, t.table_id, 't'), tandem.referenced_there(p_plan, p_plans));

@@ -76,7 +76,7 @@ begin
     t.changelog_view,
     (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
     tandem.synced_condition(), t.schema_name, t.table_name,
-    tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(v_names))), t.log_name);
+    tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(v_names))), t.entries_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
     format('Captured changes of %I.%I; what waits: ... where not synced.', t.schema_name, t.table_name));
 end $$;
@@ -98,7 +98,7 @@ begin
     return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
       from tandem_log.%I l left join tandem.peer p on p.peer_id = l.received_from
       where tandem.key_text(array[%s]) = $1 order by l.stamp desc, l.origin desc',
-      t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
+      t.entries_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
     using p_key;
   end loop;
 end $$;

@@ -31,7 +31,7 @@ begin
        where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
          and (l.received_from is null or l.received_from <> all ($2))',
       t.schema_name, t.table_name,
-      (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
+      (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.entries_name)
     using coalesce((select h.position from tandem.outbound_held h
       where (h.peer_id, h.schema_name, h.table_name) = (p_peer_id, t.schema_name, t.table_name)), v_from), v_skip;
   end loop;

@@ -32,7 +32,7 @@ begin
   v_count := cardinality(t.key_columns);
   select string_agg(format('case when exists (select from tandem_log.%I l where %s and (l.xid >= %L::xid8 or l.xid = any (%L::xid8[]))
       and (l.received_from is null or l.received_from <> all (%L::integer[]))) then %L end',
-    t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
+    t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
     coalesce(pg_snapshot_xmax(x.position), '0'), case when x.position is null then '{}' else array(select pg_snapshot_xip(x.position)) end,
     tandem.not_forwarded(p.peer_id), p.name), ', ')
   into v_pending
@@ -56,7 +56,7 @@ begin
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
     v.parts, t.schema_name, t.table_name,
     tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)),
-    t.log_name,
+    t.entries_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', v_count)) u), ', '),
     tandem.same_parked_key(t, 'c', tandem.key_names('k', v_count)))

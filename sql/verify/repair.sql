@@ -27,7 +27,7 @@ language sql stable as $$
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), c.texts,
     v.parts, t.schema_name, t.table_name,
     tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', cardinality(t.key_columns))),
-    case when p_locked then 'for no key update skip locked' else '' end, t.log_name,
+    case when p_locked then 'for no key update skip locked' else '' end, t.entries_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.key_names('k', cardinality(t.key_columns))),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), ', '))
   from tandem.tracked_table t

@@ -10,7 +10,7 @@ language plpgsql as $$
 begin
   perform tandem.check_identity();
   return (select jsonb_build_object('name', (select name from tandem.local_node), 'encoding', getdatabaseencoding(),
-      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name), 'policy', t.conflict_policy) order by i), '[]'))
+      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.entries_name), 'policy', t.conflict_policy) order by i), '[]'))
     from jsonb_array_elements(tandem.describe_tables()) with ordinality x (e, i)
     join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer and t.schema_name <> 'tandem');
 end $$;

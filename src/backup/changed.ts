@@ -22,10 +22,10 @@ export async function changedSince(
   patterns: readonly string[],
   snapshot: string,
 ): Promise<Changed> {
-  const rows = await connection.query("select schema_name, table_name, log_name from tandem.tracked_table");
+  const rows = await connection.query("select schema_name, table_name, entries_name from tandem.tracked_table");
   const fits = (pattern: string) =>
     rows.filter((row) => matchesTable(pattern, row.schema_name ?? "", row.table_name ?? ""));
-  const logs = new Set(patterns.flatMap(fits).map((row) => row.log_name ?? ""));
+  const logs = new Set(patterns.flatMap(fits).map((row) => row.entries_name ?? ""));
   const unseen = patterns.filter((pattern) => fits(pattern).length === 0);
   if (logs.size === 0) return { changed: false, unseen };
   const since = `${quoteLiteral(snapshot)}::pg_snapshot`;

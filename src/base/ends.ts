@@ -87,6 +87,8 @@ export interface LinkState {
   readonly parked: readonly ParkedKeys[];
   /** Whether any row is parked, its next try due or not. */
   readonly anyParked: boolean;
+  /** Whether the node has entries in blocks, to be written out when there is nothing else to do. */
+  readonly blocks: boolean;
   /** Who lets the link rest; null: nobody. */
   readonly pausedBy: string | null;
   readonly clock: number;
@@ -392,6 +394,8 @@ export interface Target {
   noteError(error: string | null): Promise<void>;
   /** Notes, for status, that the source holds nothing for it now. */
   noteCaughtUp(reach: Reach): Promise<void>;
+  /** Writes some blocks out as entries; whether there are more. */
+  tidy(): Promise<boolean>;
   /** Whether that heartbeat of the source has come; if so, it keeps how long it took, in milliseconds. */
   noteHeartbeat(beat: string, tookMs: number): Promise<boolean>;
 }

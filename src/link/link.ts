@@ -57,6 +57,8 @@ export class Link {
   readonly #small: SmallBatches;
   /** Whether the last round brought something, and went the short way. */
   #last: "small" | "usual" | null = null;
+  /** Whether the last round had nothing to carry and wrote out blocks of the target, and more are left. */
+  #tidying = false;
   /** Up to when the last round that brought all had it, by the target's clock. */
   #reachedAsOf: number | null = null;
 
@@ -87,9 +89,11 @@ export class Link {
       }
     }
     await this.#small.settle();
+    this.#tidying = false;
     const { here, state, asOf } = await this.meet();
     const result = await this.#roundFrom(here, state, asOf);
-    if (result.worked) this.#last = "usual";
+    // What was left of tidying up is for a round of the usual way, which looks for entries first.
+    if (result.worked && !this.#tidying) this.#last = "usual";
     return { now: here.now, ...result };
   }
 
@@ -124,9 +128,10 @@ export class Link {
           plain: state.tables.length === 0 && !state.anyParked,
         });
         await this.#noteCaughtUp({ asOf, since: this.#reachedAsOf });
+        this.#tidying = state.blocks && (await this.target.tidy());
       }
       if (result.reached) this.#reachedAsOf = asOf;
-      return result;
+      return this.#tidying ? { ...result, worked: true } : result;
     } catch (error) {
       // The next round compares the tables first.
       if (error instanceof TandemError && error.code === "shape_changed") this.#metAt = null;

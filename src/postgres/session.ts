@@ -35,6 +35,7 @@ export type Step =
   | "preview"
   | "note"
   | "beat"
+  | "tidy"
   | "lease"
   | "prune";
 

@@ -290,8 +290,10 @@ export class PostgresSource implements Source {
       (table) => `union select table_id from tandem.tracked_table
         where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
     );
-    const sql = `(select jsonb_build_object('ids', to_jsonb(x.ids), 'relations', tandem.relations_to_lock(x.ids))
-      from (select tandem.related_tables(array(${this.#changedTables(request)} ${named.join(" ")})) as ids) x)`;
+    const keys = request.own.length > 0 || request.tables.length > 0;
+    const sql = `(select jsonb_build_object('ids', to_jsonb(x.ids), 'relations', tandem.relations_to_lock(x.ids),
+        'written', tandem.write_out_before(x.ids, ${quoteLiteral(request.from)}, ${this.#peer}, ${keys}))
+      from (select tandem.related_tables(array(${this.#changedTables(request)} ${named.join(" ")})) as ids offset 0) x)`;
     const locked = await callJson<Locked>(this.#connection, "probe", sql);
     locked.ids.forEach((id, i) => {
       const relation = locked.relations[i];

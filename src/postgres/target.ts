@@ -258,6 +258,10 @@ export class PostgresTarget implements Target {
     await call(this.#connection, "note", `select tandem.note_caught_up(${this.#peer}, ${moments})`);
   }
 
+  async tidy(): Promise<boolean> {
+    return await callJson<boolean>(this.#connection, "tidy", "to_jsonb(tandem.tidy())");
+  }
+
   async noteHeartbeat(beat: string, tookMs: number): Promise<boolean> {
     const took = `${Math.max(tookMs, 0) / 1_000} seconds`;
     const values = [this.#peer, quoteLiteral(beat), quoteLiteral(took)].join(", ");

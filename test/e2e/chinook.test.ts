@@ -109,9 +109,9 @@ describe.each([
 });
 
 async function logEntries(node: TestNode): Promise<number> {
-  const rows = await node.admin.query("select log_name from tandem.tracked_table order by 1");
+  const rows = await node.admin.query("select entries_name from tandem.tracked_table order by 1");
   let sum = 0;
-  for (const row of rows) sum += await count(node, `select count(*) from tandem_log."${row.log_name}"`);
+  for (const row of rows) sum += await count(node, `select count(*) from tandem_log."${row.entries_name}"`);
   return sum;
 }
 

@@ -10,8 +10,8 @@ import { appliedIn, cutAtStep, expectRest, Opened, sidecar } from "./support.ts"
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-/** Steps that no round comes to: `sync --dry-run`; an error that a person must look at; what is done once an hour; tables of two shapes; resting; heartbeats. */
-const elsewhere = ["preview", "note", "prune", "stage-misfits", "wake", "beat"];
+/** Steps that no round comes to: `sync --dry-run`; an error that a person must look at; what is done once an hour; tables of two shapes; resting; heartbeats; what large statements leave. */
+const elsewhere = ["preview", "note", "prune", "stage-misfits", "wake", "beat", "tidy"];
 
 const files = readdirSync(join(projectRoot, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))

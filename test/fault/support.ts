@@ -128,8 +128,10 @@ async function expectNothingTwice(nodes: readonly FaultNode[]): Promise<void> {
 /** No version of a key is in a log twice: no two changes share one, and none was carried twice. */
 export async function expectNoVersionTwice(nodes: Iterable<FaultNode>): Promise<void> {
   for (const node of nodes) {
-    const logs = await node.admin.query("select log_name, cardinality(key_columns) as keys from tandem.tracked_table");
-    for (const { log_name: log, keys } of logs) {
+    const logs = await node.admin.query(
+      "select entries_name, cardinality(key_columns) as keys from tandem.tracked_table",
+    );
+    for (const { entries_name: log, keys } of logs) {
       const columns = Array.from({ length: Number(keys) }, (_, i) => `k${i + 1}`).join(", ");
       const twice = await node.admin.query(
         `select ${columns}, stamp, origin from tandem_log."${log}" group by ${columns}, stamp, origin having count(*) > 1`,

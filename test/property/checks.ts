@@ -114,13 +114,13 @@ export async function conflictsOf({ looking }: HistoryNode): Promise<{ kind: str
 export async function logsOf({ looking }: HistoryNode): Promise<{ table: string; key: string; line: string }[]> {
   const logs = await sql(
     looking,
-    `select format('%I.%I', schema_name, table_name) as name, log_name, cardinality(key_columns) as keys from tandem.tracked_table order by 1`,
+    `select format('%I.%I', schema_name, table_name) as name, entries_name, cardinality(key_columns) as keys from tandem.tracked_table order by 1`,
   );
-  const parts = logs.map(({ name, log_name, keys }) => {
+  const parts = logs.map(({ name, entries_name, keys }) => {
     const key = Array.from({ length: Number(keys) }, (_, i) => `l.k${i + 1}`).join(", ");
     return `select '${name?.replaceAll("'", "''")}' as "table", row(${key})::text as key, l.stamp, l.origin,
       format('%s %s %s from %s xid %s', l.op, l.stamp, l.origin, coalesce((select p.name from tandem.peer p where p.peer_id = l.received_from), 'here'), l.xid) as line
-      from tandem_log.${quote(log_name ?? "")} l`;
+      from tandem_log.${quote(entries_name ?? "")} l`;
   });
   const rows = await sql(looking, `select * from (${parts.join(" union all ")}) x order by 1, 2, stamp, origin`);
   return rows.map(({ table, key, line }) => ({ table: table ?? "", key: key ?? "", line: line ?? "" }));

@@ -140,7 +140,9 @@ export class ModelSystem implements AsyncDisposable {
   /** Empties the tables as if nothing had ever been written: positions stay, entries and what was decided go. */
   async empty(): Promise<void> {
     for (const { admin } of this.#nodes) {
-      const logs = await admin.query("select format('tandem_log.%I', log_name) as name from tandem.tracked_table");
+      const logs = await admin.query(
+        "select format('tandem_log.%I', x) as name from tandem.tracked_table, unnest(array[log_name, blocks_name]) x where x is not null",
+      );
       await admin.query(`${[...tables]
         .reverse()
         .map((table) => `delete from public.${table};`)
@@ -245,12 +247,15 @@ export class ModelSystem implements AsyncDisposable {
   async #logQuery(name: string): Promise<string> {
     const known = this.#logQueries.get(name);
     if (known !== undefined) return known;
-    const logs = await this.node(name).admin.query("select table_name, log_name from tandem.tracked_table");
+    const logs = await this.node(name).admin.query("select table_name, entries_name from tandem.tracked_table");
     const text = logs
       .map(
-        ({ table_name, log_name }) => `select '${table_name}' || k1 as key, origin, received_from is null as here, xid,
+        ({
+          table_name,
+          entries_name,
+        }) => `select '${table_name}' || k1 as key, origin, received_from is null as here, xid,
           extract(epoch from date_trunc('second', stamp))::bigint * 1000000 + extract(microseconds from stamp)::bigint % 1000000 as stamp
-          from tandem_log."${log_name}"`,
+          from tandem_log."${entries_name}"`,
       )
       .join(" union all ");
     this.#logQueries.set(name, text);

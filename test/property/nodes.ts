@@ -2,7 +2,7 @@ import type pg from "pg";
 import { connect } from "../../src/db/connect.ts";
 import type { Connection } from "../../src/db/connection.ts";
 import { connectClient } from "../support/client.ts";
-import { installSql } from "../support/install.ts";
+import { countFewAsMany, installSql } from "../support/install.ts";
 import { type Cluster, cluster, hostileSettings, sql, type TestNode, template } from "../support/pg.ts";
 import type { TestServer } from "../support/servers.ts";
 import { HistoryLink } from "./links.ts";
@@ -32,9 +32,13 @@ export interface HistoryNodes {
 
 const ownerRole = "tandem_property_owner";
 
-/** Tandem's SQL is installed once in a template, by the role that will apply; a seed clones it. */
+/** Tandem's SQL is installed once in a template, by the role that will apply; a seed clones it. A few rows are many there. */
 async function preparedTemplate(owner: boolean, servers: readonly TestServer[] | undefined): Promise<string> {
-  if (!owner) return await template("property superuser", installSql, servers);
+  const prepare = async (url: string) => {
+    await installSql(url);
+    await countFewAsMany(url);
+  };
+  if (!owner) return await template("property superuser", prepare, servers);
   const install = async (url: string) => {
     await sql(
       url,
@@ -42,7 +46,7 @@ async function preparedTemplate(owner: boolean, servers: readonly TestServer[] |
        do $$ begin execute format('grant all on database %I to ${ownerRole}', current_database()); end $$;
        grant all on schema public to ${ownerRole};`,
     );
-    await installSql(asOwner(url));
+    await prepare(asOwner(url));
   };
   return await template("property owner", install, servers);
 }

@@ -26,7 +26,7 @@ export class BatchReader {
       const from = this.position;
       const tables = await sql(
         this.#client,
-        `select t.table_id, t.table_name, t.log_name from tandem.tables_with_entries($1) x join tandem.tracked_table t on t.table_id = x`,
+        `select t.table_id, t.table_name, t.entries_name from tandem.tables_with_entries($1) x join tandem.tracked_table t on t.table_id = x`,
         [from],
       );
       const ids = `{${tables.map(({ table_id }) => table_id).join(",")}}`;
@@ -36,17 +36,17 @@ export class BatchReader {
         [from, ids, limit],
       );
       const entries: string[] = [];
-      for (const { table_name, log_name } of tables) {
+      for (const { table_name, entries_name } of tables) {
         const rows = await sql(
           this.#client,
-          `select concat_ws(' ', l.xid, l.k1, l.op) as e from tandem_log."${log_name}" l where ${end!.condition}`,
+          `select concat_ws(' ', l.xid, l.k1, l.op) as e from tandem_log."${entries_name}" l where ${end!.condition}`,
         );
         entries.push(...rows.map(({ e }) => `${table_name} ${e}`));
       }
       const batch = { from, to: end!.to!, cut: end!.cut === "t", entries };
       await this.#check(
         batch,
-        tables.map(({ log_name }) => log_name!),
+        tables.map(({ entries_name }) => entries_name!),
       );
       this.position = batch.to;
       return batch;

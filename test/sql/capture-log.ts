@@ -20,16 +20,16 @@ begin
   for t in select * from tandem.tracked_table loop
     select string_agg('k' || i, ', ' order by i), string_agg(quote_ident(u), ', ' order by i), string_agg('n.k' || i || ' = t.k' || i, ' and ' order by i)
     into k, c, j from unnest(t.key_columns) with ordinality x (u, i);
-    return query execute 'with n as (select distinct on (' || k || ') ' || k || ', op, stamp from tandem_log.' || quote_ident(t.log_name)
+    return query execute 'with n as (select distinct on (' || k || ') ' || k || ', op, stamp from tandem_log.' || quote_ident(t.entries_name)
       || ' order by ' || k || ', stamp desc, origin desc), t (' || k || ', there) as (select ' || c || ', true from '
       || quote_ident(t.schema_name) || '.' || quote_ident(t.table_name) || ') select concat_ws('' '', ' || quote_literal(t.table_name)
       || ', coalesce(row(n.' || replace(k, ', ', ', n.') || ')::text, ''''), ''newest:'', n.op, n.stamp, ''row:'', t.there, row(t.'
       || replace(k, ', ', ', t.') || ')::text) from n full join t on ' || j
       || ' where n.op is null or (n.op = ''D'') = (t.there is not null)';
     return query execute 'select concat_ws('' '', ' || quote_literal(t.table_name) || ', ''one version twice:'', row(' || k
-      || ')::text, stamp, origin) from tandem_log.' || quote_ident(t.log_name) || ' group by ' || k || ', stamp, origin having count(*) > 1';
+      || ')::text, stamp, origin) from tandem_log.' || quote_ident(t.entries_name) || ' group by ' || k || ', stamp, origin having count(*) > 1';
     return query execute 'select concat_ws('' '', ' || quote_literal(t.table_name) || ', ''odd stamp:'', row(' || k
-      || ')::text, stamp) from tandem_log.' || quote_ident(t.log_name)
+      || ')::text, stamp) from tandem_log.' || quote_ident(t.entries_name)
       || ' where received_from is null and (extract(epoch from date_trunc(''second'', stamp))::bigint * 1000000 + extract(microseconds from stamp)::bigint) % 2 <> 0';
   end loop;
 end $$;`;

@@ -353,6 +353,24 @@ COMMENT ON FUNCTION tandem.application_triggers(p_relid oid) IS 'Triggers of the
 
 
 --
+-- Name: applied_op(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.applied_op() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 'case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end'
+$$;
+
+
+--
+-- Name: FUNCTION applied_op(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.applied_op() IS 'The op under which a staged row is entered.';
+
+
+--
 -- Name: applies(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -425,6 +443,9 @@ begin
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
+  -- Before the first row lock: each look for a key would go through all blocks.
+  perform tandem.write_out((e ->> 'id')::integer) from jsonb_array_elements(v_plans) e
+  where tandem.has_blocks((e ->> 'id')::integer) and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false);
 
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
@@ -535,7 +556,8 @@ begin
     'id', t.table_id, 'peer', p_peer_id, 'schema', t.schema_name, 'table', t.table_name, 'policy', t.conflict_policy,
     'relation', format('%I.%I', t.schema_name, t.table_name),
     'stage', format('tandem_log.%I', tandem.stage_name(p_peer_id, t.schema_name, t.table_name)),
-    'log', format('tandem_log.%I', t.log_name),
+    'log', format('tandem_log.%I', t.log_name), 'entries', format('tandem_log.%I', t.entries_name),
+    'blocks', t.blocks_name is not null,
     'key_columns', array_to_string(tandem.quoted(t.key_columns), ', '),
     'first_key', format('t.%I', t.key_columns[1]), 'first_key_type', t.key_types[1],
     'log_keys', array_to_string(array(select 'k' || i from generate_series(1, v_count) i), ', '),
@@ -1173,29 +1195,25 @@ declare
   v_now pg_snapshot := pg_current_snapshot();
   v_xmax xid8 := pg_snapshot_xmax(p_from);
   v_xip xid8[] := array(select pg_snapshot_xip(p_from));
-  v_logs text[] := array(select log_name from tandem.tracked_table where table_id = any (p_tables) order by table_id);
   v_counts text;
   v_old bigint;
   v_taken xid8[];
   v_cut xid8;
 begin
-  if cardinality(v_logs) = 0 then
+  v_counts := tandem.counted(p_tables, 'xid = any ($1)');
+  if v_counts is null then
     return query select v_now, false;
     return;
   end if;
-  -- Each log yields its oldest entries only, one more than may be sent: what is counted too low lies beyond the cut.
-  select string_agg(format('(select xid from tandem_log.%I where xid = any ($1) order by xid limit $2 + 1)', l), ' union all ')
-  into v_counts from unnest(v_logs) l;
-  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+  execute format('with e as (select xid, sum(n) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
       select coalesce((select sum(n) from e), 0)::bigint, array(select xid from s where upto <= $2 or upto = n order by xid)', v_counts)
   into v_old, v_taken using v_xip, p_limit;
   if v_old > p_limit then
     return query select tandem.snapshot_of(v_xmax, array(select x from unnest(v_xip) x where x <> all (v_taken))), true;
     return;
   end if;
-  select string_agg(format('(select xid from tandem_log.%I where xid >= $1 order by xid limit $2 + 1)', l), ' union all ')
-  into v_counts from unnest(v_logs) l;
-  execute format('with e as (select xid, count(*) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
+  v_counts := tandem.counted(p_tables, 'xid >= $1');
+  execute format('with e as (select xid, sum(n) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
       select (xid::text::numeric + 1)::text::xid8 from s where (upto <= $2 or upto = n) and (select sum(n) from e) > $2 order by xid desc limit 1', v_counts)
   into v_cut using v_xmax, greatest(p_limit - v_old, 0);
   if v_cut is null or v_cut >= pg_snapshot_xmax(v_now) then
@@ -1250,27 +1268,20 @@ CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to 
 declare
   t tandem.tracked_table;
   v_count integer;
-  v_log_keys text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
-    v_log_keys := array_to_string(tandem.key_names('l', v_count), ', ');
-    return format('select %1$s from (select distinct on (%2$s) l.*, %3$s from tandem_log.%4$I l where %5$s
-          window w as (order by %2$s, l.stamp desc, l.origin desc) order by %2$s, l.stamp desc, l.origin desc) n
-        cross join lateral (select %6$s) k left join %7$I.%8$I t on %9$s',
-      tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked,
-        tandem.all_equal(t.key_operators, array(select 'n.next' || i from generate_series(1, v_count) i), tandem.key_names('k', v_count))),
-      v_log_keys,
-      (select string_agg(format('lead(l.k%1$s) over w as next%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
-      t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id),
+    return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
+      tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, tandem.has_more(t)),
+      tandem.newest_entries(t, tandem.sent_entries(p_from, p_to, p_peer_id)),
       array_to_string(tandem.key_names('n', v_count), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
   end if;
   return tandem.keys_query(t, p_peer_id, p_columns, p_unplaced, p_vector, p_asked,
     concat_ws(' union all ',
       case when p_from is not null then format('select %s, false as named from tandem_log.%I l where %s',
-        array_to_string(tandem.key_names('l', v_count), ', '), t.log_name, tandem.sent_entries(p_from, p_to, p_peer_id)) end,
+        array_to_string(tandem.key_names('l', v_count), ', '), t.entries_name, tandem.sent_entries(p_from, p_to, p_peer_id)) end,
       case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
         (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
          from unnest(t.key_types) with ordinality u (type, i)), p_keys) end));
@@ -1353,32 +1364,21 @@ COMMENT ON FUNCTION tandem."between"(p_from pg_snapshot, p_to pg_snapshot) IS 'C
 
 
 --
--- Name: capture_caused(integer, integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: block_after(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) RETURNS text
-    LANGUAGE sql STABLE
-    AS $_$
-  select tandem.capture_insert(t, n.name, '$1', left(p_op, 1), k.columns, format(
-    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L and not exists (select from tandem.verdict v
-        where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew'')))
-      and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
-    p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
-    tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
-    p_peer_id, t.table_id,
-    t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
-  from tandem.tracked_table t
-  cross join tandem.local_node n
-  cross join lateral (select tandem.columns('o', t.key_columns) as columns) k
-  where t.table_id = p_table_id
-$_$;
+CREATE FUNCTION tandem.block_after() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 100
+$$;
 
 
 --
--- Name: FUNCTION capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION block_after(); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) IS 'The insert into a change log for what applying causes.';
+COMMENT ON FUNCTION tandem.block_after() IS 'How many rows of a statement have entries of their own.';
 
 
 SET default_tablespace = '';
@@ -1395,6 +1395,8 @@ CREATE TABLE tandem.tracked_table (
     table_name text NOT NULL,
     relid oid NOT NULL,
     log_name text NOT NULL,
+    entries_name text NOT NULL,
+    blocks_name text,
     changelog_view text NOT NULL,
     key_columns text[] NOT NULL,
     key_types text[] NOT NULL,
@@ -1417,6 +1419,20 @@ COMMENT ON TABLE tandem.tracked_table IS 'Tables whose changes are captured here
 
 
 --
+-- Name: COLUMN tracked_table.entries_name; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.entries_name IS 'The view of all entries: those of the log, each a row, and those of the blocks.';
+
+
+--
+-- Name: COLUMN tracked_table.blocks_name; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.blocks_name IS 'The table of its blocks, each of which holds many entries; null where the key''s types cannot be in one.';
+
+
+--
 -- Name: COLUMN tracked_table.leaves; Type: COMMENT; Schema: tandem; Owner: -
 --
 
@@ -1428,6 +1444,95 @@ COMMENT ON COLUMN tandem.tracked_table.leaves IS 'Leaf partitions known when the
 --
 
 COMMENT ON COLUMN tandem.tracked_table.vanished IS 'How often rows may have gone here of which the log knows nothing.';
+
+
+--
+-- Name: block_insert(tandem.tracked_table, text, text, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.block_insert(p_table tandem.tracked_table, p_fields text, p_values text, p_rows text, p_apart boolean) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format('insert into tandem_log.%1$I (xid, %2$s, rows, least, most, %3$s) select pg_current_xact_id(), %4$s, count(*), %5$s, %6$s
+      from (select y.*, (row_number() over () - 1) / %7$s as block from (%8$s) y) x group by x.block%9$s',
+    p_table.blocks_name, p_fields, array_to_string(k.names, ', '), p_values,
+    case when tandem.has_least(p_table) then 'min(x.k1), max(x.k1)' else 'null, null' end,
+    (select string_agg(format('array_agg(x.%s)', u), ', ') from unnest(k.names) u), tandem.block_rows(), p_rows,
+    case when p_apart then ', x.op, x.origin' else '' end)
+  from (select array(select 'k' || i from generate_series(1, cardinality(p_table.key_columns)) i) as names) k
+$_$;
+
+
+--
+-- Name: FUNCTION block_insert(p_table tandem.tracked_table, p_fields text, p_values text, p_rows text, p_apart boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.block_insert(p_table tandem.tracked_table, p_fields text, p_values text, p_rows text, p_apart boolean) IS 'The statement that writes blocks.';
+
+
+--
+-- Name: block_least(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.block_least() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 500
+$$;
+
+
+--
+-- Name: FUNCTION block_least(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.block_least() IS 'How many entries are worth a block.';
+
+
+--
+-- Name: block_rows(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.block_rows() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 1000
+$$;
+
+
+--
+-- Name: FUNCTION block_rows(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.block_rows() IS 'How many entries a block holds at most.';
+
+
+--
+-- Name: capture_caused(integer, integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select tandem.capture_insert(t, n.name, '$1', left(p_op, 1), k.columns, format(
+    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L and not exists (select from tandem.verdict v
+        where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew'')))
+      and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
+    p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
+    tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
+    p_peer_id, t.table_id,
+    t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
+  from tandem.tracked_table t
+  cross join tandem.local_node n
+  cross join lateral (select tandem.columns('o', t.key_columns) as columns) k
+  where t.table_id = p_table_id
+$_$;
+
+
+--
+-- Name: FUNCTION capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) IS 'The insert into a change log for what applying causes.';
 
 
 --
@@ -1485,31 +1590,63 @@ COMMENT ON FUNCTION tandem.capture_intact(p_table_id integer) IS 'Whether a tabl
 
 
 --
--- Name: capture_look(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: capture_look(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.capture_look(p_table tandem.tracked_table) RETURNS text
+CREATE FUNCTION tandem.capture_look(p_table tandem.tracked_table, p_rows text) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
-  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when exists (
-    select from pg_attribute a cross join lateral (select tandem.base_type(a.atttypid) as oid) b
-    join pg_proc p on p.proname = 'min' and p.pronamespace = 'pg_catalog'::regnamespace
-      and p.proargtypes[0] in (b.oid, case when b.oid = 'varchar'::regtype then 'text'::regtype end)
-    where a.attrelid = p_table.relid and a.attname = p_table.key_columns[1] and not a.attisdropped)
-  then format(
-    'select count(*), min(n.%2$I), max(n.%2$I) into v_rows, v_least, v_most from (select n.%2$I from tandem_new n offset 100) n;
+  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when tandem.has_least(p_table) then format(
+    'select count(*), min(r.%2$I), max(r.%2$I) into v_rows, v_least, v_most from (select r.%2$I from %3$s r offset %4$s) r;
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
-    p_table.log_name, p_table.key_columns[1])
+    p_table.log_name, p_table.key_columns[1], p_rows, tandem.block_after())
   else 'v_newer := false' end
 $_$;
 
 
 --
--- Name: FUNCTION capture_look(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION capture_look(p_table tandem.tracked_table, p_rows text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.capture_look(p_table tandem.tracked_table) IS 'One look for the newest entries of many rows.';
+COMMENT ON FUNCTION tandem.capture_look(p_table tandem.tracked_table, p_rows text) IS 'One look for the newest entries of many rows.';
+
+
+--
+-- Name: capture_many(tandem.tracked_table, text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format('%1$s;
+      get diagnostics v_rows = row_count;
+      if v_rows = %6$s then
+        v_many := true;
+        %2$s;
+        %3$s
+        %4$s;
+        %5$s
+      end if;',
+    tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r limit %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind'),
+    tandem.capture_look(p_table, p_rows),
+    case when p_table.blocks_name is not null then format('if v_newer and not v_blind and v_rows >= %s then
+          %s;
+          perform tandem.raise_block_floor(v_now);
+        else', tandem.block_least(), tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
+          format('select %s from %s r offset %s', x.named, p_rows, tandem.block_after()), false)) end,
+    tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r offset %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind', 'v_newer'),
+    case when p_table.blocks_name is not null then 'end if;' end, tandem.block_after())
+  from (select tandem.columns('r', p_table.key_columns) as columns, array_to_string(tandem.columns('r', p_table.key_columns), ', ') as keys,
+    (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)) as named) x
+$_$;
+
+
+--
+-- Name: FUNCTION capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text) IS 'The statements that log the rows of a statement.';
 
 
 --
@@ -1744,7 +1881,7 @@ begin
     -- the order takes the index whatever the planner believes of the log's size
     execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
         join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
-      v_plan ->> 'log', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
+      v_plan ->> 'entries', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
     into v_changed;
     exit when v_changed;
   end loop;
@@ -1915,7 +2052,7 @@ begin
       p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
       tandem.all_equal(t.key_operators, tandem.key_names('z', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
       (select string_agg(c || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) c),
-      u.staged, u.local, u.same_value, t.log_name,
+      u.staged, u.local, u.same_value, t.entries_name,
       tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)), u.same_key,
       tandem.applies(p_plan), tandem.child_not_written(p_plans, t.table_id, 't'),
       t.schema_name, t.table_name, tandem.row_waits(p_plans, t.table_id, 't'), tandem.referenced_there(p_plan, p_plans));
@@ -2453,6 +2590,28 @@ COMMENT ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key text[
 
 
 --
+-- Name: counted(integer[], text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.counted(p_tables integer[], p_condition text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+begin
+  return (
+    select string_agg(format('(select xid, %s as n from tandem_log.%I where %s order by xid limit $2 + 1)', x.n, x.name, p_condition), ' union all ')
+    from tandem.tracked_table t cross join lateral (values ('1', t.log_name), ('rows', t.blocks_name)) x (n, name)
+    where t.table_id = any (p_tables) and x.name is not null);
+end $_$;
+
+
+--
+-- Name: FUNCTION counted(p_tables integer[], p_condition text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.counted(p_tables integer[], p_condition text) IS 'Query of the oldest entries of some logs.';
+
+
+--
 -- Name: date_waiting(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2470,7 +2629,7 @@ begin
       format('from (select %s from %I.%I t join tandem.outbound_parked k on k.peer_id = $2 and %s) o where not exists (select from tandem_log.%I l where %s)',
         (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
         t.schema_name, t.table_name, tandem.same_parked_key(t, 'k', tandem.columns('t', t.key_columns)),
-        t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('o', v_count))))
+        t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('o', v_count))))
     using tandem.after(tandem.log_begin()), p_peer_id;
   end loop;
 end $_$;
@@ -2837,7 +2996,7 @@ begin
   for d in select * from tandem.dropped_change x where x.settled_at is null loop
     select * into t from tandem.tracked_table x where (x.schema_name, x.table_name) = (d.schema_name, d.table_name);
     continue when not found or cardinality(t.key_columns) <> cardinality(d.key);
-    execute format('select exists (select from tandem_log.%I l where %s and (l.stamp, l.origin) >= ($2, $3))', t.log_name,
+    execute format('select exists (select from tandem_log.%I l where %s and (l.stamp, l.origin) >= ($2, $3))', t.entries_name,
       tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)),
         array(select format('$1[%s]::%s', u.i, u.type) from unnest(t.key_types) with ordinality u (type, i) order by u.i)))
     into v_changed using d.key, coalesce(d.stamp, '-infinity'), coalesce(d.origin, '');
@@ -2915,12 +3074,32 @@ COMMENT ON FUNCTION tandem.equal_is_identical(p_type oid, p_collation oid) IS 'W
 
 
 --
+-- Name: fits_blocks(oid, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.fits_blocks(p_relid oid, p_key_columns text[]) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select bool_and(t.typtype in ('b', 'e', 'r') and t.typcategory <> 'A' and t.typarray <> 0)
+  from pg_attribute a join pg_type t on t.oid = tandem.base_type(a.atttypid)
+  where a.attrelid = p_relid and a.attname = any (p_key_columns) and not a.attisdropped
+$$;
+
+
+--
+-- Name: FUNCTION fits_blocks(p_relid oid, p_key_columns text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.fits_blocks(p_relid oid, p_key_columns text[]) IS 'Whether keys can be in a block.';
+
+
+--
 -- Name: floor_us(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
 CREATE FUNCTION tandem.floor_us() RETURNS bigint
     LANGUAGE plpgsql
-    AS $$begin return greatest(0, pg_catalog.pg_sequence_last_value('tandem_log."floor external"'::regclass)); end$$;
+    AS $$begin return greatest(0, pg_catalog.pg_sequence_last_value('tandem.block_floor'::regclass), pg_catalog.pg_sequence_last_value('tandem_log."floor external"'::regclass)); end$$;
 
 
 --
@@ -2979,7 +3158,8 @@ begin
   end if;
   update tandem.tracked_table set key_columns = v_names, key_types = v_key.types, key_operators = v_key.operators where table_id = p_table_id;
   execute format('drop view if exists tandem.%I', t.changelog_view);
-  v_retyped := tandem.retype_log(t.log_name, tandem.log_types(t.relid, v_names));
+  perform tandem.write_out(p_table_id);
+  v_retyped := tandem.retype_log(t, tandem.log_types(t.relid, v_names));
   perform tandem.make_capture_function(p_table_id);
   perform tandem.make_changelog_view(p_table_id);
   return v_retyped;
@@ -3092,7 +3272,8 @@ declare
   v_count bigint;
   v_total bigint := 0;
 begin
-  for t in select log_name from tandem.tracked_table order by table_id loop
+  for t in select table_id, log_name from tandem.tracked_table order by table_id loop
+    perform tandem.write_out(t.table_id);
     execute format('update tandem_log.%I set xid = pg_current_xact_id() where received_from = $1', t.log_name) using p_peer_id;
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
@@ -3184,6 +3365,73 @@ COMMENT ON FUNCTION tandem.guard_condition() IS 'The condition that guards a tri
 
 
 --
+-- Name: has_blocks(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.has_blocks(p_table_id integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_name text := (select t.blocks_name from tandem.tracked_table t where t.table_id = p_table_id);
+  v_there boolean := false;
+begin
+  if v_name is not null and pg_relation_size(format('tandem_log.%I', v_name)) > 0 then
+    execute format('select exists (select from tandem_log.%I)', v_name) into v_there;
+  end if;
+  return v_there;
+end $$;
+
+
+--
+-- Name: FUNCTION has_blocks(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.has_blocks(p_table_id integer) IS 'Whether a table has blocks.';
+
+
+--
+-- Name: has_least(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.has_least(p_table tandem.tracked_table) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select exists (
+    select from pg_attribute a cross join lateral (select tandem.base_type(a.atttypid) as oid) b
+    join pg_proc p on p.proname = 'min' and p.pronamespace = 'pg_catalog'::regnamespace
+      and p.proargtypes[0] in (b.oid, case when b.oid = 'varchar'::regtype then 'text'::regtype end)
+    where a.attrelid = p_table.relid and a.attname = p_table.key_columns[1] and not a.attisdropped)
+$$;
+
+
+--
+-- Name: FUNCTION has_least(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.has_least(p_table tandem.tracked_table) IS 'Whether the key''s first column knows a least value.';
+
+
+--
+-- Name: has_more(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.has_more(p_table tandem.tracked_table) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return tandem.all_equal(p_table.key_operators, array(select 'n.next' || i from generate_series(1, cardinality(p_table.key_columns)) i),
+    tandem.key_names('k', cardinality(p_table.key_columns)));
+end $$;
+
+
+--
+-- Name: FUNCTION has_more(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.has_more(p_table tandem.tracked_table) IS 'Condition that a key has more than one entry.';
+
+
+--
 -- Name: has_returned(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3240,7 +3488,7 @@ begin
     return query execute format('select l.stamp, l.op::text, l.origin, p.name, tandem.synced(l.xid, l.received_from)
       from tandem_log.%I l left join tandem.peer p on p.peer_id = l.received_from
       where tandem.key_text(array[%s]) = $1 order by l.stamp desc, l.origin desc',
-      t.log_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
+      t.entries_name, (select string_agg(u || '::text', ', ') from unnest(tandem.key_names('l', cardinality(t.key_columns))) u))
     using p_key;
   end loop;
 end $_$;
@@ -3420,7 +3668,7 @@ begin
         order by b.schema_name, b.table_name), '[]')
       from tandem.inbound_table b where b.peer_id = p.peer_id and b.state <> 'flow'),
     'parked', tandem.parked_keys(p.peer_id, true), 'anyParked', exists (select from tandem.parked_change c where c.peer_id = p.peer_id), 'pausedBy', (select l.paused_by from tandem.paused_link l where l.peer_id = p.peer_id),
-    'clock', clock_timestamp())
+    'blocks', exists (select from tandem.tables_with_blocks()), 'clock', clock_timestamp())
   into v_state
   from tandem.inbound i join tandem.peer p using (peer_id)
   where p.name = p_source and p.configured;
@@ -3520,6 +3768,26 @@ COMMENT ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) IS 'An i
 
 
 --
+-- Name: join_row(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.join_row(p_table tandem.tracked_table, p_alias text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return format('left join %I.%I t on %s', p_table.schema_name, p_table.table_name,
+    tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns))));
+end $$;
+
+
+--
+-- Name: FUNCTION join_row(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.join_row(p_table tandem.tracked_table, p_alias text) IS 'Join of a key with its row.';
+
+
+--
 -- Name: keep_alerts(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3551,7 +3819,7 @@ declare
   k record;
   v_total bigint := 0;
 begin
-  for k in execute format('select g.child_id, g.name, g.rows, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.log_name, t.relid::regclass::text as relation,
+  for k in execute format('select g.child_id, g.name, g.rows, t.schema_name, t.table_name, t.key_columns, t.key_operators, t.entries_name, t.relid::regclass::text as relation,
       array(select a.attname::text from pg_attribute a where a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns
     from (select r.child_id, r.name, count(*) as rows from (%s) r where r.action not in (''a'', ''r'') group by 1, 2) g
     left join tandem.tracked_table t on t.table_id = g.child_id', p_rows)
@@ -3572,7 +3840,7 @@ begin
     $sql$, p_plan ->> 'peer', k.schema_name, k.table_name, 'foreign key ' || k.name, k.columns,
       (select string_agg(u || '::text', ', ') from unnest(tandem.columns('c', k.key_columns)) u),
       (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', k.columns)) u),
-      p_rows, p_plan ->> 'stage', k.relation, k.log_name,
+      p_rows, p_plan ->> 'stage', k.relation, k.entries_name,
       tandem.all_equal(k.key_operators, tandem.key_names('l', cardinality(k.key_columns)), tandem.columns('c', k.key_columns)),
       k.child_id, k.name, p_kind);
   end loop;
@@ -3626,6 +3894,31 @@ COMMENT ON FUNCTION tandem.key_text(p_key text[]) IS 'A key for people to read.'
 
 
 --
+-- Name: keys_moved(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keys_moved(p_table tandem.tracked_table) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select case when p_table.blocks_name is null or p_table.key_operators <> array_fill('operator(pg_catalog.=)'::text, array[cardinality(p_table.key_operators)]) then 'true'
+    else format('exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s))',
+      x.lists[1], x.lists[2], array_to_string(tandem.key_names('o', cardinality(p_table.key_columns)), ', '), array_to_string(tandem.key_names('n', cardinality(p_table.key_columns)), ', ')) end
+  from (select array_agg(format('select y.block, %s from (select %s, (row_number() over () - 1) / %s as block from %s r) y group by y.block',
+      (select string_agg(format('array_agg(y.k%1$s) as k%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
+      (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)),
+      tandem.block_rows(), r) order by r desc) as lists
+    from unnest('{tandem_old,tandem_new}'::text[]) r) x
+$_$;
+
+
+--
+-- Name: FUNCTION keys_moved(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keys_moved(p_table tandem.tracked_table) IS 'Condition that an update may have changed keys.';
+
+
+--
 -- Name: keys_of(text, text, jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3652,12 +3945,21 @@ CREATE FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id intege
     AS $_$
 declare
   v_first text := format('t.%I', p_table.key_columns[1]);
+  v_count integer := cardinality(p_table.key_columns);
+  v_newest text;
+  v_more text := 'true';
 begin
+  if not p_look and tandem.has_blocks(p_table.table_id) then
+    v_more := tandem.has_more(p_table);
+    v_newest := format('left join (%s) n on %s %s',
+      tandem.newest_entries(p_table, format('exists (select from (%s) e where %s)', p_keys, tandem.all_equal(p_table.key_operators, tandem.key_names('e', v_count), tandem.key_names('l', v_count)))),
+      tandem.all_equal(p_table.key_operators, tandem.key_names('n', v_count), tandem.key_names('k', v_count)), tandem.join_row(p_table, 'k'));
+  end if;
   return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)%7$s',
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
-      format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, p_look => p_look),
-    array_to_string(tandem.key_names('e', cardinality(p_table.key_columns)), ', '), p_keys, tandem.newest_and_row(p_table, 'k'),
+      format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, v_more, p_look),
+    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k')),
     tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
 end $_$;
 
@@ -3685,7 +3987,7 @@ begin
   execute format('select jsonb_agg(to_jsonb(array[%s])) from %I.%I t
       left join lateral (select l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
       where %s and (n.xid is null or n.received_from = %s or (n.received_from is null and pg_visible_in_snapshot(n.xid, %L::pg_snapshot)))',
-    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), t.schema_name, t.table_name, t.log_name,
+    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), t.schema_name, t.table_name, t.entries_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.columns('t', t.key_columns)),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), ', '),
     tandem.copy_range(t, p_after, v_upto), p_peer_id, p_known)
@@ -3713,8 +4015,8 @@ begin
     select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
     from %5$s s cross join lateral unnest(s.known_stamps, s.known_origins) k (stamp, origin)
     where %6$s and s.known_stamps is not null and (k.stamp, k.origin) < (s.stamp, s.origin)
-      and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, p_plan ->> 'key_is_entry');
+      and not exists (select from %8$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, p_plan ->> 'key_is_entry', p_plan ->> 'entries');
 end $_$;
 
 
@@ -4004,7 +4306,7 @@ begin
       case when p_from is null then 'o.*'
         else (select string_agg(format('o.%I as k%s', u.name, u.i), ', ') from unnest(t.key_columns) with ordinality u (name, i)) end,
       coalesce(p_from || ' o', format('(select distinct on (%1$s) e.* from tandem_log.%2$I e order by %1$s, e.stamp desc, e.origin desc) o where o.op <> ''D''',
-        v_keys, t.log_name)),
+        v_keys, t.entries_name)),
       t.schema_name, t.table_name,
       tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('o', cardinality(t.key_columns)))))
   using tandem.next_stamp();
@@ -4040,7 +4342,7 @@ begin
       where n.op is distinct from ''D'' and not exists (select from %I.%I t where %s)
         and not exists (select from tandem.parked_change c where %s)',
       (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
-      t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(v_keys)), v_keys),
+      t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(v_keys)), v_keys),
       array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(v_keys))) u), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), v_keys),
       tandem.same_parked_key(t, 'c', v_keys)))
@@ -4109,6 +4411,52 @@ COMMENT ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean) IS 'What i
 
 
 --
+-- Name: make_blocks(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.make_blocks(p_table_id integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_types text[];
+  v_names text[];
+  v_keys text;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  v_types := tandem.log_types(t.relid, t.key_columns);
+  v_names := array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i);
+  v_keys := array_to_string(v_names, ', ');
+  if t.blocks_name is not null then
+    execute format('create table tandem_log.%I (xid xid8 not null, oldest timestamptz not null, stamp timestamptz not null, received_from integer,'
+      ' op "char" not null, origin text collate "C" not null, rows integer not null, least %s, most %s, stamps timestamptz[], %s)',
+      t.blocks_name, v_types[1], v_types[1],
+      (select string_agg(format('k%s %s not null', u.i, regexp_replace(u.type, '( collate .*)?$', '[]\1')), ', ' order by u.i)
+       from unnest(v_types) with ordinality u (type, i)));
+    -- Not compressed: that would cost as much as the entries' indexes.
+    execute format('alter table tandem_log.%I %s', t.blocks_name,
+      (select string_agg(format('alter %s set storage external', u), ', ') from unnest(v_names || 'stamps'::text) u));
+    execute format('create index on tandem_log.%I (xid)', t.blocks_name);
+    execute format('comment on table tandem_log.%I is %L', t.blocks_name,
+      format('Change log of %I.%I: entries that were written many at a time.', t.schema_name, t.table_name));
+  end if;
+  execute format('create view tandem_log.%I as select l.xid, l.stamp, %s, l.received_from, l.op, l.blind, l.origin from tandem_log.%I l%s',
+    t.entries_name, array_to_string(tandem.key_names('l', cardinality(v_names)), ', '), t.log_name,
+    case when t.blocks_name is not null then format(' union all select b.xid, coalesce(u.stamp, b.stamp), %s, b.received_from, b.op, false, b.origin'
+      ' from tandem_log.%I b cross join lateral unnest(b.stamps, %s) u (stamp, %s)',
+      array_to_string(tandem.key_names('u', cardinality(v_names)), ', '), t.blocks_name, array_to_string(tandem.key_names('b', cardinality(v_names)), ', '), v_keys) end);
+  execute format('comment on view tandem_log.%I is %L', t.entries_name, format('Change log of %I.%I: all entries.', t.schema_name, t.table_name));
+end $_$;
+
+
+--
+-- Name: FUNCTION make_blocks(p_table_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.make_blocks(p_table_id integer) IS 'Creates the blocks of a log and the view of all entries.';
+
+
+--
 -- Name: make_capture_function(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4120,17 +4468,11 @@ declare
   v_node text;
   v_name text;
   v_gone text;
-  v_keys text;
-  v_first text;
-  v_rest text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
-  v_keys := (select string_agg(format('n.%I', c.name), ', ' order by c.i) from unnest(t.key_columns) with ordinality c (name, i));
-  v_first := format('from (select %s from tandem_new n limit 100) n', v_keys);
-  v_rest := format('from (select %s from tandem_new n offset 100) n', v_keys);
   v_gone := format('from tandem_old o where not exists (select from tandem_new n where %s)',
     tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   v_body := format($body$
@@ -4144,6 +4486,7 @@ declare
   v_least %13$s;
   v_most %13$s;
   v_newer boolean;
+  v_many boolean := false;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -4183,30 +4526,27 @@ begin
       where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
-      %3$s;
-      get diagnostics v_rows = row_count;
-      if v_rows = 100 then
-        %14$s;
-        %15$s;
-      end if;
+      %3$s
     elsif tg_op = 'UPDATE' then
-      %4$s;
-      get diagnostics v_rows = row_count;
-      if v_rows = 100 then
-        %14$s;
-        %16$s;
-      end if;
+      %4$s
       -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
       -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
-      if v_rows = 1 then
-        if exists (select from tandem_old o, tandem_new n where not (%17$s)) then
+      -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
+      if v_many then
+        if %14$s then
+          if exists (select %12$s) then
+            %9$s;
+          end if;
+        end if;
+      elsif v_rows = 1 then
+        if exists (select from tandem_old o, tandem_new n where not (%15$s)) then
           %9$s;
         end if;
       elsif exists (select %12$s) then
         %9$s;
       end if;
     else
-      %5$s;
+      %5$s
     end if;
   elsif tg_op = 'INSERT' then
     %6$s;
@@ -4223,9 +4563,9 @@ end
 $body$,
     t.table_id,
     tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_first, 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), 'from tandem_old o', 'v_blind'),
+    tandem.capture_many(t, v_node, 'I', 'tandem_new'),
+    tandem.capture_many(t, v_node, 'U', 'tandem_new'),
+    tandem.capture_many(t, v_node, 'D', 'tandem_old'),
     tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
     tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
@@ -4234,9 +4574,7 @@ $body$,
     array_to_string(t.key_types, ', '),
     v_gone,
     (tandem.log_types(t.relid, t.key_columns))[1],
-    tandem.capture_look(t),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('n', t.key_columns), v_rest, 'v_blind', 'v_newer'),
+    tandem.keys_moved(t),
     tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   if not exists (
     select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
@@ -4287,7 +4625,7 @@ begin
     t.changelog_view,
     (select string_agg(format('l.k%s as %I', u.i, u.name), ', ' order by u.i) from unnest(v_names) with ordinality u (name, i)),
     tandem.synced_condition(), t.schema_name, t.table_name,
-    tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(v_names))), t.log_name);
+    tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(v_names))), t.entries_name);
   execute format('comment on view tandem.%I is %L', t.changelog_view,
     format('Captured changes of %I.%I; what waits: ... where not synced.', t.schema_name, t.table_name));
 end $_$;
@@ -4309,7 +4647,7 @@ CREATE FUNCTION tandem.make_floor() RETURNS void
     AS $$
 declare
   v_peer record;
-  v_reads text := '0';
+  v_reads text := '0, pg_catalog.pg_sequence_last_value(''tandem.block_floor''::regclass)';
   v_body text;
 begin
   for v_peer in
@@ -4364,6 +4702,7 @@ begin
   execute format('create index on tandem_log.%I (%s, xid) where blind', t.log_name, v_keys);
   execute format('comment on table tandem_log.%I is %L', t.log_name,
     format('Change log of %I.%I, by key (%s).', t.schema_name, t.table_name, array_to_string(t.key_columns, ', ')));
+  perform tandem.make_blocks(p_table_id);
 end $$;
 
 
@@ -4450,7 +4789,7 @@ declare
   v_rows text[];
   v_all boolean;
 begin
-  if (select count(*) from (select from %1$s l where l.xid >= p_xmax order by l.xid limit p_limit + 1) x)
+  if %6$s(select count(*) from (select from %1$s l where l.xid >= p_xmax order by l.xid limit p_limit + 1) x)
     + (select count(*) from (select from %1$s l where l.xid = any (p_xip) order by l.xid limit p_limit + 1) x) > p_limit
   then
     return null;
@@ -4468,7 +4807,8 @@ end $body$,
       case when cardinality(tandem.not_forwarded(p_peer_id)) > 1 then 'newest' end, false,
       format('select %s, false as named from tandem_log.%I l where (l.xid >= p_xmax or l.xid = any (p_xip)) and (l.received_from is null or l.received_from <> all (%L::integer[]))',
         array_to_string(tandem.key_names('l', cardinality(v_keys)), ', '), t.log_name, tandem.not_forwarded(p_peer_id)), true),
-    array_to_string(v_keys, ', ') || ', ' || v_said || coalesce((select string_agg(', ' || u, '') from unnest(v_values) u), '')));
+    array_to_string(v_keys, ', ') || ', ' || v_said || coalesce((select string_agg(', ' || u, '') from unnest(v_values) u), ''),
+    'exists (select from tandem_log.' || quote_ident(t.blocks_name) || ') or '));
   execute format('revoke execute on function %s from public', v_name);
   execute format('comment on function %s is %L', v_name, v_mark);
 end $_$;
@@ -4724,14 +5064,12 @@ COMMENT ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) IS 'Query
 CREATE FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
+declare
+  v_entry text[] := tandem.key_names('l', cardinality(p_table.key_columns));
 begin
-  return (
-    select format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true left join %I.%I t on %s',
-      p_table.log_name,
-      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names(p_alias, cardinality(p_table.key_columns))),
-      array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(p_table.key_columns))) u), ', '),
-      p_table.schema_name, p_table.table_name,
-      tandem.all_equal(p_table.key_operators, tandem.columns('t', p_table.key_columns), tandem.key_names(p_alias, cardinality(p_table.key_columns)))));
+  return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true %s',
+    p_table.entries_name, tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
+    array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '), tandem.join_row(p_table, p_alias));
 end $$;
 
 
@@ -4743,6 +5081,30 @@ COMMENT ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias 
 
 
 --
+-- Name: newest_entries(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_keys text := array_to_string(tandem.key_names('l', cardinality(p_table.key_columns)), ', ');
+begin
+  return format('select distinct on (%1$s) l.*, %2$s from tandem_log.%3$I l where %4$s
+      window w as (order by %1$s, l.stamp desc, l.origin desc) order by %1$s, l.stamp desc, l.origin desc', v_keys,
+    (select string_agg(format('lead(l.k%1$s) over w as next%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
+    p_table.entries_name, p_condition);
+end $_$;
+
+
+--
+-- Name: FUNCTION newest_entries(p_table tandem.tracked_table, p_condition text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text) IS 'Query of the newest entries of all keys.';
+
+
+--
 -- Name: newest_of_all(tandem.tracked_table, pg_snapshot, pg_snapshot, integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4751,17 +5113,31 @@ CREATE FUNCTION tandem.newest_of_all(p_table tandem.tracked_table, p_from pg_sna
     AS $_$
 declare
   v_log text := format('tandem_log.%I', p_table.log_name);
+  v_blocks text;
+  v_entries bigint := pg_relation_size(v_log) / 70;   -- each takes 70 bytes or more
+  v_in_blocks bigint := 0;
+  v_sent bigint := 0;
   v_newest boolean;
 begin
-  if p_from is null or not tandem.is_large(v_log) then
+  if p_from is null then
     return false;
   end if;
-  -- An entry takes 70 bytes or more.
-  execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, pg_relation_size(v_log) / (70 * 20)) into v_newest
-  using pg_snapshot_xmax(p_from);
+  if tandem.has_blocks(p_table.table_id) then
+    v_blocks := format('tandem_log.%I', p_table.blocks_name);
+    execute format('select sum(b.rows), coalesce(sum(b.rows) filter (where b.xid >= $1), 0) from %s b', v_blocks) into v_in_blocks, v_sent
+    using pg_snapshot_xmax(p_from);
+  elsif not tandem.is_large(v_log) then
+    return false;
+  end if;
+  v_newest := v_sent * 20 > v_entries + v_in_blocks;
+  if not v_newest then
+    execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, (v_entries + v_in_blocks) / 20) into v_newest
+    using pg_snapshot_xmax(p_from);
+  end if;
   if v_newest then
-    execute format('select coalesce(min(l.stamp) filter (where l.sent) > coalesce(max(l.stamp) filter (where not l.sent), ''-infinity''), false)
-        from (select l.stamp, coalesce(%s, false) as sent from %s l) l', tandem.sent_entries(p_from, p_to, p_peer_id), v_log) into v_newest;
+    execute format('select coalesce(min(l.oldest) filter (where l.sent) > coalesce(max(l.stamp) filter (where not l.sent), ''-infinity''), false)
+        from (%s) l', (select string_agg(format('select l.stamp, %s as oldest, coalesce(%s, false) as sent from %s l', x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name), ' union all ')
+          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_newest;
   end if;
   return v_newest;
 end $_$;
@@ -4807,9 +5183,11 @@ declare
 begin
   if (p_plan ->> 'first_key_type') in ('smallint', 'integer', 'bigint', 'uuid', 'date', 'timestamp with time zone', 'timestamp without time zone') then
     execute format('select coalesce((select %1$s from %2$s t where %1$s >= x.least order by %1$s limit 1) > x.most, true)
-        and coalesce((select l.k1 from %3$s l where l.k1 >= x.least order by l.k1 limit 1) > x.most, true)
+        and coalesce((select l.k1 from %3$s l where l.k1 >= x.least order by l.k1 limit 1) > x.most, true)%5$s
       from (select (select s.k1 from %4$s s order by s.k1 limit 1) as least, (select s.k1 from %4$s s order by s.k1 desc limit 1) as most) x',
-      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log', p_plan ->> 'stage') into v_none;
+      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log', p_plan ->> 'stage',
+      (select ' and not exists (select from tandem_log.' || quote_ident(t.blocks_name) || ' b where b.least is null or b.least <= x.most and b.most >= x.least)'
+       from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer)) into v_none;
   end if;
   return v_none;
 end $_$;
@@ -5820,8 +6198,9 @@ begin
   end if;
   update tandem.local_node set horizon = v_cutoff, pruned_at = clock_timestamp() where horizon < v_cutoff;
   for t in select * from tandem.tracked_table order by table_id loop
+    perform tandem.write_out(t.table_id, null, p_limit / tandem.block_rows());
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
-        and not exists (select from tandem_log.%1$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
+        and not exists (select from tandem_log.%10$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
         and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = ''{}'')
         and not exists (select from tandem.outbound_parked k where %6$s)
         and not exists (select from tandem.inbound_table b where b.state <> ''flow'' and b.schema_name = %4$L and b.table_name = %5$L)
@@ -5829,7 +6208,7 @@ begin
       t.log_name, v_cutoff, v_passed, t.schema_name, t.table_name,
       tandem.same_parked_key(t, 'k', tandem.key_names('l', cardinality(t.key_columns))), p_limit,
       tandem.all_equal(t.key_operators, tandem.key_names('o', cardinality(t.key_columns)), tandem.key_names('l', cardinality(t.key_columns))),
-      replace(v_passed, 'l.', 'o.'));
+      replace(v_passed, 'l.', 'o.'), t.entries_name);
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
@@ -5883,6 +6262,33 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.quoted(p_names text[]) IS 'Names, quoted where they need it.';
+
+
+--
+-- Name: raise_block_floor(timestamp with time zone); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.raise_block_floor(p_stamp timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_us bigint := tandem.to_us(p_stamp);
+begin
+  perform 1 from tandem.block_floor_turn for update;
+  if v_us > coalesce(pg_sequence_last_value('tandem.block_floor'), 0) then
+    perform setval('tandem.block_floor', v_us);
+  end if;
+  raise exception using errcode = 'TD009';
+exception when sqlstate 'TD009' then
+  null;
+end $$;
+
+
+--
+-- Name: FUNCTION raise_block_floor(p_stamp timestamp with time zone); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.raise_block_floor(p_stamp timestamp with time zone) IS 'Raises the floor under stamps to that of a block.';
 
 
 --
@@ -6187,8 +6593,13 @@ begin
   if tandem.applies(p_plan) = 'true' then
     v_where := p_where;
   end if;
-  execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
-  get diagnostics v_count = row_count;
+  if p_where = 'true' and p_plan ? 'staged' and (p_plan ->> 'blocks')::boolean then
+    execute tandem.version_blocks_insert(p_plan, v_where);
+    v_count := (p_plan ->> 'staged')::bigint;
+  else
+    execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
+    get diagnostics v_count = row_count;
+  end if;
   execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
   return v_count;
 end $$;
@@ -6460,7 +6871,7 @@ begin
         where g.blocked or g.waits or h.table_id is not null
         order by s.n, h.table_id, g.waits, g.name
         on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
-      $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
+      $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_tree, v_plan ->> 'stage', v_plan ->> 'entries', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first');
       get diagnostics v_count = row_count;
       v_kept := v_kept + v_count;
     end loop;
@@ -6560,7 +6971,7 @@ begin
       where g.blocked or w.why like 'a row %%'
       order by s.n, w.why is not null, g.name
       on conflict (peer_id, table_id, n) do update set verdict = excluded.verdict, kind = excluded.kind, reason = excluded.reason
-    $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_moved, v_plan ->> 'stage', v_plan ->> 'log', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
+    $sql$, v_plan ->> 'peer', v_plan ->> 'id', v_moved, v_plan ->> 'stage', v_plan ->> 'entries', v_plan ->> 'key_is_entry', v_plan ->> 'newest_first',
       array[v_plan ->> 'schema', v_plan ->> 'table'], v_plan ->> 'key_text');
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
@@ -6652,7 +7063,8 @@ CREATE FUNCTION tandem.relations_to_lock(p_tables integer[]) RETURNS jsonb
     AS $$
 begin
   return (
-    select coalesce(jsonb_agg(format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name) order by t.table_id), '[]')
+    select coalesce(jsonb_agg(concat_ws(', ', format('%I.%I, tandem_log.%I', t.schema_name, t.table_name, t.log_name),
+      'tandem_log.' || quote_ident(t.blocks_name)) order by t.table_id), '[]')
     from tandem.tracked_table t where t.table_id = any (p_tables));
 end $$;
 
@@ -6849,7 +7261,7 @@ CREATE FUNCTION tandem.repair_rows(p_spec jsonb, p_locked boolean) RETURNS text
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), c.texts,
     v.parts, t.schema_name, t.table_name,
     tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', cardinality(t.key_columns))),
-    case when p_locked then 'for no key update skip locked' else '' end, t.log_name,
+    case when p_locked then 'for no key update skip locked' else '' end, t.entries_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(t.key_columns)), tandem.key_names('k', cardinality(t.key_columns))),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', cardinality(t.key_columns))) u), ', '))
   from tandem.tracked_table t
@@ -7013,14 +7425,14 @@ COMMENT ON FUNCTION tandem.retry_parked(p_parked_id bigint) IS 'Lets parked chan
 
 
 --
--- Name: retype_log(text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: retype_log(tandem.tracked_table, text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.retype_log(p_log_name text, p_types text[]) RETURNS boolean
+CREATE FUNCTION tandem.retype_log(p_table tandem.tracked_table, p_types text[]) RETURNS boolean
     LANGUAGE plpgsql
     AS $_$
 declare
-  v_log regclass := format('tandem_log.%I', p_log_name);
+  v_log regclass := format('tandem_log.%I', p_table.log_name);
   v_alter text;
 begin
   if p_types = tandem.log_types(v_log, array(select 'k' || i from generate_series(1, cardinality(p_types)) i)) then
@@ -7028,21 +7440,28 @@ begin
   end if;
   select format('alter table %s %s', v_log, string_agg(format('alter k%1$s type %2$s using concat(k%1$s)::%2$s', u.i, u.type), ', '))
   into v_alter from unnest(p_types) with ordinality u (type, i);
+  execute format('drop view tandem_log.%I', p_table.entries_name);
+  if p_table.blocks_name is not null then
+    execute format('drop table tandem_log.%I', p_table.blocks_name);
+  end if;
   begin
     execute v_alter;
   exception when data_exception then
     execute format('truncate %s', v_log);
     execute v_alter;
   end;
+  update tandem.tracked_table t set blocks_name = case when tandem.fits_blocks(t.relid, t.key_columns) then tandem.object_name('blocks ', t.schema_name, t.table_name) end
+  where t.table_id = p_table.table_id;
+  perform tandem.make_blocks(p_table.table_id);
   return true;
 end $_$;
 
 
 --
--- Name: FUNCTION retype_log(p_log_name text, p_types text[]); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION retype_log(p_table tandem.tracked_table, p_types text[]); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.retype_log(p_log_name text, p_types text[]) IS 'Gives the key columns of a log other types.';
+COMMENT ON FUNCTION tandem.retype_log(p_table tandem.tracked_table, p_types text[]) IS 'Gives the key columns of a log other types.';
 
 
 --
@@ -7189,8 +7608,8 @@ begin
           tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
         else 'false' end,
       format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
-          or ((select l.k1 from tandem_log.%2$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%2$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, p_table.log_name, x.same_key, p_more),
+          or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
+        x.present, p_table.entries_name, x.same_key, p_more, p_table.log_name),
       case when cardinality(p_unplaced) = 0 then 'null'
         else format('nullif(concat_ws('', '', %s), '''')',
           (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
@@ -7201,7 +7620,7 @@ begin
       format('t.%I is distinct from null', p_table.key_columns[1]) as present,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
       format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.log_name,
+          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.entries_name,
         tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
     ) x);
 end $_$;
@@ -7498,7 +7917,7 @@ declare
   v_counts jsonb := '{}';
 begin
   if p_step = 'decide' then
-    if exists (select from unnest(v_rows) s where s.unsettled %2$s) then
+    if %22$sexists (select from unnest(v_rows) s where s.unsettled %2$s) then
       return null;
     end if;
     select count(*) into v_locked from (select 1 from unnest(v_rows) s join %3$s t on %4$s where (not s.present or %5$s) order by %6$s for update of t skip locked) x;
@@ -7549,7 +7968,7 @@ end $body$,
         p_plan ->> 'relation', p_plan ->> 'set', p_plan ->> 'key_is_row')
       else format('select count(*) into v_updated from %s t join unnest(v_rows) s on %s where s.present;', p_plan ->> 'relation', p_plan ->> 'key_is_row') end,
     p_plan ->> 'insert_columns', p_plan ->> 'overriding', p_plan ->> 'insert_values', p_plan ->> 'key_columns',
-    p_plan ->> 'log', p_plan ->> 'key_is_entry',
+    p_plan ->> 'entries', p_plan ->> 'key_is_entry',
     tandem.versions_insert(p_plan, 'unnest(v_rows)', 'true'), tandem.known_versions_insert(p_plan, 'unnest(v_rows)', 'true'),
     (select string_agg(format('select %s(%s)::numeric into v_value from unnest(v_rows) s where s.present;
       if v_value is not null then perform tandem.advance_sequence(%L::regclass, v_value); end if;', case when q.increment > 0 then 'max' else 'min' end, x.value, q.sequence::text), E'\n    ')
@@ -7559,7 +7978,8 @@ end $body$,
       if exists (select from unnest(v_rows) s join %2$s t on %3$s where s.present and %4$s and not exists (select from %5$s p where %6$s)) then
         return null;
       end if;', f.t_columns, p_plan ->> 'relation', p_plan ->> 'key_is_row', f.t_not_null, f.parent, f.parent_is_t), E'\n    ') from tandem.plan_foreign_keys(p_plan) f)
-      else 'set constraints all immediate;' end);
+      else 'set constraints all immediate;' end,
+    (select 'exists (select from tandem_log.' || quote_ident(t.blocks_name) || ') or ' from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer));
 end $_$;
 
 
@@ -7944,6 +8364,26 @@ COMMENT ON FUNCTION tandem.table_shape(p_relid oid) IS 'Fingerprint of a table''
 
 
 --
+-- Name: tables_with_blocks(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.tables_with_blocks() RETURNS SETOF integer
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return query select t.table_id from tandem.tracked_table t join pg_class c on c.relname = t.blocks_name and c.relnamespace = 'tandem_log'::regnamespace
+  where case when pg_relation_size(c.oid) > 0 then tandem.has_blocks(t.table_id) end order by t.table_id;
+end $$;
+
+
+--
+-- Name: FUNCTION tables_with_blocks(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.tables_with_blocks() IS 'The tables that have blocks.';
+
+
+--
 -- Name: tables_with_entries(pg_snapshot); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -7952,6 +8392,7 @@ CREATE FUNCTION tandem.tables_with_entries(p_from pg_snapshot) RETURNS SETOF int
     AS $_$
 declare
   t record;
+  v_log text;
   v_there boolean;
   v_xmax xid8 := pg_snapshot_xmax(p_from);
   v_xip xid8[] := array(select pg_snapshot_xip(p_from));
@@ -7959,11 +8400,15 @@ begin
   if pg_snapshot_xmax(pg_current_snapshot()) = v_xmax and array(select pg_snapshot_xip(pg_current_snapshot())) @> v_xip then
     return;
   end if;
-  for t in select table_id, log_name from tandem.tracked_table order by table_id loop
-    execute format('select (select xid from tandem_log.%I where xid >= $1 order by xid limit 1) is not null', t.log_name) into v_there using v_xmax;
-    if not v_there and cardinality(v_xip) > 0 then
-      execute format('select (select xid from tandem_log.%I where xid = any ($1) order by xid limit 1) is not null', t.log_name) into v_there using v_xip;
-    end if;
+  for t in select table_id, log_name, blocks_name from tandem.tracked_table order by table_id loop
+    v_there := false;
+    foreach v_log in array array_remove(array[t.log_name, t.blocks_name], null) loop
+      continue when v_there or v_log = t.blocks_name and pg_relation_size(format('tandem_log.%I', v_log)) = 0;
+      execute format('select (select xid from tandem_log.%I where xid >= $1 order by xid limit 1) is not null', v_log) into v_there using v_xmax;
+      if not v_there and cardinality(v_xip) > 0 then
+        execute format('select (select xid from tandem_log.%I where xid = any ($1) order by xid limit 1) is not null', v_log) into v_there using v_xip;
+      end if;
+    end loop;
     if v_there then
       return next t.table_id;
     end if;
@@ -7986,6 +8431,7 @@ CREATE FUNCTION tandem.take_over_table(p_table tandem.tracked_table) RETURNS voi
     LANGUAGE plpgsql
     AS $$
 begin
+  perform tandem.write_out(p_table.table_id);
   execute format('update tandem_log.%I set xid = pg_current_xact_id() where xid >= pg_snapshot_xmin(pg_current_snapshot())', p_table.log_name);
   update tandem.tracked_table t set relid = to_regclass(format('%I.%I', t.schema_name, t.table_name))
   where t.table_id = p_table.table_id and to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null;
@@ -8019,6 +8465,27 @@ $_$;
 --
 
 COMMENT ON FUNCTION tandem.text_of(p_expression text) IS 'Expression for a value as its type writes it.';
+
+
+--
+-- Name: tidy(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.tidy(p_limit bigint DEFAULT 50) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_table integer := (select min(x) from tandem.tables_with_blocks() x);
+begin
+  return v_table is not null and tandem.write_out(v_table, null, p_limit) > 0;
+end $$;
+
+
+--
+-- Name: FUNCTION tidy(p_limit bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.tidy(p_limit bigint) IS 'Writes out some blocks.';
 
 
 --
@@ -8070,8 +8537,8 @@ CREATE FUNCTION tandem.track_own_table(p_table text) RETURNS void
 declare
   v_id integer;
 begin
-  insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view, key_columns, key_types, key_operators, partitioned)
-  select 'tandem', p_table, c.oid, tandem.object_name('', 'tandem', p_table), tandem.free_changelog_name('tandem', p_table),
+  insert into tandem.tracked_table (schema_name, table_name, relid, log_name, entries_name, blocks_name, changelog_view, key_columns, key_types, key_operators, partitioned)
+  select 'tandem', p_table, c.oid, tandem.object_name('', 'tandem', p_table), tandem.object_name('entries ', 'tandem', p_table), tandem.object_name('blocks ', 'tandem', p_table), tandem.free_changelog_name('tandem', p_table),
     k.key_columns, k.key_types, k.key_operators, false
   from pg_class c cross join lateral tandem.table_key(c.oid) k
   where c.oid = format('tandem.%I', p_table)::regclass
@@ -8132,9 +8599,10 @@ begin
     v_done := true;
   end if;
   if t.table_id is null then
-    insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view,
+    insert into tandem.tracked_table (schema_name, table_name, relid, log_name, entries_name, blocks_name, changelog_view,
       key_columns, key_types, key_operators, partitioned, conflict_policy, updated_at_column)
-    values (p_schema, p_table, c.relid, tandem.object_name('', p_schema, p_table), tandem.free_changelog_name(p_schema, p_table),
+    values (p_schema, p_table, c.relid, tandem.object_name('', p_schema, p_table), tandem.object_name('entries ', p_schema, p_table),
+      case when tandem.fits_blocks(c.relid, k.key_columns) then tandem.object_name('blocks ', p_schema, p_table) end, tandem.free_changelog_name(p_schema, p_table),
       k.key_columns, k.key_types, k.key_operators, c.partitioned, p_policy, p_updated_at)
     returning * into t;
     perform tandem.make_log(t.table_id);
@@ -8379,7 +8847,7 @@ begin
        where (l.xid >= pg_snapshot_xmax($1) or l.xid in (select pg_snapshot_xip($1)))
          and (l.received_from is null or l.received_from <> all ($2))',
       t.schema_name, t.table_name,
-      (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.log_name)
+      (select string_agg(format('l.k%s::text', i), ', ' order by i) from generate_series(1, cardinality(t.key_columns)) i), t.entries_name)
     using coalesce((select h.position from tandem.outbound_held h
       where (h.peer_id, h.schema_name, h.table_name) = (p_peer_id, t.schema_name, t.table_name)), v_from), v_skip;
   end loop;
@@ -8420,6 +8888,10 @@ begin
   execute format('drop function if exists tandem_log.%I()', tandem.object_name('capture ', p_schema, p_table));
   execute format('drop function if exists tandem_log.%I()', tandem.object_name('last ', p_schema, p_table));
   execute format('drop view if exists tandem.%I', t.changelog_view);
+  execute format('drop view if exists tandem_log.%I', t.entries_name);
+  if t.blocks_name is not null then
+    execute format('drop table if exists tandem_log.%I', t.blocks_name);
+  end if;
   execute format('drop table if exists tandem_log.%I', t.log_name);
   for r in
     select c.relname from pg_class c
@@ -8586,7 +9058,7 @@ begin
     p_plan ->> 'first_key', p_plan ->> 'image_is_row',
     case when p_copy and coalesce(p_plan ->> 'rejoin', 'replaced') = 'replaced' then format('%s is not distinct from null', p_plan ->> 'first_key') else 'true' end,
     p_known, p_heard, p_horizon,
-    p_plan ->> 'log', p_plan ->> 'key_is_entry', p_rows, p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
+    p_plan ->> 'entries', p_plan ->> 'key_is_entry', p_rows, p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'newest_first',
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_stamp' else 'timestamptz ''0001-01-01 00:00:00+00''' end,
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
     case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
@@ -8792,7 +9264,7 @@ begin
   v_count := cardinality(t.key_columns);
   select string_agg(format('case when exists (select from tandem_log.%I l where %s and (l.xid >= %L::xid8 or l.xid = any (%L::xid8[]))
       and (l.received_from is null or l.received_from <> all (%L::integer[]))) then %L end',
-    t.log_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
+    t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
     coalesce(pg_snapshot_xmax(x.position), '0'), case when x.position is null then '{}' else array(select pg_snapshot_xip(x.position)) end,
     tandem.not_forwarded(p.peer_id), p.name), ', ')
   into v_pending
@@ -8816,7 +9288,7 @@ begin
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
     v.parts, t.schema_name, t.table_name,
     tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)),
-    t.log_name,
+    t.entries_name,
     tandem.all_equal(t.key_operators, tandem.key_names('l', v_count), tandem.key_names('k', v_count)),
     array_to_string(array(select u || ' desc' from unnest(tandem.key_names('l', v_count)) u), ', '),
     tandem.same_parked_key(t, 'c', tandem.key_names('k', v_count)))
@@ -8841,7 +9313,7 @@ CREATE FUNCTION tandem.verify_overview() RETURNS jsonb
 begin
   perform tandem.check_identity();
   return (select jsonb_build_object('name', (select name from tandem.local_node), 'encoding', getdatabaseencoding(),
-      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.log_name), 'policy', t.conflict_policy) order by i), '[]'))
+      'tables', coalesce(jsonb_agg(e || jsonb_build_object('log', format('tandem_log.%I', t.entries_name), 'policy', t.conflict_policy) order by i), '[]'))
     from jsonb_array_elements(tandem.describe_tables()) with ordinality x (e, i)
     join tandem.tracked_table t on t.table_id = (e ->> 'id')::integer and t.schema_name <> 'tandem');
 end $$;
@@ -8932,6 +9404,27 @@ COMMENT ON FUNCTION tandem.version() IS 'The version of Tandem that is installed
 
 
 --
+-- Name: version_blocks_insert(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.version_blocks_insert(p_plan jsonb, p_where text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select tandem.block_insert(t, 'oldest, stamp, stamps, received_from, op, origin',
+    format('min(x.stamp), max(x.stamp), case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end, %s, x.op, x.origin', p_plan ->> 'peer'),
+    format('select %s, s.stamp, %s as op, s.origin from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), p_plan ->> 'stage', p_where), true)
+  from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
+$$;
+
+
+--
+-- Name: FUNCTION version_blocks_insert(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.version_blocks_insert(p_plan jsonb, p_where text) IS 'The statement that enters applied versions as blocks.';
+
+
+--
 -- Name: versions_insert(jsonb, text, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -8940,9 +9433,9 @@ CREATE FUNCTION tandem.versions_insert(p_plan jsonb, p_rows text, p_where text) 
     AS $_$
 begin
   return format('insert into %1$s (xid, stamp, %2$s, received_from, op, origin)
-    select pg_current_xact_id(), s.stamp, %3$s, %4$s, case when not s.present then ''D'' when coalesce(s.op, ''D'') = ''D'' then ''I'' else s.op end, s.origin
+    select pg_current_xact_id(), s.stamp, %3$s, %4$s, %7$s, s.origin
     from %5$s s where %6$s',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where);
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_rows, p_where, tandem.applied_op());
 end $_$;
 
 
@@ -9207,8 +9700,8 @@ begin
     select pg_current_xact_id(), k.stamp, %3$s, %4$s, ''U'', k.origin
     from %5$s s join tandem.verdict v on v.peer_id = %4$s and v.table_id = %6$s and v.n = s.n and v.verdict = ''keep''
     cross join lateral (select s.stamp, s.origin union select * from unnest(s.known_stamps, s.known_origins)) k (stamp, origin)
-    where k.stamp is not null and not exists (select from %1$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
-    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', t.table_id, p_plan ->> 'key_is_entry');
+    where k.stamp is not null and not exists (select from %8$s l where %7$s and l.origin = k.origin and l.stamp >= k.stamp)',
+    p_plan ->> 'log', p_plan ->> 'log_keys', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'stage', t.table_id, p_plan ->> 'key_is_entry', p_plan ->> 'entries');
   return v_total;
 end $_$;
 
@@ -9249,6 +9742,64 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.write_missing(p_plan jsonb) IS 'Deletes what only a node that came back still has.';
+
+
+--
+-- Name: write_out(integer, pg_snapshot, bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapshot DEFAULT NULL::pg_snapshot, p_limit bigint DEFAULT NULL::bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_keys text;
+  v_count bigint := 0;
+begin
+  select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  if t.blocks_name is not null then
+    v_keys := array_to_string(tandem.key_names('u', cardinality(t.key_columns)), ', ');
+    execute format('with b as (
+        delete from tandem_log.%1$I where ctid = any (array(
+          select b.ctid from tandem_log.%1$I b where $1 is null or pg_visible_in_snapshot(b.xid, $1) limit $2 for update skip locked)) returning *)
+      insert into tandem_log.%2$I (xid, stamp, %3$s, received_from, op, origin)
+      select b.xid, coalesce(u.stamp, b.stamp), %4$s, b.received_from, b.op, b.origin from b cross join lateral unnest(b.stamps, %5$s) u (stamp, %3$s) order by %4$s',
+      t.blocks_name, t.log_name, array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '), v_keys,
+      array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '))
+    using p_visible, p_limit;
+    get diagnostics v_count = row_count;
+  end if;
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint) IS 'Writes blocks out as entries.';
+
+
+--
+-- Name: write_out_before(integer[], pg_snapshot, integer, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+begin
+  return (
+    select coalesce(sum(tandem.write_out(t.table_id, case when not p_keys and t.conflict_policy not like 'prefer: %' and cardinality(tandem.not_forwarded(p_peer_id)) < 2
+      then p_from end)), 0)
+    from tandem.tracked_table t where t.table_id = any (p_tables) and tandem.has_blocks(t.table_id));
+end $$;
+
+
+--
+-- Name: FUNCTION write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) IS 'Writes out blocks that a batch would look into.';
 
 
 --
@@ -9361,6 +9912,7 @@ declare
   v_least bigint;
   v_most bigint;
   v_newer boolean;
+  v_many boolean := false;
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(1);
@@ -9407,33 +9959,56 @@ begin
   elsif tg_level = 'STATEMENT' then
     if tg_op = 'INSERT' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from (select n.id from tandem_new n limit 100) n;
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) r.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', r.id from (select r.id from tandem_new r limit 100) r;
       get diagnostics v_rows = row_count;
       if v_rows = 100 then
-        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(n.id), max(n.id) into v_rows, v_least, v_most from (select n.id from tandem_new n offset 100) n;
+        v_many := true;
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_new r offset 100) r;
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
+        if v_newer and not v_blind and v_rows >= 500 then
+          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'I', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1)
+      from (select y.*, (row_number() over () - 1) / 1000 as block from (select r.id as k1 from tandem_new r offset 100) y) x group by x.block;
+          perform tandem.raise_block_floor(v_now);
+        else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', n.id from (select n.id from tandem_new n offset 100) n;
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) r.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'I', v_blind, 'local', r.id from (select r.id from tandem_new r offset 100) r;
+        end if;
       end if;
     elsif tg_op = 'UPDATE' then
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from (select n.id from tandem_new n limit 100) n;
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) r.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', r.id from (select r.id from tandem_new r limit 100) r;
       get diagnostics v_rows = row_count;
       if v_rows = 100 then
-        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(n.id), max(n.id) into v_rows, v_least, v_most from (select n.id from tandem_new n offset 100) n;
+        v_many := true;
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_new r offset 100) r;
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
+        if v_newer and not v_blind and v_rows >= 500 then
+          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'U', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1)
+      from (select y.*, (row_number() over () - 1) / 1000 as block from (select r.id as k1 from tandem_new r offset 100) y) x group by x.block;
+          perform tandem.raise_block_floor(v_now);
+        else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) n.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', n.id from (select n.id from tandem_new n offset 100) n;
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) r.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'U', v_blind, 'local', r.id from (select r.id from tandem_new r offset 100) r;
+        end if;
       end if;
       -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
       -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
-      if v_rows = 1 then
+      -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
+      if v_many then
+        if exists (select from (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_old r) y group by y.block) o full join (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_new r) y group by y.block) n using (block) where (o.k1) is distinct from (n.k1)) then
+          if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
+            insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id);
+          end if;
+        end if;
+      elsif v_rows = 1 then
         if exists (select from tandem_old o, tandem_new n where not (n.id operator(pg_catalog.=) o.id)) then
           insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
@@ -9446,8 +10021,24 @@ begin
       end if;
     else
       insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
-      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
-        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', o.id from tandem_old o;
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) r.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', r.id from (select r.id from tandem_old r limit 100) r;
+      get diagnostics v_rows = row_count;
+      if v_rows = 100 then
+        v_many := true;
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_old r offset 100) r;
+        select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
+        from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
+        if v_newer and not v_blind and v_rows >= 500 then
+          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'D', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1)
+      from (select y.*, (row_number() over () - 1) / 1000 as block from (select r.id as k1 from tandem_old r offset 100) y) x group by x.block;
+          perform tandem.raise_block_floor(v_now);
+        else
+        insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
+      select pg_current_xact_id(), greatest(v_now, case when not (v_blind or v_newer) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) r.id and l.stamp >= v_now
+        order by l.k1 desc, l.stamp desc limit 1) end), 'D', v_blind, 'local', r.id from (select r.id from tandem_old r offset 100) r;
+        end if;
+      end if;
     end if;
   elsif tg_op = 'INSERT' then
     insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
@@ -9630,6 +10221,42 @@ CREATE TABLE tandem.backup (
 --
 
 COMMENT ON TABLE tandem.backup IS 'The backups of this node, and those that failed, by the machine and folder where they lie: a copy of what the folder says, made anew when it is lost.';
+
+
+--
+-- Name: block_floor; Type: SEQUENCE; Schema: tandem; Owner: -
+--
+
+CREATE SEQUENCE tandem.block_floor
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: SEQUENCE block_floor; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON SEQUENCE tandem.block_floor IS 'Newest stamp of a block written here, in microseconds since 1970.';
+
+
+--
+-- Name: block_floor_turn; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.block_floor_turn (
+    only_row boolean DEFAULT true NOT NULL,
+    CONSTRAINT block_floor_turn_only_row_check CHECK (only_row)
+);
+
+
+--
+-- Name: TABLE block_floor_turn; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.block_floor_turn IS 'Whose turn it is to raise the block floor: its row is locked for that moment.';
 
 
 --
@@ -10327,6 +10954,34 @@ COMMENT ON VIEW tandem.pending IS 'One row per change that a peer has not acknow
 
 
 --
+-- Name: blocks public.perfis; Type: TABLE; Schema: tandem_log; Owner: -
+--
+
+CREATE TABLE tandem_log."blocks public.perfis" (
+    xid xid8 NOT NULL,
+    oldest timestamp with time zone NOT NULL,
+    stamp timestamp with time zone NOT NULL,
+    received_from integer,
+    op "char" NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    rows integer NOT NULL,
+    "least" bigint,
+    most bigint,
+    stamps timestamp with time zone[],
+    k1 bigint[] NOT NULL
+);
+ALTER TABLE ONLY tandem_log."blocks public.perfis" ALTER COLUMN stamps SET STORAGE EXTERNAL;
+ALTER TABLE ONLY tandem_log."blocks public.perfis" ALTER COLUMN k1 SET STORAGE EXTERNAL;
+
+
+--
+-- Name: TABLE "blocks public.perfis"; Type: COMMENT; Schema: tandem_log; Owner: -
+--
+
+COMMENT ON TABLE tandem_log."blocks public.perfis" IS 'Change log of public.perfis: entries that were written many at a time.';
+
+
+--
 -- Name: public.perfis; Type: TABLE; Schema: tandem_log; Owner: -
 --
 
@@ -10346,6 +11001,38 @@ CREATE TABLE tandem_log."public.perfis" (
 --
 
 COMMENT ON TABLE tandem_log."public.perfis" IS 'Change log of public.perfis, by key (id).';
+
+
+--
+-- Name: entries public.perfis; Type: VIEW; Schema: tandem_log; Owner: -
+--
+
+CREATE VIEW tandem_log."entries public.perfis" AS
+ SELECT l.xid,
+    l.stamp,
+    l.k1,
+    l.received_from,
+    l.op,
+    l.blind,
+    l.origin
+   FROM tandem_log."public.perfis" l
+UNION ALL
+ SELECT b.xid,
+    COALESCE(u.stamp, b.stamp) AS stamp,
+    u.k1,
+    b.received_from,
+    b.op,
+    false AS blind,
+    b.origin
+   FROM (tandem_log."blocks public.perfis" b
+     CROSS JOIN LATERAL UNNEST(b.stamps, b.k1) u(stamp, k1));
+
+
+--
+-- Name: VIEW "entries public.perfis"; Type: COMMENT; Schema: tandem_log; Owner: -
+--
+
+COMMENT ON VIEW tandem_log."entries public.perfis" IS 'Change log of public.perfis: all entries.';
 
 
 --
@@ -10369,7 +11056,7 @@ CREATE VIEW tandem.perfis_changelog AS
            FROM (tandem.outbound_held h
              JOIN tandem.peer p USING (peer_id))
           WHERE (p.configured AND (h.schema_name = 'public'::text) AND (h.table_name = 'perfis'::text) AND (h.peer_id IS DISTINCT FROM l.received_from) AND (NOT pg_visible_in_snapshot(l.xid, h."position"))))))) AS synced
-   FROM tandem_log."public.perfis" l;
+   FROM tandem_log."entries public.perfis" l;
 
 
 --
@@ -10742,6 +11429,14 @@ ALTER TABLE ONLY tandem.backup
 
 
 --
+-- Name: block_floor_turn block_floor_turn_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.block_floor_turn
+    ADD CONSTRAINT block_floor_turn_pkey PRIMARY KEY (only_row);
+
+
+--
 -- Name: conflict conflict_pkey; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
@@ -10902,11 +11597,27 @@ ALTER TABLE ONLY tandem.throughput
 
 
 --
+-- Name: tracked_table tracked_table_blocks_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.tracked_table
+    ADD CONSTRAINT tracked_table_blocks_name_key UNIQUE (blocks_name);
+
+
+--
 -- Name: tracked_table tracked_table_changelog_view_key; Type: CONSTRAINT; Schema: tandem; Owner: -
 --
 
 ALTER TABLE ONLY tandem.tracked_table
     ADD CONSTRAINT tracked_table_changelog_view_key UNIQUE (changelog_view);
+
+
+--
+-- Name: tracked_table tracked_table_entries_name_key; Type: CONSTRAINT; Schema: tandem; Owner: -
+--
+
+ALTER TABLE ONLY tandem.tracked_table
+    ADD CONSTRAINT tracked_table_entries_name_key UNIQUE (entries_name);
 
 
 --
@@ -11003,6 +11714,13 @@ CREATE INDEX plan_table ON tandem.plan USING btree (table_id);
 --
 
 CREATE INDEX throughput_minute ON tandem.throughput USING btree (minute);
+
+
+--
+-- Name: blocks public.perfis_xid_idx; Type: INDEX; Schema: tandem_log; Owner: -
+--
+
+CREATE INDEX "blocks public.perfis_xid_idx" ON tandem_log."blocks public.perfis" USING btree (xid);
 
 
 --
@@ -11237,6 +11955,13 @@ REVOKE ALL ON FUNCTION tandem.application_triggers(p_relid oid) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION applied_op(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.applied_op() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION applies(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11377,6 +12102,34 @@ REVOKE ALL ON FUNCTION tandem."between"(p_from pg_snapshot, p_to pg_snapshot) FR
 
 
 --
+-- Name: FUNCTION block_after(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.block_after() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION block_insert(p_table tandem.tracked_table, p_fields text, p_values text, p_rows text, p_apart boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.block_insert(p_table tandem.tracked_table, p_fields text, p_values text, p_rows text, p_apart boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION block_least(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.block_least() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION block_rows(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.block_rows() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11398,10 +12151,17 @@ REVOKE ALL ON FUNCTION tandem.capture_intact(p_table_id integer) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION capture_look(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION capture_look(p_table tandem.tracked_table, p_rows text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.capture_look(p_table tandem.tracked_table) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.capture_look(p_table tandem.tracked_table, p_rows text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text) FROM PUBLIC;
 
 
 --
@@ -11594,6 +12354,13 @@ REVOKE ALL ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key te
 
 
 --
+-- Name: FUNCTION counted(p_tables integer[], p_condition text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.counted(p_tables integer[], p_condition text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION date_waiting(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11678,6 +12445,13 @@ REVOKE ALL ON FUNCTION tandem.equal_is_identical(p_type oid, p_collation oid) FR
 
 
 --
+-- Name: FUNCTION fits_blocks(p_relid oid, p_key_columns text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.fits_blocks(p_relid oid, p_key_columns text[]) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION floor_us(); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11752,6 +12526,27 @@ REVOKE ALL ON FUNCTION tandem.from_us(p_us bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.guard_condition() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION has_blocks(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.has_blocks(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION has_least(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.has_least(p_table tandem.tracked_table) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION has_more(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.has_more(p_table tandem.tracked_table) FROM PUBLIC;
 
 
 --
@@ -11839,6 +12634,13 @@ REVOKE ALL ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) FROM 
 
 
 --
+-- Name: FUNCTION join_row(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.join_row(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION keep_alerts(p_alerts jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -11857,6 +12659,13 @@ REVOKE ALL ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text
 --
 
 REVOKE ALL ON FUNCTION tandem.key_names(p_alias text, p_count integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION keys_moved(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keys_moved(p_table tandem.tracked_table) FROM PUBLIC;
 
 
 --
@@ -11979,6 +12788,13 @@ REVOKE ALL ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean) FROM PU
 
 
 --
+-- Name: FUNCTION make_blocks(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.make_blocks(p_table_id integer) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION make_capture_function(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12074,6 +12890,13 @@ REVOKE ALL ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) FROM P
 --
 
 REVOKE ALL ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION newest_entries(p_table tandem.tracked_table, p_condition text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text) FROM PUBLIC;
 
 
 --
@@ -12385,6 +13208,13 @@ REVOKE ALL ON FUNCTION tandem.quoted(p_names text[]) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION raise_block_floor(p_stamp timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.raise_block_floor(p_stamp timestamp with time zone) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION raise_floor(p_peer_id integer, p_stamp timestamp with time zone); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12623,10 +13453,10 @@ REVOKE ALL ON FUNCTION tandem.retry_parked(p_parked_id bigint) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION retype_log(p_log_name text, p_types text[]); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION retype_log(p_table tandem.tracked_table, p_types text[]); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.retype_log(p_log_name text, p_types text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.retype_log(p_table tandem.tracked_table, p_types text[]) FROM PUBLIC;
 
 
 --
@@ -12819,6 +13649,13 @@ REVOKE ALL ON FUNCTION tandem.table_shape(p_relid oid) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION tables_with_blocks(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.tables_with_blocks() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION tables_with_entries(p_from pg_snapshot); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12837,6 +13674,13 @@ REVOKE ALL ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) FROM
 --
 
 REVOKE ALL ON FUNCTION tandem.text_of(p_expression text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION tidy(p_limit bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.tidy(p_limit bigint) FROM PUBLIC;
 
 
 --
@@ -13015,6 +13859,13 @@ REVOKE ALL ON FUNCTION tandem.version() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION version_blocks_insert(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.version_blocks_insert(p_plan jsonb, p_where text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION versions_insert(p_plan jsonb, p_rows text, p_where text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13075,6 +13926,20 @@ REVOKE ALL ON FUNCTION tandem.write_anew(p_plan jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.write_missing(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) FROM PUBLIC;
 
 
 --

@@ -29,6 +29,24 @@ export async function installSql(url: string): Promise<void> {
   }
 }
 
+/**
+ * From here on, where Tandem is installed and before anything is tracked: statements of a few rows are many to it, and sets of a few rows large,
+ * so that small tests meet blocks and what is done for large sets.
+ */
+export async function countFewAsMany(url: string): Promise<void> {
+  const constants = { block_after: 2, block_least: 2, block_rows: 3 };
+  const made = Object.entries(constants).map(
+    ([name, value]) =>
+      `create or replace function tandem.${name}() returns integer language sql immutable as 'select ${value}';`,
+  );
+  await sql(
+    url,
+    `${made.join("\n")}
+    create or replace function tandem.is_large(p_relation text) returns boolean language plpgsql stable as
+      'begin return pg_relation_size(p_relation) > 0; end'`,
+  );
+}
+
 /** The file with each `\ir` line replaced by what it names, as psql would read it. */
 async function inlined(path: string): Promise<string> {
   const lines = (await readFile(path, "utf8")).split("\n");
