@@ -171,8 +171,13 @@ comment on function tandem.tables_with_blocks() is 'The tables that have blocks.
 create or replace function tandem.tidy(p_limit bigint default 50) returns boolean
 language plpgsql as $$
 declare
-  v_table integer := (select min(x) from tandem.tables_with_blocks() x);
+  v_table integer;
+  v_left bigint := p_limit;
 begin
-  return v_table is not null and tandem.write_out(v_table, null, p_limit) > 0;
+  for v_table in select tandem.tables_with_blocks() loop
+    v_left := v_left - ceil(tandem.write_out(v_table, null, v_left) / tandem.block_rows()::numeric);
+    exit when v_left <= 0;
+  end loop;
+  return exists (select from tandem.tables_with_blocks());
 end $$;
 comment on function tandem.tidy(bigint) is 'Writes out some blocks.';

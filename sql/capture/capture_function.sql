@@ -131,7 +131,7 @@ begin
       -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
       -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
       if v_many then
-        if %14$s then
+        if (%14$s) then
           if exists (select %12$s) then
             %9$s;
           end if;
@@ -216,16 +216,20 @@ comment on function tandem.capture_many(tandem.tracked_table, text, text, text) 
 
 -- tandem.keys_moved(p_table) -> text
 -- Condition that the keys of the old and the new rows of an update are not the same one by one; 'true' where lists of them cannot be compared
--- as the key's own operators would.
+-- as the key's own operators would. The lists are whole, or where they would be too long in pieces, which cost a half more.
 create or replace function tandem.keys_moved(p_table tandem.tracked_table) returns text
 language sql stable as $$
   select case when p_table.blocks_name is null or p_table.key_operators <> array_fill('operator(pg_catalog.=)'::text, array[cardinality(p_table.key_operators)]) then 'true'
-    else format('exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s))',
+    else format('case when v_rows <= %s then %s else exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s)) end',
+      case when x.fixed then 1000000 else 10000 end,
+      (select string_agg(format('(select array_agg(o.%1$I) from tandem_old o) is distinct from (select array_agg(n.%1$I) from tandem_new n)', u), ' or ') from unnest(p_table.key_columns) u),
       x.lists[1], x.lists[2], array_to_string(tandem.key_names('o', cardinality(p_table.key_columns)), ', '), array_to_string(tandem.key_names('n', cardinality(p_table.key_columns)), ', ')) end
   from (select array_agg(format('select y.block, %s from (select %s, (row_number() over () - 1) / %s as block from %s r) y group by y.block',
       (select string_agg(format('array_agg(y.k%1$s) as k%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
       (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)),
-      tandem.block_rows(), r) order by r desc) as lists
+      tandem.block_rows(), r) order by r desc) as lists,
+      -- Short values of one length, so that many fit into a list.
+      (select bool_and(a.attlen > 0) from pg_attribute a where a.attrelid = p_table.relid and a.attname = any (p_table.key_columns) and not a.attisdropped) as fixed
     from unnest('{tandem_old,tandem_new}'::text[]) r) x
 $$;
 comment on function tandem.keys_moved(tandem.tracked_table) is 'Condition that an update may have changed keys.';

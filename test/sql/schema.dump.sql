@@ -3901,12 +3901,16 @@ CREATE FUNCTION tandem.keys_moved(p_table tandem.tracked_table) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select case when p_table.blocks_name is null or p_table.key_operators <> array_fill('operator(pg_catalog.=)'::text, array[cardinality(p_table.key_operators)]) then 'true'
-    else format('exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s))',
+    else format('case when v_rows <= %s then %s else exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s)) end',
+      case when x.fixed then 1000000 else 10000 end,
+      (select string_agg(format('(select array_agg(o.%1$I) from tandem_old o) is distinct from (select array_agg(n.%1$I) from tandem_new n)', u), ' or ') from unnest(p_table.key_columns) u),
       x.lists[1], x.lists[2], array_to_string(tandem.key_names('o', cardinality(p_table.key_columns)), ', '), array_to_string(tandem.key_names('n', cardinality(p_table.key_columns)), ', ')) end
   from (select array_agg(format('select y.block, %s from (select %s, (row_number() over () - 1) / %s as block from %s r) y group by y.block',
       (select string_agg(format('array_agg(y.k%1$s) as k%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
       (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)),
-      tandem.block_rows(), r) order by r desc) as lists
+      tandem.block_rows(), r) order by r desc) as lists,
+      -- Short values of one length, so that many fit into a list.
+      (select bool_and(a.attlen > 0) from pg_attribute a where a.attrelid = p_table.relid and a.attname = any (p_table.key_columns) and not a.attisdropped) as fixed
     from unnest('{tandem_old,tandem_new}'::text[]) r) x
 $_$;
 
@@ -4533,7 +4537,7 @@ begin
       -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
       -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
       if v_many then
-        if %14$s then
+        if (%14$s) then
           if exists (select %12$s) then
             %9$s;
           end if;
@@ -8475,9 +8479,14 @@ CREATE FUNCTION tandem.tidy(p_limit bigint DEFAULT 50) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 declare
-  v_table integer := (select min(x) from tandem.tables_with_blocks() x);
+  v_table integer;
+  v_left bigint := p_limit;
 begin
-  return v_table is not null and tandem.write_out(v_table, null, p_limit) > 0;
+  for v_table in select tandem.tables_with_blocks() loop
+    v_left := v_left - ceil(tandem.write_out(v_table, null, v_left) / tandem.block_rows()::numeric);
+    exit when v_left <= 0;
+  end loop;
+  return exists (select from tandem.tables_with_blocks());
 end $$;
 
 
@@ -10001,7 +10010,7 @@ begin
       -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
       -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
       if v_many then
-        if exists (select from (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_old r) y group by y.block) o full join (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_new r) y group by y.block) n using (block) where (o.k1) is distinct from (n.k1)) then
+        if (case when v_rows <= 1000000 then (select array_agg(o.id) from tandem_old o) is distinct from (select array_agg(n.id) from tandem_new n) else exists (select from (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_old r) y group by y.block) o full join (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_new r) y group by y.block) n using (block) where (o.k1) is distinct from (n.k1)) end) then
           if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
             insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
