@@ -44,6 +44,7 @@ declare
   v_conflicts bigint := 0;
   v_result jsonb;
   v_complete boolean := true;
+  v_free boolean;
   v_newest timestamptz;
   v_one timestamptz;
   v_tables jsonb;
@@ -80,11 +81,17 @@ begin
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_free := tandem.lock_table(v_plan, v_try = 1);
+      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('free', v_free));
+    end loop;
+    v_plans := v_next;
+    v_next := '[]';
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
       v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null);
-      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', case when (v_plan ->> 'fresh')::boolean then 0 else tandem.lock_rows(v_plan, v_alone) end));
+      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then 0 else tandem.lock_rows(v_plan, v_alone) end));
       perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.
       if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then

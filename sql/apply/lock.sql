@@ -12,6 +12,25 @@ begin
 end $$;
 comment on function tandem.limit_waits(boolean) is 'Bounds how long the applier waits for a lock.';
 
+-- tandem.lock_table(p_plan, p_first) -> boolean
+-- Locks one table of a batch as writing it will: to be called for all tables before the first row lock, for who has rows locked must not wait behind
+-- somebody who waits for the table (one who has waited for deadlock_timeout by then is ended, though this wait were over in 10 ms). Not waited
+-- for where rows are locked already (not p_first). False: somebody else has the table locked, and all staged rows of it got the verdict "park", kind
+-- busy. Error: 55P03, it may not even be read.
+create or replace function tandem.lock_table(p_plan jsonb, p_first boolean) returns boolean
+language plpgsql as $$
+begin
+  execute format('lock table only %s in row exclusive mode %s', p_plan ->> 'relation', case when p_first then '' else 'nowait' end);
+  return true;
+exception when lock_not_available then
+  execute format('lock table only %s in access share mode nowait', p_plan ->> 'relation');
+  execute format('insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+    select %s, %s, s.n, ''park'', ''busy'', ''the table is locked by another session'' from %s s on conflict do nothing',
+    p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage');
+  return false;
+end $$;
+comment on function tandem.lock_table(jsonb, boolean) is 'Locks a table that a batch will write.';
+
 -- tandem.lock_rows(p_plan, p_wait) -> bigint
 -- Locks the existing rows of a batch in one table, in key order; returns how many rows exist. FOR UPDATE only where a row is to be
 -- deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats until every existing row

@@ -105,6 +105,32 @@ for (const { way, options } of ways) {
       expect(await links.expectRest()).toBe(20);
     });
 
+    test("C9: of a table for which somebody waits no row is locked, and other tables flow", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema: table });
+      const { nodes, links } = linked;
+      await app(nodes.local, rows);
+      await links.sync();
+      // Whoever waits for the table is ended when deadlock_timeout has passed while the applier has a row that another one wants, and waits behind.
+      const holder = await openClient(nodes.external.url);
+      await holder.query("begin; update public.t set n = 1 where id = 20");
+      const locker = await openClient(nodes.external.url);
+      const lockerPid = await pidOf(locker);
+      const locked = locker.query("begin; lock table public.t in share row exclusive mode; commit");
+      await waiting(nodes.external, lockerPid, 0);
+      await app(nodes.local, "update public.t set v = 'w' where id < 3; insert into public.c values (1, 5, 'new')");
+      await links.catchUp("local", "external");
+      expect(await links.parked("external")).toEqual(["t 1 busy", "t 2 busy"]);
+      expect(
+        await nodes.external.admin.value("select string_agg(distinct reason, ', ') from tandem.parked_change"),
+      ).toBe("the table is locked by another session");
+      expect(await nodes.external.admin.value("select v from public.c where id = 1")).toBe("new");
+      await holder.query("commit");
+      await locked;
+      await links.retryParked();
+      await links.sync();
+      expect(await links.expectRest()).toBe(21);
+    });
+
     test("C9: a row that is free at times only is applied alone", async () => {
       await using linked = await linkedCluster(2, { ...options, schema: table });
       const { nodes, links } = linked;

@@ -416,6 +416,7 @@ declare
   v_conflicts bigint := 0;
   v_result jsonb;
   v_complete boolean := true;
+  v_free boolean;
   v_newest timestamptz;
   v_one timestamptz;
   v_tables jsonb;
@@ -452,11 +453,17 @@ begin
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_free := tandem.lock_table(v_plan, v_try = 1);
+      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('free', v_free));
+    end loop;
+    v_plans := v_next;
+    v_next := '[]';
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
       v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null);
-      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', case when (v_plan ->> 'fresh')::boolean then 0 else tandem.lock_rows(v_plan, v_alone) end));
+      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then 0 else tandem.lock_rows(v_plan, v_alone) end));
       perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.
       if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then
@@ -772,6 +779,10 @@ declare
   v_decided jsonb := '{}';
   v_done jsonb := '{}';
 begin
+  -- Before the first row lock, as tandem.lock_table does.
+  for e in select x.e from jsonb_array_elements(p_batch -> 'tables') x (e) loop
+    execute format('lock table only %s in row exclusive mode nowait', (select t.relid::regclass from tandem.tracked_table t where t.table_id = (e ->> 'id')::integer));
+  end loop;
   foreach v_step in array case when jsonb_array_length(p_batch -> 'tables') = 1 then array['decide', 'finish'] else array['decide', 'write', 'check'] end loop
     for e in select x.e from jsonb_array_elements(p_batch -> 'tables') x (e) loop
       if v_step = 'decide' then
@@ -4244,6 +4255,32 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) IS 'Locks the rows that a batch will change.';
+
+
+--
+-- Name: lock_table(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.lock_table(p_plan jsonb, p_first boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+  execute format('lock table only %s in row exclusive mode %s', p_plan ->> 'relation', case when p_first then '' else 'nowait' end);
+  return true;
+exception when lock_not_available then
+  execute format('lock table only %s in access share mode nowait', p_plan ->> 'relation');
+  execute format('insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+    select %s, %s, s.n, ''park'', ''busy'', ''the table is locked by another session'' from %s s on conflict do nothing',
+    p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage');
+  return false;
+end $$;
+
+
+--
+-- Name: FUNCTION lock_table(p_plan jsonb, p_first boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.lock_table(p_plan jsonb, p_first boolean) IS 'Locks a table that a batch will write.';
 
 
 --
@@ -12752,6 +12789,13 @@ REVOKE ALL ON FUNCTION tandem.listed(p_texts jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION lock_table(p_plan jsonb, p_first boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.lock_table(p_plan jsonb, p_first boolean) FROM PUBLIC;
 
 
 --
