@@ -87,7 +87,7 @@ export interface LinkState {
   readonly parked: readonly ParkedKeys[];
   /** Whether any row is parked, its next try due or not. */
   readonly anyParked: boolean;
-  /** Whether the node has entries in blocks, to be written out when there is nothing else to do. */
+  /** Whether blocks are left to be written out. */
   readonly blocks: boolean;
   /** Who lets the link rest; null: nobody. */
   readonly pausedBy: string | null;
@@ -242,10 +242,7 @@ export interface Source {
    * by anything but the `acknowledge` of the next one, or `confirm`.
    */
   readSmall(request: SmallRequest): Promise<SmallBatch | null>;
-  /**
-   * Writes fresh entries for rows whose entries and image disagree. Rows that somebody has locked are left, with `wait` after
-   * 700 ms each; returns how many.
-   */
+  /** Writes fresh entries for rows whose entries and image disagree. Locked ones are left, with `wait` after 700 ms each: how many. */
   settle(keys: readonly TableKeys[], wait: boolean): Promise<number>;
   /** How far it has applied the target for one table; null while it does not simply flow. */
   known(table: TableName): Promise<Position | null>;
@@ -354,8 +351,8 @@ export interface Staging {
   /** Those of the tables that are tracked here. */
   readonly shapes: readonly TableShape[];
   /**
-   * Empties the staging table and fills it; returns how many rows there were. `rows` is called once all is ready to take
-   * them: a stream that nobody reads would hold up its connection for ever.
+   * Fills the emptied staging table; returns how many rows there were. `rows` is called once all is ready for them: a
+   * stream that nobody reads would hold up its connection for ever.
    */
   fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number>;
   /** Keys the source must be asked for before anything is decided. */
