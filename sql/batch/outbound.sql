@@ -57,15 +57,33 @@ end $$;
 comment on function tandem.relations_to_lock(integer[]) is 'What is locked to read a batch.';
 
 -- tandem.write_out_before(p_tables, p_from, p_peer_id, p_keys) -> bigint
--- Before a batch of these tables is read: blocks that it would look for single keys in are written out; how many entries that were. What is part of
--- the batch need not be, unless p_keys (keys are asked for, or the table is copied) or each key's known versions are sent.
+-- Before a batch of these tables is read: blocks that it would look for single keys in are written out; how many entries that were. They are left
+-- where the batch is a good part of the log, which is then read in one pass, unless p_keys (keys are asked for, or the table is copied)
+-- or each key's known versions are sent.
 create or replace function tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) returns bigint
 language plpgsql as $$
+declare
+  t tandem.tracked_table;
+  v_all bigint;
+  v_batch bigint;
+  v_total bigint := 0;
 begin
-  return (
-    select coalesce(sum(tandem.write_out(t.table_id, case when not p_keys and t.conflict_policy not like 'prefer: %' and cardinality(tandem.not_forwarded(p_peer_id)) < 2
-      then p_from end)), 0)
-    from tandem.tracked_table t where t.table_id = any (p_tables) and tandem.has_blocks(t.table_id));
+  for t in select * from tandem.tracked_table x where x.table_id = any (p_tables) and tandem.has_blocks(x.table_id) order by x.table_id loop
+    v_batch := 0;
+    if not p_keys and t.conflict_policy not like 'prefer: %' and cardinality(tandem.not_forwarded(p_peer_id)) < 2 then
+      execute format('select sum(b.rows), coalesce(sum(b.rows) filter (where b.xid >= $1), 0) from tandem_log.%I b', t.blocks_name) into v_all, v_batch
+      using pg_snapshot_xmax(p_from);
+      v_all := v_all + pg_relation_size(format('tandem_log.%I', t.log_name)) / 70;   -- an entry takes 70 bytes or more
+      if v_batch * 50 < v_all then
+        execute format('select $2 + count(*) from (select from tandem_log.%I l where l.xid >= $1 order by l.xid limit $3) x', t.log_name) into v_batch
+        using pg_snapshot_xmax(p_from), v_batch, v_all / 50 + 1;
+      end if;
+    end if;
+    if v_batch = 0 or v_batch * 50 < v_all then
+      v_total := v_total + tandem.write_out(t.table_id);
+    end if;
+  end loop;
+  return v_total;
 end $$;
 comment on function tandem.write_out_before(integer[], pg_snapshot, integer, boolean) is 'Writes out blocks that a batch would look into.';
 

@@ -58,7 +58,7 @@ begin
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
       format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, v_more, p_look),
-    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k')),
+    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k', p_look)),
     tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
 end $$;
 comment on function tandem.keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean) is 'The query of given keys in a batch.';
@@ -152,18 +152,27 @@ begin
 end $$;
 comment on function tandem.not_forwarded(integer) is 'Whose changes are not sent on to a peer.';
 
--- tandem.newest_and_row(p_table, p_alias) -> text, tandem.join_row(p_table, p_alias) -> text
--- Joins to the keys in p_alias: n, the newest entry; t, the row.
-create or replace function tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) returns text
+-- tandem.looked_in(p_table, p_none) -> text
+-- Name of what entries of single keys are looked for in, in this snapshot: the log, if there are no blocks. p_none: there will be none when it is run.
+create or replace function tandem.looked_in(p_table tandem.tracked_table, p_none boolean) returns text
+language plpgsql stable as $$
+begin
+  return case when p_none or not tandem.has_blocks(p_table.table_id) then p_table.log_name else p_table.entries_name end;
+end $$;
+comment on function tandem.looked_in(tandem.tracked_table, boolean) is 'What entries of single keys are looked for in.';
+
+-- tandem.newest_and_row(p_table, p_alias, p_no_blocks) -> text, tandem.join_row(p_table, p_alias) -> text
+-- Joins to the keys in p_alias: n, the newest entry; t, the row. p_no_blocks: see looked_in.
+create or replace function tandem.newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean default false) returns text
 language plpgsql stable as $$
 declare
   v_entry text[] := tandem.key_names('l', cardinality(p_table.key_columns));
 begin
   return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true %s',
-    p_table.entries_name, tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
+    tandem.looked_in(p_table, p_no_blocks), tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
     array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '), tandem.join_row(p_table, p_alias));
 end $$;
-comment on function tandem.newest_and_row(tandem.tracked_table, text) is 'Joins of a key with its newest entry and its row.';
+comment on function tandem.newest_and_row(tandem.tracked_table, text, boolean) is 'Joins of a key with its newest entry and its row.';
 
 create or replace function tandem.join_row(p_table tandem.tracked_table, p_alias text) returns text
 language plpgsql stable as $$
@@ -176,7 +185,7 @@ comment on function tandem.join_row(tandem.tracked_table, text) is 'Join of a ke
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
--- p_more: condition that the key has more than one entry, where that is known. p_look: see keys_query.
+-- p_more: condition that the key has more than one entry, where that is known. p_look: see keys_query; it is not run while there are blocks.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
   p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text default 'true', p_look boolean default false) returns text
 language plpgsql stable as $$
@@ -196,7 +205,7 @@ begin
         else 'false' end,
       format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
           or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, p_table.entries_name, x.same_key, p_more, p_table.log_name),
+        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name),
       case when cardinality(p_unplaced) = 0 then 'null'
         else format('nullif(concat_ws('', '', %s), '''')',
           (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
@@ -207,7 +216,7 @@ begin
       format('t.%I is distinct from null', p_table.key_columns[1]) as present,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
       format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.entries_name,
+          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, tandem.looked_in(p_table, p_look),
         tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
     ) x);
 end $$;

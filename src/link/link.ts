@@ -57,7 +57,9 @@ export class Link {
   readonly #small: SmallBatches;
   /** Whether the last round brought something, and went the short way. */
   #last: "small" | "usual" | null = null;
-  /** Whether the last round had nothing to carry and wrote out blocks of the target, and more are left. */
+  /** Whether the last round of the usual way had nothing to carry. */
+  #resting = false;
+  /** Whether it wrote out blocks of the target, and more are left. */
   #tidying = false;
   /** Up to when the last round that brought all had it, by the target's clock. */
   #reachedAsOf: number | null = null;
@@ -128,8 +130,10 @@ export class Link {
           plain: state.tables.length === 0 && !state.anyParked,
         });
         await this.#noteCaughtUp({ asOf, since: this.#reachedAsOf });
-        this.#tidying = state.blocks && (await this.target.tidy());
+        // Not at once: what has just come may not be all.
+        this.#tidying = this.#resting && state.blocks && (await this.target.tidy());
       }
+      this.#resting = !result.worked;
       if (result.reached) this.#reachedAsOf = asOf;
       return this.#tidying ? { ...result, worked: true } : result;
     } catch (error) {

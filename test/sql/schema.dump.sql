@@ -280,6 +280,30 @@ COMMENT ON FUNCTION tandem.after(p_stamp timestamp with time zone) IS 'The next 
 
 
 --
+-- Name: all_apply(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.all_apply(p_plan jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_all boolean;
+begin
+  execute format('select not exists (select from %s s where s.stamp is null or s.stamp > clock_timestamp() + o.max_skew or s.unplaced is not null or s.misfit is not null
+      or %s is not null) and not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s) from tandem.local_node o',
+    p_plan ->> 'stage', p_plan ->> 'too_long', p_plan ->> 'peer', p_plan ->> 'id') into v_all;
+  return v_all;
+end $$;
+
+
+--
+-- Name: FUNCTION all_apply(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.all_apply(p_plan jsonb) IS 'Whether every row of a fresh set is written.';
+
+
+--
 -- Name: all_equal(text[], text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -2663,9 +2687,14 @@ CREATE FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon times
 declare
   v_plan jsonb := p_plan;
 begin
-  -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
+  -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile. So it is with blocks.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
     v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';
+    if not p_plan ? 'rejoin' and tandem.all_apply(p_plan) then
+      return;
+    end if;
+  elsif not tandem.has_blocks((p_plan ->> 'id')::integer) then
+    v_plan := v_plan || jsonb_build_object('entries', p_plan -> 'log');
   end if;
   execute format($sql$
     insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)
@@ -3974,7 +4003,7 @@ begin
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
       format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, v_more, p_look),
-    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k')),
+    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k', p_look)),
     tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
 end $_$;
 
@@ -4449,6 +4478,25 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean) IS 'What is known of a large staged set as a whole.';
+
+
+--
+-- Name: looked_in(tandem.tracked_table, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.looked_in(p_table tandem.tracked_table, p_none boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return case when p_none or not tandem.has_blocks(p_table.table_id) then p_table.log_name else p_table.entries_name end;
+end $$;
+
+
+--
+-- Name: FUNCTION looked_in(p_table tandem.tracked_table, p_none boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.looked_in(p_table tandem.tracked_table, p_none boolean) IS 'What entries of single keys are looked for in.';
 
 
 --
@@ -5099,26 +5147,26 @@ COMMENT ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) IS 'Query
 
 
 --
--- Name: newest_and_row(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: newest_and_row(tandem.tracked_table, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) RETURNS text
+CREATE FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 declare
   v_entry text[] := tandem.key_names('l', cardinality(p_table.key_columns));
 begin
   return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true %s',
-    p_table.entries_name, tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
+    tandem.looked_in(p_table, p_no_blocks), tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
     array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '), tandem.join_row(p_table, p_alias));
 end $$;
 
 
 --
--- Name: FUNCTION newest_and_row(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) IS 'Joins of a key with its newest entry and its row.';
+COMMENT ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean) IS 'Joins of a key with its newest entry and its row.';
 
 
 --
@@ -7650,7 +7698,7 @@ begin
         else 'false' end,
       format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
           or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, p_table.entries_name, x.same_key, p_more, p_table.log_name),
+        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name),
       case when cardinality(p_unplaced) = 0 then 'null'
         else format('nullif(concat_ws('', '', %s), '''')',
           (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
@@ -7661,7 +7709,7 @@ begin
       format('t.%I is distinct from null', p_table.key_columns[1]) as present,
       tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
       format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, p_table.entries_name,
+          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, tandem.looked_in(p_table, p_look),
         tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
     ) x);
 end $_$;
@@ -9832,13 +9880,30 @@ COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapshot, 
 
 CREATE FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) RETURNS bigint
     LANGUAGE plpgsql
-    AS $$
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_all bigint;
+  v_batch bigint;
+  v_total bigint := 0;
 begin
-  return (
-    select coalesce(sum(tandem.write_out(t.table_id, case when not p_keys and t.conflict_policy not like 'prefer: %' and cardinality(tandem.not_forwarded(p_peer_id)) < 2
-      then p_from end)), 0)
-    from tandem.tracked_table t where t.table_id = any (p_tables) and tandem.has_blocks(t.table_id));
-end $$;
+  for t in select * from tandem.tracked_table x where x.table_id = any (p_tables) and tandem.has_blocks(x.table_id) order by x.table_id loop
+    v_batch := 0;
+    if not p_keys and t.conflict_policy not like 'prefer: %' and cardinality(tandem.not_forwarded(p_peer_id)) < 2 then
+      execute format('select sum(b.rows), coalesce(sum(b.rows) filter (where b.xid >= $1), 0) from tandem_log.%I b', t.blocks_name) into v_all, v_batch
+      using pg_snapshot_xmax(p_from);
+      v_all := v_all + pg_relation_size(format('tandem_log.%I', t.log_name)) / 70;   -- an entry takes 70 bytes or more
+      if v_batch * 50 < v_all then
+        execute format('select $2 + count(*) from (select from tandem_log.%I l where l.xid >= $1 order by l.xid limit $3) x', t.log_name) into v_batch
+        using pg_snapshot_xmax(p_from), v_batch, v_all / 50 + 1;
+      end if;
+    end if;
+    if v_batch = 0 or v_batch * 50 < v_all then
+      v_total := v_total + tandem.write_out(t.table_id);
+    end if;
+  end loop;
+  return v_total;
+end $_$;
 
 
 --
@@ -11980,6 +12045,13 @@ REVOKE ALL ON FUNCTION tandem.after(p_stamp timestamp with time zone) FROM PUBLI
 
 
 --
+-- Name: FUNCTION all_apply(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.all_apply(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION all_equal(p_operators text[], p_left text[], p_right text[]); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12841,6 +12913,13 @@ REVOKE ALL ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean) FROM PU
 
 
 --
+-- Name: FUNCTION looked_in(p_table tandem.tracked_table, p_none boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.looked_in(p_table tandem.tracked_table, p_none boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION make_blocks(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12939,10 +13018,10 @@ REVOKE ALL ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) FROM P
 
 
 --
--- Name: FUNCTION newest_and_row(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean) FROM PUBLIC;
 
 
 --
