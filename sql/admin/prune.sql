@@ -25,7 +25,7 @@ begin
   end if;
   update tandem.local_node set horizon = v_cutoff, pruned_at = clock_timestamp() where horizon < v_cutoff;
   for t in select * from tandem.tracked_table order by table_id loop
-    perform tandem.write_out(t.table_id, null, p_limit / tandem.block_rows());
+    perform tandem.write_out(t.table_id, p_limit / tandem.block_rows());
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
         and not exists (select from tandem_log.%10$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
         and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = ''{}'')

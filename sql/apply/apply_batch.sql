@@ -24,7 +24,7 @@ comment on function tandem.try_replica_role(boolean) is 'Sets replica role where
 -- does not flow), "held": [{"schema", "name", "position"}] (tables that do not flow with the link)}.
 -- Not complete: locks would have been held too long; commit and call again with the same staging and "again": the "step" of this answer
 -- (apply_split's). Unsettled: nothing was done; the source must write fresh entries for these keys first.
--- Errors: TD003 another applier has moved this link on (or staged anew), or a crash has emptied the staging tables; TD012 a table's
+-- Errors: TD013 there are blocks that single keys would be looked for in: call tandem.write_out_for and this again; TD003 another applier has moved this link on (or staged anew), or a crash has emptied the staging tables; TD012 a table's
 -- columns have changed since it was staged; TD001 no such link.
 create or replace function tandem.apply_batch(p_batch jsonb) returns jsonb
 language plpgsql as $$
@@ -72,10 +72,11 @@ begin
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
-  -- Before the first row lock: each look for a key would go through all blocks.
-  perform tandem.write_out((e ->> 'id')::integer) from jsonb_array_elements(v_plans) e
-  where tandem.has_blocks((e ->> 'id')::integer) and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false);
-
+  if exists (select from jsonb_array_elements(v_plans) e where tandem.has_blocks((e ->> 'id')::integer)
+    and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false))
+  then
+    raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
+  end if;
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
@@ -101,6 +102,12 @@ begin
     -- The locks are held; what is committed from here on the verdicts may not have seen.
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
+    -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
+    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'fresh')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
+      raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
+    end if;
+    select coalesce(jsonb_agg(case when (e ->> 'fresh')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
+    into v_plans from jsonb_array_elements(v_plans) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;

@@ -151,6 +151,7 @@ declare
   v_all jsonb := '[]';
 begin
   delete from tandem.verdict where peer_id = v_peer;
+  perform tandem.write_out((e ->> 'id')::integer) from jsonb_array_elements(p_batch -> 'tables') e;
   for v_plan in select e from jsonb_array_elements(tandem.make_plans(v_peer, p_batch -> 'tables', false)) e loop
     perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, p_batch ->> 'mode' = 'copy', p_batch ->> 'source');
     execute format($sql$

@@ -25,6 +25,23 @@ begin
 end $$;
 comment on function tandem.look_at_set(jsonb, boolean) is 'What is known of a large staged set as a whole.';
 
+-- tandem.write_out_for(p_batch) -> void
+-- To be called in a transaction of its own before apply_batch: writes out the blocks of the batch's tables, but for sets that are fresh.
+create or replace function tandem.write_out_for(p_batch jsonb) returns void
+language plpgsql as $$
+declare
+  e jsonb;
+  v_plan jsonb;
+begin
+  for e in select x from jsonb_array_elements(p_batch -> 'tables') x where tandem.has_blocks((x ->> 'id')::integer) loop
+    v_plan := tandem.make_plans((p_batch ->> 'peer')::integer, jsonb_build_array(e), current_setting('session_replication_role') = 'replica') -> 0;
+    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null) ->> 'fresh')::boolean, false) then
+      perform tandem.write_out((e ->> 'id')::integer);
+    end if;
+  end loop;
+end $$;
+comment on function tandem.write_out_for(jsonb) is 'Writes out blocks before a batch is applied.';
+
 -- tandem.none_here(p_plan) -> boolean
 -- Whether this node has neither row nor entry with a key between the least and the greatest staged one, by the first column; false where that
 -- is not of a type that every index orders alike (text has collations). By the indexes, whatever the planner thinks of the tables.

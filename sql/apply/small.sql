@@ -189,7 +189,7 @@ declare
   v_counts jsonb := '{}';
 begin
   if p_step = 'decide' then
-    if %22$sexists (select from unnest(v_rows) s where s.unsettled %2$s) then
+    if exists (select from unnest(v_rows) s where s.unsettled %2$s) then
       return null;
     end if;
     select count(*) into v_locked from (select 1 from unnest(v_rows) s join %3$s t on %4$s where (not s.present or %5$s) order by %6$s for update of t skip locked) x;
@@ -198,7 +198,8 @@ begin
       return null;
     end if;
     p_decided := pg_current_snapshot();
-    if exists (select from (%7$s) x where x.verdict <> 'apply') then
+    -- Blocks that come after this are found as whatever comes after the verdicts.
+    if %22$sexists (select from (%7$s) x where x.verdict <> 'apply') then
       return null;
     end if;
     perform tandem.raise_floor(%8$s, (select max(s.stamp) from unnest(v_rows) s));
@@ -234,7 +235,7 @@ end $body$,
     p_stage::regclass,
     case when v_referred then 'or not s.present or exists (select from ' || (p_plan ->> 'relation') || ' t where ' || (p_plan ->> 'key_is_row') || ' and ' || (p_plan ->> 'unique_changed') || ')' else '' end,
     p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys',
-    tandem.verdict_query(p_plan, 'unnest(v_rows)', 'p_known', 'p_horizon', 'p_heard', false, p_source),
+    tandem.verdict_query(p_plan || jsonb_build_object('entries', p_plan -> 'log'), 'unnest(v_rows)', 'p_known', 'p_horizon', 'p_heard', false, p_source),
     p_plan ->> 'peer',
     case when v_update then format('update %s t set %s from unnest(v_rows) s where %s and s.present; get diagnostics v_updated = row_count;',
         p_plan ->> 'relation', p_plan ->> 'set', p_plan ->> 'key_is_row')

@@ -116,7 +116,7 @@ begin
     -- the order takes the index whatever the planner believes of the log's size
     execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
         join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
-      v_plan ->> 'entries', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
+      coalesce(v_plan ->> 'all_entries', v_plan ->> 'entries'), v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
     into v_changed;
     exit when v_changed;
   end loop;

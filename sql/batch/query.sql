@@ -19,6 +19,7 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
+  perform tandem.refuse_blocks(t, p_vector is not null or t.conflict_policy like 'prefer: %');
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
     return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
       tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, tandem.has_more(t)),
@@ -35,6 +36,18 @@ begin
          from unnest(t.key_types) with ordinality u (type, i)), p_keys) end));
 end $$;
 comment on function tandem.batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text, boolean) is 'The COPY query of one table in a batch.';
+
+-- tandem.refuse_blocks(p_table, p_where) -> void
+-- Where p_where: error 40001 if the table has blocks in this snapshot, written since tandem.write_out_before; each row would go through all of them.
+create or replace function tandem.refuse_blocks(p_table tandem.tracked_table, p_where boolean) returns void
+language plpgsql stable as $$
+begin
+  if p_where and tandem.has_blocks(p_table.table_id) then
+    raise exception 'many rows of %.% were written while a batch was about to be read', quote_ident(p_table.schema_name), quote_ident(p_table.table_name)
+      using errcode = '40001';
+  end if;
+end $$;
+comment on function tandem.refuse_blocks(tandem.tracked_table, boolean) is 'Refuses to look for many single keys in blocks.';
 
 -- tandem.keys_query(p_table, p_peer_id, p_columns, p_unplaced, p_vector, p_asked, p_keys, p_look) -> text
 -- The query of the keys that p_keys yields (k1, ..., named), as batch_query has it. p_look: it will be run more than once, so whether a key of the

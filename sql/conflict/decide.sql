@@ -20,14 +20,12 @@ language plpgsql as $$
 declare
   v_plan jsonb := p_plan;
 begin
-  -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile. So it is with blocks.
+  -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
     v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';
     if not p_plan ? 'rejoin' and tandem.all_apply(p_plan) then
       return;
     end if;
-  elsif not tandem.has_blocks((p_plan ->> 'id')::integer) then
-    v_plan := v_plan || jsonb_build_object('entries', p_plan -> 'log');
   end if;
   execute format($sql$
     insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)

@@ -18,6 +18,7 @@ export const tandemStates: Readonly<Record<string, ErrorCode>> = {
   TD010: "unsupported_table",
   TD011: "unsupported_table",
   TD012: "shape_changed",
+  TD013: "serialization",
   TD020: "usage",
   TD021: "conflict_not_restored",
 };

@@ -28,6 +28,7 @@ import { execWhole, inTransaction } from "../db/transaction.ts";
 import { carry } from "./copy.ts";
 import {
   beginDurable,
+  beginUnhurried,
   call,
   callJson,
   jsonLiteral,
@@ -37,6 +38,9 @@ import {
   step,
   textArray,
 } from "./session.ts";
+
+/** How long an applier waits for another one that writes the same blocks out, in milliseconds. */
+const writeOutTimeoutMs = 60_000;
 
 /** The document that `tandem.inbound_state` answers with. */
 interface InboundState extends Omit<LinkState, "clock"> {
@@ -185,11 +189,23 @@ export class PostgresTarget implements Target {
    * the network.
    */
   async apply(request: ApplyRequest): Promise<ApplyResult> {
-    const answers = await execWhole(
-      this.#connection,
-      `${beginDurable(this.#connection.serverVersion)}
-      ${step("apply", `select tandem.apply_batch(${jsonLiteral(this.#document(request))})::text as answer`)};\ncommit`,
-    );
+    const { serverVersion } = this.#connection;
+    const document = jsonLiteral(this.#document(request));
+    const applied = `${beginDurable(serverVersion)}
+      ${step("apply", `select tandem.apply_batch(${document})::text as answer`)};\ncommit`;
+    // Only where there is anything: most batches meet none.
+    const writtenOut = `${beginUnhurried(serverVersion)}
+      set local lock_timeout = ${writeOutTimeoutMs};
+      ${step("tidy", `select tandem.write_out_for(${document})`)};\ncommit;`;
+    let answers: ExecResult[];
+    for (let attempt = 1; ; attempt++) {
+      try {
+        answers = await execWhole(this.#connection, attempt === 1 ? applied : `${writtenOut}\n${applied}`);
+        break;
+      } catch (error) {
+        if (sqlState(error) !== "TD013" || attempt === 5) throw error;
+      }
+    }
     const { tables, ...result } = JSON.parse(answers.at(-2)?.rows[0]?.answer ?? "null") as AppliedDocument;
     return { ...result, tables: Object.values(tables ?? {}) };
   }

@@ -468,10 +468,11 @@ begin
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
-  -- Before the first row lock: each look for a key would go through all blocks.
-  perform tandem.write_out((e ->> 'id')::integer) from jsonb_array_elements(v_plans) e
-  where tandem.has_blocks((e ->> 'id')::integer) and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false);
-
+  if exists (select from jsonb_array_elements(v_plans) e where tandem.has_blocks((e ->> 'id')::integer)
+    and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false))
+  then
+    raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
+  end if;
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
@@ -497,6 +498,12 @@ begin
     -- The locks are held; what is committed from here on the verdicts may not have seen.
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
+    -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
+    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'fresh')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
+      raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
+    end if;
+    select coalesce(jsonb_agg(case when (e ->> 'fresh')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
+    into v_plans from jsonb_array_elements(v_plans) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
@@ -1306,6 +1313,7 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
+  perform tandem.refuse_blocks(t, p_vector is not null or t.conflict_policy like 'prefer: %');
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
     return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
       tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, tandem.has_more(t)),
@@ -1916,7 +1924,7 @@ begin
     -- the order takes the index whatever the planner believes of the log's size
     execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
         join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
-      v_plan ->> 'entries', v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
+      coalesce(v_plan ->> 'all_entries', v_plan ->> 'entries'), v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
     into v_changed;
     exit when v_changed;
   end loop;
@@ -2565,6 +2573,7 @@ declare
   t tandem.tracked_table;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  perform tandem.refuse_blocks(t, true);
   return (select format('select %s from (select %s from %I.%I t where %s) k %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin)), false),
@@ -2687,14 +2696,12 @@ CREATE FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon times
 declare
   v_plan jsonb := p_plan;
 begin
-  -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile. So it is with blocks.
+  -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
     v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';
     if not p_plan ? 'rejoin' and tandem.all_apply(p_plan) then
       return;
     end if;
-  elsif not tandem.has_blocks((p_plan ->> 'id')::integer) then
-    v_plan := v_plan || jsonb_build_object('entries', p_plan -> 'log');
   end if;
   execute format($sql$
     insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)
@@ -6216,6 +6223,7 @@ declare
   v_all jsonb := '[]';
 begin
   delete from tandem.verdict where peer_id = v_peer;
+  perform tandem.write_out((e ->> 'id')::integer) from jsonb_array_elements(p_batch -> 'tables') e;
   for v_plan in select e from jsonb_array_elements(tandem.make_plans(v_peer, p_batch -> 'tables', false)) e loop
     perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, p_batch ->> 'mode' = 'copy', p_batch ->> 'source');
     execute format($sql$
@@ -6287,7 +6295,7 @@ begin
   end if;
   update tandem.local_node set horizon = v_cutoff, pruned_at = clock_timestamp() where horizon < v_cutoff;
   for t in select * from tandem.tracked_table order by table_id loop
-    perform tandem.write_out(t.table_id, null, p_limit / tandem.block_rows());
+    perform tandem.write_out(t.table_id, p_limit / tandem.block_rows());
     execute format('delete from tandem_log.%1$I l where l.ctid in (select l.ctid from tandem_log.%1$I l where l.stamp < %2$L and %3$s
         and not exists (select from tandem_log.%10$I o where %8$s and (o.stamp, o.origin) < (l.stamp, l.origin) and not (%9$s))
         and not exists (select from tandem.outbound_parked k where k.schema_name = %4$L and k.table_name = %5$L and k.key = ''{}'')
@@ -6871,6 +6879,28 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.referring_keys(p_schema text, p_name text, p_keys jsonb) IS 'Keys of rows that refer to others.';
+
+
+--
+-- Name: refuse_blocks(tandem.tracked_table, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.refuse_blocks(p_table tandem.tracked_table, p_where boolean) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if p_where and tandem.has_blocks(p_table.table_id) then
+    raise exception 'many rows of %.% were written while a batch was about to be read', quote_ident(p_table.schema_name), quote_ident(p_table.table_name)
+      using errcode = '40001';
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION refuse_blocks(p_table tandem.tracked_table, p_where boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.refuse_blocks(p_table tandem.tracked_table, p_where boolean) IS 'Refuses to look for many single keys in blocks.';
 
 
 --
@@ -8006,7 +8036,7 @@ declare
   v_counts jsonb := '{}';
 begin
   if p_step = 'decide' then
-    if %22$sexists (select from unnest(v_rows) s where s.unsettled %2$s) then
+    if exists (select from unnest(v_rows) s where s.unsettled %2$s) then
       return null;
     end if;
     select count(*) into v_locked from (select 1 from unnest(v_rows) s join %3$s t on %4$s where (not s.present or %5$s) order by %6$s for update of t skip locked) x;
@@ -8015,7 +8045,8 @@ begin
       return null;
     end if;
     p_decided := pg_current_snapshot();
-    if exists (select from (%7$s) x where x.verdict <> 'apply') then
+    -- Blocks that come after this are found as whatever comes after the verdicts.
+    if %22$sexists (select from (%7$s) x where x.verdict <> 'apply') then
       return null;
     end if;
     perform tandem.raise_floor(%8$s, (select max(s.stamp) from unnest(v_rows) s));
@@ -8051,7 +8082,7 @@ end $body$,
     p_stage::regclass,
     case when v_referred then 'or not s.present or exists (select from ' || (p_plan ->> 'relation') || ' t where ' || (p_plan ->> 'key_is_row') || ' and ' || (p_plan ->> 'unique_changed') || ')' else '' end,
     p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys',
-    tandem.verdict_query(p_plan, 'unnest(v_rows)', 'p_known', 'p_horizon', 'p_heard', false, p_source),
+    tandem.verdict_query(p_plan || jsonb_build_object('entries', p_plan -> 'log'), 'unnest(v_rows)', 'p_known', 'p_horizon', 'p_heard', false, p_source),
     p_plan ->> 'peer',
     case when v_update then format('update %s t set %s from unnest(v_rows) s where %s and s.present; get diagnostics v_updated = row_count;',
         p_plan ->> 'relation', p_plan ->> 'set', p_plan ->> 'key_is_row')
@@ -8568,7 +8599,7 @@ declare
   v_left bigint := p_limit;
 begin
   for v_table in select tandem.tables_with_blocks() loop
-    v_left := v_left - ceil(tandem.write_out(v_table, null, v_left) / tandem.block_rows()::numeric);
+    v_left := v_left - ceil(tandem.write_out(v_table, v_left) / tandem.block_rows()::numeric);
     exit when v_left <= 0;
   end loop;
   return exists (select from tandem.tables_with_blocks());
@@ -9839,10 +9870,10 @@ COMMENT ON FUNCTION tandem.write_missing(p_plan jsonb) IS 'Deletes what only a n
 
 
 --
--- Name: write_out(integer, pg_snapshot, bigint); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: write_out(integer, bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapshot DEFAULT NULL::pg_snapshot, p_limit bigint DEFAULT NULL::bigint) RETURNS bigint
+CREATE FUNCTION tandem.write_out(p_table_id integer, p_limit bigint DEFAULT NULL::bigint) RETURNS bigint
     LANGUAGE plpgsql
     AS $_$
 declare
@@ -9855,12 +9886,12 @@ begin
     v_keys := array_to_string(tandem.key_names('u', cardinality(t.key_columns)), ', ');
     execute format('with b as (
         delete from tandem_log.%1$I where ctid = any (array(
-          select b.ctid from tandem_log.%1$I b where $1 is null or pg_visible_in_snapshot(b.xid, $1) limit $2 for update skip locked)) returning *)
+          select b.ctid from tandem_log.%1$I b order by b.ctid limit $1 for update %6$s)) returning *)
       insert into tandem_log.%2$I (xid, stamp, %3$s, received_from, op, origin)
       select b.xid, coalesce(u.stamp, b.stamp), %4$s, b.received_from, b.op, b.origin from b cross join lateral unnest(b.stamps, %5$s) u (stamp, %3$s) order by %4$s',
       t.blocks_name, t.log_name, array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '), v_keys,
-      array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '))
-    using p_visible, p_limit;
+      array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '), case when p_limit is not null then 'skip locked' end)
+    using p_limit;
     get diagnostics v_count = row_count;
   end if;
   return v_count;
@@ -9868,10 +9899,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out(p_table_id integer, p_limit bigint); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint) IS 'Writes blocks out as entries.';
+COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint) IS 'Writes blocks out as entries.';
 
 
 --
@@ -9911,6 +9942,33 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) IS 'Writes out blocks that a batch would look into.';
+
+
+--
+-- Name: write_out_for(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.write_out_for(p_batch jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  e jsonb;
+  v_plan jsonb;
+begin
+  for e in select x from jsonb_array_elements(p_batch -> 'tables') x where tandem.has_blocks((x ->> 'id')::integer) loop
+    v_plan := tandem.make_plans((p_batch ->> 'peer')::integer, jsonb_build_array(e), current_setting('session_replication_role') = 'replica') -> 0;
+    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null) ->> 'fresh')::boolean, false) then
+      perform tandem.write_out((e ->> 'id')::integer);
+    end if;
+  end loop;
+end $$;
+
+
+--
+-- Name: FUNCTION write_out_for(p_batch jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.write_out_for(p_batch jsonb) IS 'Writes out blocks before a batch is applied.';
 
 
 --
@@ -13452,6 +13510,13 @@ REVOKE ALL ON FUNCTION tandem.referring_keys(p_schema text, p_name text, p_keys 
 
 
 --
+-- Name: FUNCTION refuse_blocks(p_table tandem.tracked_table, p_where boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.refuse_blocks(p_table tandem.tracked_table, p_where boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION reject_claims(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -14061,10 +14126,10 @@ REVOKE ALL ON FUNCTION tandem.write_missing(p_plan jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out(p_table_id integer, p_limit bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapshot, p_limit bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint) FROM PUBLIC;
 
 
 --
@@ -14072,6 +14137,13 @@ REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_visible pg_snapsho
 --
 
 REVOKE ALL ON FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_snapshot, p_peer_id integer, p_keys boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION write_out_for(p_batch jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.write_out_for(p_batch jsonb) FROM PUBLIC;
 
 
 --
