@@ -9,7 +9,7 @@ const schema =
   "create table public.t (id bigint primary key, v text, n int); create table public.c (id int primary key, t bigint references public.t on delete cascade);";
 
 /** How many entries of a node's log are in blocks, and how many it has. */
-async function held({ admin }: TestNode): Promise<string | null> {
+async function held({ admin }: TestNode): Promise<string | null | undefined> {
   return await admin.value(`select concat_ws(' of ', (select coalesce(sum(rows), 0) from tandem_log."blocks public.t"),
     (select count(*) from tandem_log."entries public.t"))`);
 }

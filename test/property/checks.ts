@@ -110,6 +110,12 @@ export async function conflictsOf({ looking }: HistoryNode): Promise<{ kind: str
   return rows.map(({ kind, rule, line }) => ({ kind: kind ?? "", rule: rule ?? "", line: line ?? "" }));
 }
 
+/** Whether statements of a node have been captured in blocks at any time. */
+export async function hasWrittenBlocks({ looking }: HistoryNode): Promise<boolean> {
+  const [row] = await sql(looking, "select pg_sequence_last_value('tandem.block_floor') is not null as written");
+  return row?.written === "t";
+}
+
 /** All entries of all logs of a node, by table and in order of their keys. */
 export async function logsOf({ looking }: HistoryNode): Promise<{ table: string; key: string; line: string }[]> {
   const logs = await sql(

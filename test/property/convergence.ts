@@ -44,6 +44,7 @@ function expected(nodes: number): Coverage {
   coverage.expect("links", nodes > 2 ? ["mesh", "chain"] : ["mesh"]);
   coverage.expect("batch", ["cut", "whole"]);
   coverage.expect("way", ["short", "usual"]);
+  coverage.expect("log", ["blocks"]);
   coverage.expect("begin", ["first copy", "flowing"]);
   coverage.expect("writers", ["one", "all"]);
   return coverage;

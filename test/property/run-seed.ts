@@ -1,5 +1,14 @@
 import { expect } from "vitest";
-import { brokenConstraints, type Content, conflictsOf, contentOf, differences, leftOver, logsOf } from "./checks.ts";
+import {
+  brokenConstraints,
+  type Content,
+  conflictsOf,
+  contentOf,
+  differences,
+  hasWrittenBlocks,
+  leftOver,
+  logsOf,
+} from "./checks.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Faults } from "./faults.ts";
 import { History, type Rest } from "./history.ts";
@@ -28,6 +37,7 @@ export async function runSeed(
     const written = await contentOf(nodes[0]!, plan.schema);
     const rest = await history.quiesce();
     coverage.count("passes to rest", String(rest.passes));
+    for (const node of nodes) coverage.count("log", (await hasWrittenBlocks(node)) ? "blocks" : "no blocks");
     const forPerson = leftForPerson(plan, rest);
     const wrong = [...(await wrongAtRest(plan, nodes, links, written)), ...(await history.written.lost())];
     const serious = forPerson ? wrong.filter((line) => !line.startsWith("row ")) : wrong;

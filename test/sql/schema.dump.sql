@@ -8597,12 +8597,14 @@ CREATE FUNCTION tandem.tidy(p_limit bigint DEFAULT 50) RETURNS boolean
 declare
   v_table integer;
   v_left bigint := p_limit;
+  v_before xid8 := (select coalesce(pg_snapshot_xmin(o.acknowledged), '0') from tandem.outbound o join tandem.peer p using (peer_id) where p.configured
+    order by 1 limit 1);
 begin
   for v_table in select tandem.tables_with_blocks() loop
-    v_left := v_left - ceil(tandem.write_out(v_table, v_left) / tandem.block_rows()::numeric);
+    v_left := v_left - ceil(tandem.write_out(v_table, v_left, v_before) / tandem.block_rows()::numeric);
     exit when v_left <= 0;
   end loop;
-  return exists (select from tandem.tables_with_blocks());
+  return v_left <= 0;
 end $$;
 
 
@@ -9870,10 +9872,10 @@ COMMENT ON FUNCTION tandem.write_missing(p_plan jsonb) IS 'Deletes what only a n
 
 
 --
--- Name: write_out(integer, bigint); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: write_out(integer, bigint, xid8); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.write_out(p_table_id integer, p_limit bigint DEFAULT NULL::bigint) RETURNS bigint
+CREATE FUNCTION tandem.write_out(p_table_id integer, p_limit bigint DEFAULT NULL::bigint, p_before xid8 DEFAULT NULL::xid8) RETURNS bigint
     LANGUAGE plpgsql
     AS $_$
 declare
@@ -9886,12 +9888,12 @@ begin
     v_keys := array_to_string(tandem.key_names('u', cardinality(t.key_columns)), ', ');
     execute format('with b as (
         delete from tandem_log.%1$I where ctid = any (array(
-          select b.ctid from tandem_log.%1$I b order by b.ctid limit $1 for update %6$s)) returning *)
+          select b.ctid from tandem_log.%1$I b where $2 is null or b.xid < $2 order by b.ctid limit $1 for update %6$s)) returning *)
       insert into tandem_log.%2$I (xid, stamp, %3$s, received_from, op, origin)
       select b.xid, coalesce(u.stamp, b.stamp), %4$s, b.received_from, b.op, b.origin from b cross join lateral unnest(b.stamps, %5$s) u (stamp, %3$s) order by %4$s',
       t.blocks_name, t.log_name, array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '), v_keys,
       array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '), case when p_limit is not null then 'skip locked' end)
-    using p_limit;
+    using p_limit, p_before;
     get diagnostics v_count = row_count;
   end if;
   return v_count;
@@ -9899,10 +9901,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION write_out(p_table_id integer, p_limit bigint); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out(p_table_id integer, p_limit bigint, p_before xid8); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint) IS 'Writes blocks out as entries.';
+COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint, p_before xid8) IS 'Writes blocks out as entries.';
 
 
 --
@@ -14126,10 +14128,10 @@ REVOKE ALL ON FUNCTION tandem.write_missing(p_plan jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION write_out(p_table_id integer, p_limit bigint); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out(p_table_id integer, p_limit bigint, p_before xid8); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint, p_before xid8) FROM PUBLIC;
 
 
 --
