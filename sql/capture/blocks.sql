@@ -116,10 +116,10 @@ exception when sqlstate 'TD009' then
 end $$;
 comment on function tandem.raise_block_floor(timestamptz) is 'Raises the floor under stamps to that of a block.';
 
--- tandem.write_out(p_table_id, p_limit, p_before) -> bigint
+-- tandem.write_out(p_table_id, p_limit, p_known) -> bigint
 -- Writes the blocks of a log out as entries; returns how many. What somebody else is writing out meanwhile is waited for; with p_limit no more than so
--- many blocks, and nobody is waited for. p_before: only those of transactions before this one.
-create or replace function tandem.write_out(p_table_id integer, p_limit bigint default null, p_before xid8 default null) returns bigint
+-- many blocks, and nobody is waited for. p_known: only those that all peers have.
+create or replace function tandem.write_out(p_table_id integer, p_limit bigint default null, p_known boolean default false) returns bigint
 language plpgsql as $$
 declare
   t tandem.tracked_table;
@@ -131,17 +131,19 @@ begin
     v_keys := array_to_string(tandem.key_names('u', cardinality(t.key_columns)), ', ');
     execute format('with b as (
         delete from tandem_log.%1$I where ctid = any (array(
-          select b.ctid from tandem_log.%1$I b where $2 is null or b.xid < $2 order by b.ctid limit $1 for update %6$s)) returning *)
+          select b.ctid from tandem_log.%1$I b%7$s order by b.ctid limit $1 for update of b %6$s)) returning *)
       insert into tandem_log.%2$I (xid, stamp, %3$s, received_from, op, origin)
       select b.xid, coalesce(u.stamp, b.stamp), %4$s, b.received_from, b.op, b.origin from b cross join lateral unnest(b.stamps, %5$s) u (stamp, %3$s) order by %4$s',
       t.blocks_name, t.log_name, array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '), v_keys,
-      array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '), case when p_limit is not null then 'skip locked' end)
-    using p_limit, p_before;
+      array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '), case when p_limit is not null then 'skip locked' end,
+      case when p_known then ' where not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
+        where p.configured and not coalesce(pg_visible_in_snapshot(b.xid, o.acknowledged), false))' end)
+    using p_limit;
     get diagnostics v_count = row_count;
   end if;
   return v_count;
 end $$;
-comment on function tandem.write_out(integer, bigint, xid8) is 'Writes blocks out as entries.';
+comment on function tandem.write_out(integer, bigint, boolean) is 'Writes blocks out as entries.';
 
 -- tandem.has_blocks(p_table_id) -> boolean: whether a table has blocks that are not written out. tandem.tables_with_blocks() -> setof integer: the
 -- ids of all that have.
@@ -174,11 +176,9 @@ language plpgsql as $$
 declare
   v_table integer;
   v_left bigint := p_limit;
-  v_before xid8 := (select coalesce(pg_snapshot_xmin(o.acknowledged), '0') from tandem.outbound o join tandem.peer p using (peer_id) where p.configured
-    order by 1 limit 1);
 begin
   for v_table in select tandem.tables_with_blocks() loop
-    v_left := v_left - ceil(tandem.write_out(v_table, v_left, v_before) / tandem.block_rows()::numeric);
+    v_left := v_left - ceil(tandem.write_out(v_table, v_left, true) / tandem.block_rows()::numeric);
     exit when v_left <= 0;
   end loop;
   return v_left <= 0;

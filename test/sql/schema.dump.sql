@@ -8597,11 +8597,9 @@ CREATE FUNCTION tandem.tidy(p_limit bigint DEFAULT 50) RETURNS boolean
 declare
   v_table integer;
   v_left bigint := p_limit;
-  v_before xid8 := (select coalesce(pg_snapshot_xmin(o.acknowledged), '0') from tandem.outbound o join tandem.peer p using (peer_id) where p.configured
-    order by 1 limit 1);
 begin
   for v_table in select tandem.tables_with_blocks() loop
-    v_left := v_left - ceil(tandem.write_out(v_table, v_left, v_before) / tandem.block_rows()::numeric);
+    v_left := v_left - ceil(tandem.write_out(v_table, v_left, true) / tandem.block_rows()::numeric);
     exit when v_left <= 0;
   end loop;
   return v_left <= 0;
@@ -9872,10 +9870,10 @@ COMMENT ON FUNCTION tandem.write_missing(p_plan jsonb) IS 'Deletes what only a n
 
 
 --
--- Name: write_out(integer, bigint, xid8); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: write_out(integer, bigint, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.write_out(p_table_id integer, p_limit bigint DEFAULT NULL::bigint, p_before xid8 DEFAULT NULL::xid8) RETURNS bigint
+CREATE FUNCTION tandem.write_out(p_table_id integer, p_limit bigint DEFAULT NULL::bigint, p_known boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql
     AS $_$
 declare
@@ -9888,12 +9886,14 @@ begin
     v_keys := array_to_string(tandem.key_names('u', cardinality(t.key_columns)), ', ');
     execute format('with b as (
         delete from tandem_log.%1$I where ctid = any (array(
-          select b.ctid from tandem_log.%1$I b where $2 is null or b.xid < $2 order by b.ctid limit $1 for update %6$s)) returning *)
+          select b.ctid from tandem_log.%1$I b%7$s order by b.ctid limit $1 for update of b %6$s)) returning *)
       insert into tandem_log.%2$I (xid, stamp, %3$s, received_from, op, origin)
       select b.xid, coalesce(u.stamp, b.stamp), %4$s, b.received_from, b.op, b.origin from b cross join lateral unnest(b.stamps, %5$s) u (stamp, %3$s) order by %4$s',
       t.blocks_name, t.log_name, array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '), v_keys,
-      array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '), case when p_limit is not null then 'skip locked' end)
-    using p_limit, p_before;
+      array_to_string(tandem.key_names('b', cardinality(t.key_columns)), ', '), case when p_limit is not null then 'skip locked' end,
+      case when p_known then ' where not exists (select from tandem.outbound o join tandem.peer p using (peer_id)
+        where p.configured and not coalesce(pg_visible_in_snapshot(b.xid, o.acknowledged), false))' end)
+    using p_limit;
     get diagnostics v_count = row_count;
   end if;
   return v_count;
@@ -9901,10 +9901,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION write_out(p_table_id integer, p_limit bigint, p_before xid8); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out(p_table_id integer, p_limit bigint, p_known boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint, p_before xid8) IS 'Writes blocks out as entries.';
+COMMENT ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint, p_known boolean) IS 'Writes blocks out as entries.';
 
 
 --
@@ -14128,10 +14128,10 @@ REVOKE ALL ON FUNCTION tandem.write_missing(p_plan jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION write_out(p_table_id integer, p_limit bigint, p_before xid8); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out(p_table_id integer, p_limit bigint, p_known boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint, p_before xid8) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.write_out(p_table_id integer, p_limit bigint, p_known boolean) FROM PUBLIC;
 
 
 --
