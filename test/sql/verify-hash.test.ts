@@ -96,8 +96,8 @@ test("databases of other encodings compare what is written, in UTF-8", async () 
       await installForHashes(each);
       await sql(
         each,
-        `insert into tandem.tracked_table (schema_name, table_name, relid, log_name, changelog_view, key_columns, key_types, key_operators, partitioned)
-         select 'public', 'w', 'w'::regclass, 'l', 'v', k.key_columns, k.key_types, k.key_operators, false from tandem.table_key('w'::regclass) k`,
+        `insert into tandem.tracked_table (schema_name, table_name, relid, log_name, entries_name, changelog_view, key_columns, key_types, key_operators, partitioned)
+         select 'public', 'w', 'w'::regclass, 'l', 'e', 'v', k.key_columns, k.key_types, k.key_operators, false from tandem.table_key('w'::regclass) k`,
       );
     }
     const spec = { columns: ["id", "v"], typed: ["id", "v"] };
