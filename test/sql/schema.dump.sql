@@ -3205,7 +3205,6 @@ begin
   end if;
   update tandem.tracked_table set key_columns = v_names, key_types = v_key.types, key_operators = v_key.operators where table_id = p_table_id;
   execute format('drop view if exists tandem.%I', t.changelog_view);
-  perform tandem.write_out(p_table_id);
   v_retyped := tandem.retype_log(t, tandem.log_types(t.relid, v_names));
   perform tandem.make_capture_function(p_table_id);
   perform tandem.make_changelog_view(p_table_id);
@@ -7561,6 +7560,9 @@ begin
   into v_alter from unnest(p_types) with ordinality u (type, i);
   execute format('drop view tandem_log.%I', p_table.entries_name);
   if p_table.blocks_name is not null then
+    -- First of all: a block that is committed between the writing out and the dropping would be lost.
+    execute format('lock table tandem_log.%I in access exclusive mode', p_table.blocks_name);
+    perform tandem.write_out(p_table.table_id);
     execute format('drop table tandem_log.%I', p_table.blocks_name);
   end if;
   begin
