@@ -59,6 +59,8 @@ export interface EmbeddedServer extends AsyncDisposable {
 const startDeadlineMs = 60_000;
 const stopDeadlineMs = 60_000;
 const orphansLeft = /pre-existing shared memory block|lock file "postmaster.pid" already exists/;
+/** A new unlogged relation was rolled back just before a crash: the first start fails, the second one mends it (PostgreSQL's bug 17731). */
+const unloggedLeft = /could not create file "[^"]+": File exists/;
 const portTaken = /could not bind|could not create any TCP\/IP sockets/;
 
 /** Starts a server of its own, on a new cluster unless `dataDir` holds one. Throws with the last lines of its log. */
@@ -190,7 +192,7 @@ class Server implements EmbeddedServer {
     await giveTo(this.#user, path);
   }
 
-  /** Another process may take the port, or orphans of a killed postmaster hold the memory, for a moment: both are retried. */
+  /** Another process may take the port, or orphans of a killed postmaster hold the memory, for a moment: both are retried, as is what a second start mends. */
   async start({ portMayBeFreed }: { portMayBeFreed: boolean }): Promise<void> {
     const deadline = Date.now() + startDeadlineMs;
     const choosePort = this.#port === 0;
@@ -200,7 +202,9 @@ class Server implements EmbeddedServer {
       this.#spawn();
       if (await this.#becameReady(deadline)) return;
       const log = readFileSync(this.logFile).subarray(logStart).toString();
-      const again = portTaken.test(log) ? choosePort || portMayBeFreed : orphansLeft.test(log);
+      const again = portTaken.test(log)
+        ? choosePort || portMayBeFreed
+        : orphansLeft.test(log) || unloggedLeft.test(log);
       if (!again || Date.now() > deadline) {
         throw new Error(`PostgreSQL ${this.#binaries.version} did not start:\n${lastLines(log, 20)}`);
       }

@@ -88,6 +88,12 @@ export class HistoryLink {
     }
   }
 
+  /** As `kill`, but nobody waits for servers that may not be there any more. */
+  abandon(): void {
+    this.#link = null;
+    for (const session of this.#sessions.splice(0)) if (this.#ways.reach !== null) session.destroy();
+  }
+
   async #session(node: HistoryNode): Promise<Connection> {
     const { reach } = this.#ways;
     return reach === null ? node.applier : await connect({ name: node.name, url: reach(node) }, this.#purpose);

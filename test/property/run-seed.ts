@@ -56,7 +56,7 @@ export async function runSeed(
     if (faults?.restarted) await pool.reconnect();
   } catch (error) {
     const message = await explain(plan, nodes, history, error);
-    for (const link of links) await link.kill().catch(() => {});
+    for (const link of links) link.abandon();
     await pool.reconnect();
     throw new Error(message, { cause: error });
   }
