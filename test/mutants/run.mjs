@@ -43,7 +43,7 @@ function survives(name) {
     if (applied.status !== 0) return `the patch does not apply: ${applied.stderr.trim()}`;
     const built = runIn(folder, "npm", ["run", "--silent", "build"], 300_000);
     if (built.status !== 0) return `the mutant does not compile: ${built.stdout.trim()} ${built.stderr.trim()}`;
-    const tested = runIn(folder, "npx", ["vitest", "run", ...tests], 900_000);
+    const tested = runIn(folder, "npx", ["vitest", "run", "--bail=1", ...tests], 900_000);
     if (!/\d+ passed, \d+ failed/.test(tested.stdout)) return `no test ran: ${tested.stderr.trim().slice(-500)}`;
     return tested.status === 0 ? "all tests stay green" : null;
   } finally {
