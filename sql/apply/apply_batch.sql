@@ -68,12 +68,13 @@ begin
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
+  perform tandem.take_turns(v_plans);
   perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
   if exists (select from jsonb_array_elements(v_plans) e where tandem.has_blocks((e ->> 'id')::integer)
-    and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false))
+    and not coalesce((tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean, false))
   then
     raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
   end if;
@@ -91,8 +92,9 @@ begin
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
-      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null);
-      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then 0 else tandem.lock_rows(v_plan, v_alone) end));
+      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
+      v_next := v_next || jsonb_build_array(v_plan || case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then '{"existing": 0}'
+        else tandem.lock_rows(v_plan, v_alone) end);
       perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.
       if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then
@@ -103,10 +105,10 @@ begin
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
     -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
-    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'fresh')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
+    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'whole')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
       raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
     end if;
-    select coalesce(jsonb_agg(case when (e ->> 'fresh')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
+    select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
     into v_plans from jsonb_array_elements(v_plans) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
@@ -119,8 +121,11 @@ begin
     v_newest := null;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
-      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind in (''ahead'', ''unplaced''))',
-        v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
+      v_one := (v_plan ->> 'newest')::timestamptz;
+      if v_one is null or tandem.applies(v_plan) <> 'true' then
+        execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind in (''ahead'', ''unplaced''))',
+          v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
+      end if;
       v_newest := greatest(v_newest, v_one);
     end loop;
     perform tandem.raise_floor(v_peer, v_newest);

@@ -8,39 +8,82 @@ begin
 end $$;
 comment on function tandem.is_large(text) is 'Whether looking at a table as a whole pays.';
 
--- tandem.look_at_set(p_plan, p_first) -> jsonb
--- For a large set: {"staged" (rows), "gone" (deletions among them), "fresh" (no key of it is here, neither as a row nor in the log)}, else {}.
--- Fresh only where p_first: what appears after this look is found by the index that refuses it, or by tandem.changed_meanwhile, and the set
--- is decided anew, this time row by row.
-create or replace function tandem.look_at_set(p_plan jsonb, p_first boolean) returns jsonb
+-- tandem.look_at_set(p_plan, p_first, p_mode) -> jsonb
+-- For a large set: {"staged" (rows), "gone" (deletions among them), "oldest" and "newest" (of their stamps), "fresh" (no key of it is here, neither
+-- as a row nor in the log), "ahead" (see is_ahead), "whole" (either: no single key of it is looked for in the log)}, else {}. Fresh or ahead only where
+-- p_first: what appears after this look is found by the index that refuses it, or by tandem.changed_meanwhile, and the set is decided anew,
+-- this time row by row. p_mode: the batch's.
+create or replace function tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) returns jsonb
 language plpgsql as $$
 declare
   v_look jsonb;
+  v_fresh boolean := false;
+  v_ahead boolean := false;
 begin
   if not tandem.is_large(p_plan ->> 'stage') then
     return '{}';
   end if;
-  execute format('select jsonb_build_object(''staged'', count(*), ''gone'', count(*) filter (where not s.present)) from %s s', p_plan ->> 'stage') into v_look;
-  return v_look || jsonb_build_object('fresh', p_first and v_look ->> 'gone' = '0' and tandem.none_here(p_plan));
+  execute format('select jsonb_build_object(''staged'', count(*), ''gone'', count(*) filter (where not s.present), ''oldest'', min(s.stamp), ''newest'', max(s.stamp),
+      ''plain'', not bool_or(s.stamp is null or s.parked_there or s.unsettled or s.asked or s.unplaced is not null or s.misfit is not null or s.known_stamps is not null
+        or %s is not null) and max(s.stamp) <= clock_timestamp() + (select o.max_skew from tandem.local_node o)) from %s s', p_plan ->> 'too_long', p_plan ->> 'stage') into v_look;
+  if p_first and v_look ->> 'gone' = '0' then
+    v_fresh := tandem.none_here(p_plan);
+    v_ahead := not v_fresh and p_mode = 'batch' and coalesce((v_look ->> 'plain')::boolean, false) and tandem.is_ahead(p_plan || v_look);
+  end if;
+  return v_look || jsonb_build_object('fresh', v_fresh, 'ahead', v_ahead, 'whole', v_fresh or v_ahead);
 end $$;
-comment on function tandem.look_at_set(jsonb, boolean) is 'What is known of a large staged set as a whole.';
+comment on function tandem.look_at_set(jsonb, boolean, text) is 'What is known of a large staged set as a whole.';
 
--- tandem.write_out_for(p_batch) -> void
--- To be called in a transaction of its own before apply_batch: writes out the blocks of the batch's tables, but for sets that are fresh.
-create or replace function tandem.write_out_for(p_batch jsonb) returns void
+-- tandem.is_ahead(p_plan) -> boolean
+-- Whether every staged row (p_plan holds what look_at_set found) is newer than all entries of its table here, and each of these came from the source
+-- or was known to it: then nothing is in conflict, and each row is written, or adopted where it is equal. By one pass over the log, so only where
+-- that is not much longer than the set. Not where single entries may be asked for all the same: another unique index, a node that is preferred or has come back.
+create or replace function tandem.is_ahead(p_plan jsonb) returns boolean
+language plpgsql stable as $$
+declare
+  v_ahead boolean := false;
+begin
+  if p_plan ->> 'policy' = 'newest' and p_plan ->> 'unique_changed' = 'false' and not p_plan ? 'rejoin'
+    and (p_plan ->> 'oldest')::timestamptz > timestamptz '0001-01-01 00:00:00+00' and p_plan ->> 'known' is not null
+    and pg_relation_size(p_plan ->> 'log') / 70 <= 10 * (p_plan ->> 'staged')::bigint
+  then
+    execute (
+      select 'select ' || string_agg(format('not exists (select from tandem_log.%I l where l.stamp >= $1 or l.received_from is distinct from $2
+          and (not coalesce(pg_visible_in_snapshot(l.xid, $3), false) or l.received_from = any ($4)))', x.name), ' and ')
+      from tandem.tracked_table t cross join unnest(array[t.log_name, t.blocks_name]) x (name)
+      where t.table_id = (p_plan ->> 'id')::integer and x.name is not null)
+    into v_ahead using (p_plan ->> 'oldest')::timestamptz, (p_plan ->> 'peer')::integer, (p_plan ->> 'known')::pg_snapshot,
+      tandem.heard_elsewhere((p_plan ->> 'peer')::integer);
+  end if;
+  return v_ahead;
+end $$;
+comment on function tandem.is_ahead(jsonb) is 'Whether a staged set is newer than all that is here.';
+
+-- tandem.write_out_for(p_batch, p_all) -> void
+-- To be called in a transaction of its own before apply_batch: writes out the blocks of the batch's tables, but for sets that are decided as a whole.
+-- p_all: also for these, after they could not be written so, and of the tables whose rows go or change with theirs.
+create or replace function tandem.write_out_for(p_batch jsonb, p_all boolean) returns void
 language plpgsql as $$
 declare
   e jsonb;
   v_plan jsonb;
 begin
+  if p_all then
+    perform tandem.write_out(c.id) from (
+      with recursive c as (select (x ->> 'id')::integer as id from jsonb_array_elements(p_batch -> 'tables') x
+        union select r.child_id from c cross join lateral tandem.references_to(c.id) r
+        where r.child_id is not null and (r.action not in ('a', 'r') or r.update_action not in ('a', 'r')))
+      select c.id from c order by c.id) c;
+    return;
+  end if;
   for e in select x from jsonb_array_elements(p_batch -> 'tables') x where tandem.has_blocks((x ->> 'id')::integer) loop
     v_plan := tandem.make_plans((p_batch ->> 'peer')::integer, jsonb_build_array(e), current_setting('session_replication_role') = 'replica') -> 0;
-    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null) ->> 'fresh')::boolean, false) then
+    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null, p_batch ->> 'mode') ->> 'whole')::boolean, false) then
       perform tandem.write_out((e ->> 'id')::integer);
     end if;
   end loop;
 end $$;
-comment on function tandem.write_out_for(jsonb) is 'Writes out blocks before a batch is applied.';
+comment on function tandem.write_out_for(jsonb, boolean) is 'Writes out blocks before a batch is applied.';
 
 -- tandem.none_here(p_plan) -> boolean
 -- Whether this node has neither row nor entry with a key between the least and the greatest staged one, by the first column; false where that

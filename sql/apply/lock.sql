@@ -12,6 +12,36 @@ begin
 end $$;
 comment on function tandem.limit_waits(boolean) is 'Bounds how long the applier waits for a lock.';
 
+-- tandem.turn_lock() -> integer: class of the advisory locks by which appliers take turns at a table; the other half is the table's id.
+create or replace function tandem.turn_lock() returns integer
+language sql immutable as $$
+  select 1950109541
+$$;
+comment on function tandem.turn_lock() is 'Class of the advisory locks of turns at tables.';
+
+-- tandem.take_turns(p_plans) -> void
+-- To be called before the first row lock: of several links' appliers that write one table at once none may delete. A deletion of a row that is not here
+-- leaves nothing but its entry; whoever is inserting that row meanwhile, from another peer, would neither see that nor be seen, and none of the two entries
+-- is sent on by which a reader would notice. (Where it is the application that inserts, its own entry is sent, and the reader settles it.) All tables in
+-- one order, so that nobody waits in a circle. Error: 55P03, after a minute.
+create or replace function tandem.take_turns(p_plans jsonb) returns void
+language plpgsql as $$
+declare
+  v_plan jsonb;
+  v_deletes boolean;
+begin
+  perform set_config('lock_timeout', '60s', true);
+  for v_plan in select e from jsonb_array_elements(p_plans) e order by (e ->> 'id')::integer loop
+    execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
+    if v_deletes then
+      perform pg_advisory_xact_lock(tandem.turn_lock(), (v_plan ->> 'id')::integer);
+    else
+      perform pg_advisory_xact_lock_shared(tandem.turn_lock(), (v_plan ->> 'id')::integer);
+    end if;
+  end loop;
+end $$;
+comment on function tandem.take_turns(jsonb) is 'Lets no two links write a table at once of which one deletes.';
+
 -- tandem.lock_table(p_plan, p_first) -> boolean
 -- Locks one table of a batch as writing it will: to be called for all tables before the first row lock, for who has rows locked must not wait behind
 -- somebody who waits for the table (one who has waited for deadlock_timeout by then is ended, though this wait were over in 10 ms). Not waited
@@ -31,39 +61,50 @@ exception when lock_not_available then
 end $$;
 comment on function tandem.lock_table(jsonb, boolean) is 'Locks a table that a batch will write.';
 
--- tandem.lock_rows(p_plan, p_wait) -> bigint
--- Locks the existing rows of a batch in one table, in key order; returns how many rows exist. FOR UPDATE only where a row is to be
--- deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats until every existing row
--- of the set is locked, for rows may appear meanwhile. A row that somebody else holds is not waited for: it gets the verdict
+-- tandem.lock_rows(p_plan, p_wait) -> jsonb
+-- Locks the existing rows of a batch in one table, in key order; returns {"existing" (how many there are), "same" (how many of them are as staged, of a set
+-- that is ahead)}. FOR UPDATE only where a row is to be deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats
+-- until every existing row of the set is locked, for rows may appear meanwhile. A row that somebody else holds is not waited for: it gets the verdict
 -- "park", kind busy. p_wait: the row is alone, this is the transaction's first row lock, so it may wait (lock_timeout).
-create or replace function tandem.lock_rows(p_plan jsonb, p_wait boolean) returns bigint
+create or replace function tandem.lock_rows(p_plan jsonb, p_wait boolean) returns jsonb
 language plpgsql as $$
 declare
   v_skip text := case when p_wait then '' else 'skip locked' end;
   v_existing bigint;
+  v_same bigint;
   v_locked bigint;
+  v_locked_same bigint;
   v_statement text;
 begin
   for v_round in 1..5 loop
     v_locked := 0;
+    v_locked_same := 0;
     foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
-      v_statement := format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
-        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip);
+      v_statement := format('select count(*), count(*) filter (where x.same) from (select %7$s as same from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip,
+        case when (p_plan ->> 'ahead')::boolean then p_plan ->> 'image_is_row' else 'false' end);
       if v_skip <> '' then
-        execute v_statement into v_existing;
+        execute v_statement into v_existing, v_same;
       else
         begin
-          execute v_statement into v_existing;
+          execute v_statement into v_existing, v_same;
         exception when lock_not_available then
           -- Waited in vain: from here on as if it were not alone, so that it is parked once more.
           v_skip := 'skip locked';
           v_existing := 0;
+          v_same := 0;
         end;
       end if;
       v_locked := v_locked + v_existing;
+      v_locked_same := v_locked_same + v_same;
     end loop;
-    execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')
-    into v_existing;
+    -- There cannot be more of them than are staged.
+    if v_locked = (p_plan ->> 'staged')::bigint then
+      v_existing := v_locked;
+    else
+      execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')
+      into v_existing;
+    end if;
     exit when v_locked = v_existing;
   end loop;
   if v_locked < v_existing then
@@ -73,6 +114,6 @@ begin
         from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
-  return v_existing;
+  return jsonb_build_object('existing', v_existing, 'same', v_locked_same);
 end $$;
 comment on function tandem.lock_rows(jsonb, boolean) is 'Locks the rows that a batch will change.';

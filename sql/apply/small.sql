@@ -88,8 +88,11 @@ declare
   v_decided jsonb := '{}';
   v_done jsonb := '{}';
 begin
-  -- Before the first row lock, as tandem.lock_table does.
+  -- Before the first row lock, as tandem.take_turns and tandem.lock_table do. What a small batch deletes is there, and locked.
   for e in select x.e from jsonb_array_elements(p_batch -> 'tables') x (e) loop
+    if not pg_try_advisory_xact_lock_shared(tandem.turn_lock(), (e ->> 'id')::integer) then
+      return null;
+    end if;
     execute format('lock table only %s in row exclusive mode nowait', (select t.relid::regclass from tandem.tracked_table t where t.table_id = (e ->> 'id')::integer));
   end loop;
   foreach v_step in array case when jsonb_array_length(p_batch -> 'tables') = 1 then array['decide', 'finish'] else array['decide', 'write', 'check'] end loop

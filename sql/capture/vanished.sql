@@ -14,13 +14,14 @@ comment on function tandem.note_vanished(integer) is 'Notes that rows may have g
 -- {"keys": [["1"], ...], "upto": ["9"] or null for the last}. It must have what came from it, what was made here and lies within p_known, its
 -- position of this node, and what has no entry.
 create or replace function tandem.keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint) returns jsonb
-language plpgsql stable as $$
+language plpgsql as $$
 declare
   t tandem.tracked_table;
   v_upto text[] := tandem.copy_bound(p_table_id, p_after, p_rows);
   v_keys jsonb;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  perform tandem.write_out(p_table_id);
   execute format('select jsonb_agg(to_jsonb(array[%s])) from %I.%I t
       left join lateral (select l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
       where %s and (n.xid is null or n.received_from = %s or (n.received_from is null and pg_visible_in_snapshot(n.xid, %L::pg_snapshot)))',
@@ -44,6 +45,7 @@ declare
   v_count bigint;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  perform tandem.write_out(p_table_id);
   v_keys := tandem.key_names('o', cardinality(t.key_columns));
   execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D', v_keys,
     format('from (select %s from jsonb_array_elements($2) x) o

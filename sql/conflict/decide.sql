@@ -26,6 +26,14 @@ begin
     if not p_plan ? 'rejoin' and tandem.all_apply(p_plan) then
       return;
     end if;
+  elsif (p_plan ->> 'ahead')::boolean and tandem.is_ahead(p_plan) then
+    if p_plan ->> 'same' <> '0' then
+      execute format('insert into tandem.verdict (peer_id, table_id, n, verdict) select %s, %s, s.n, ''adopt'' from %s s join %s t on %s where %s on conflict do nothing',
+        p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'image_is_row');
+    end if;
+    return;
+  elsif (p_plan ->> 'whole')::boolean and tandem.has_blocks((p_plan ->> 'id')::integer) then
+    raise exception 'rows were written while a batch was about to be applied' using errcode = 'TD013';
   end if;
   execute format($sql$
     insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)

@@ -280,7 +280,8 @@ comment on function tandem.mark_actions(jsonb) is 'Marks plans whose deletions h
 
 -- tandem.keep_images(p_plan, p_rows, p_kind) -> bigint
 -- Puts rows that a foreign key's action is about to change into tandem.conflict; p_rows: a query for them (n, child_id, rel, tid, action, name).
--- Returns how many there are, those of tables that are not tracked too, of which no image is kept.
+-- Returns how many there are, those of tables that are not tracked too, of which no image is kept. Error: TD013, the newest entries of these rows
+-- would be looked for in blocks.
 create or replace function tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) returns bigint
 language plpgsql as $$
 declare
@@ -294,6 +295,9 @@ begin
   loop
     v_total := v_total + k.rows;
     continue when k.relation is null;
+    if tandem.has_blocks(k.child_id) then
+      raise exception 'blocks of % are to be written out before its rows change', k.relation using errcode = 'TD013';
+    end if;
     execute format($sql$
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
         incoming_stamp, incoming_origin, local_columns, local_values)

@@ -194,13 +194,13 @@ export class PostgresTarget implements Target {
     const applied = `${beginDurable(serverVersion)}
       ${step("apply", `select tandem.apply_batch(${document})::text as answer`)};\ncommit`;
     // Only where there is anything: most batches meet none.
-    const writtenOut = `${beginUnhurried(serverVersion)}
+    const writtenOut = (all: boolean) => `${beginUnhurried(serverVersion)}
       set local lock_timeout = ${writeOutTimeoutMs};
-      ${step("tidy", `select tandem.write_out_for(${document})`)};\ncommit;`;
+      ${step("tidy", `select tandem.write_out_for(${document}, ${all})`)};\ncommit;`;
     let answers: ExecResult[];
     for (let attempt = 1; ; attempt++) {
       try {
-        answers = await execWhole(this.#connection, attempt === 1 ? applied : `${writtenOut}\n${applied}`);
+        answers = await execWhole(this.#connection, attempt === 1 ? applied : `${writtenOut(attempt > 2)}\n${applied}`);
         break;
       } catch (error) {
         if (sqlState(error) !== "TD013" || attempt === 5) throw error;

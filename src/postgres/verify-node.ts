@@ -112,7 +112,8 @@ const retryDelays = [100, 500, 2_000, 5_000, 5_000];
 
 /**
  * A node as verify reads it. Every call is a transaction of its own that may be repeated, over another connection too:
- * no provider's limit on transactions or sessions ends a verify. Only what repairs writes.
+ * no provider's limit on transactions or sessions ends a verify. Only what repairs writes; before keys are looked at, entries that lie
+ * many in a row are written out as entries of their own, which says nothing else.
  */
 export class VerifyNode implements AsyncDisposable {
   readonly name: string;
@@ -183,6 +184,11 @@ export class VerifyNode implements AsyncDisposable {
     const names = `${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)}`;
     const [row] = await this.#read("verify-links", [], `tandem.verify_links(${names})::text as answer`);
     return JSON.parse(row?.answer ?? "[]") as VerifyLink[];
+  }
+
+  /** Entries that lie many in a row in a table's log are written out: else each key that is looked at would go through all of them. */
+  async writeOut(table: VerifyTable): Promise<void> {
+    await this.#write("verify-look", [], `tandem.write_out(${table.id})::text`);
   }
 
   /** One look at keys (JSON each), in one snapshot; `targets`: how far those that this node sends to have come. */

@@ -89,6 +89,7 @@ export class Settler {
     const deadline = clock.now() + limitMs;
     const differing: Settled[] = [];
     let open = keys.filter((key) => !aliases.has(key)).map((key) => newCandidate(key, sides.length));
+    if (open.length > 0) await Promise.all(sides.map(({ node, table }) => node.writeOut(table)));
     for (let round = 1; open.length > 0; round++) {
       const links = await Promise.all(sides.map(({ node, table }) => node.links(table)));
       const impatient = this.#standsStill(sides, links) || clock.now() >= deadline;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { describe, expect, test, vi } from "vitest";
-import { app, linkedCluster, ways } from "../support/link.ts";
+import { app, type Links, linkedCluster, ways } from "../support/link.ts";
 import { openClient, sql, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -18,6 +18,11 @@ const slow = `
     while new.v = 'slow' and not pg_try_advisory_xact_lock(42) loop perform pg_sleep(0.01); end loop; return null; end $$;
   create trigger slow after insert or update on public.t for each row execute function public.slow(); alter table public.t enable always trigger slow;`;
 
+/** The same, after all rows are written and checked. */
+const slowAtTheEnd = slow
+  .replace("create trigger", "create constraint trigger")
+  .replace("on public.t for", "on public.t deferrable initially deferred for");
+
 /** Shuts the gate of the slow trigger until it is opened. */
 async function shutGate(node: TestNode): Promise<{ open(): Promise<unknown> }> {
   const holder = await openClient(node.superUrl);
@@ -29,7 +34,7 @@ async function applying(node: TestNode): Promise<void> {
   await waitFor(
     async () =>
       (await node.admin.value(
-        `select count(*) from pg_stat_activity where datname = '${node.database}' and query like '%tandem:apply%' and wait_event = 'PgSleep'`,
+        `select count(*) from pg_stat_activity where datname = '${node.database}' and wait_event = 'PgSleep'`,
       )) !== "0",
     { every: 10, what: "the applier in the slow trigger" },
   );
@@ -59,6 +64,12 @@ const applierWaits =
 /** Whether somebody waits for an applier that waits itself. */
 const waitsBehindWaiter = `select a.query from pg_stat_activity w, lateral unnest(pg_blocking_pids(w.pid)) b (pid) join pg_stat_activity a on a.pid = b.pid
   where w.datname = current_database() and w.wait_event_type = 'Lock' and a.wait_event_type = 'Lock' and a.query like '%tandem:apply%'`;
+
+/** A round from n3 to local, told that there is something, or not. */
+const shortOrUsual = {
+  short: async (links: Links) => await (await links.link("n3", "local")).round(true),
+  usual: async (links: Links) => await links.round("n3", "local"),
+};
 
 for (const { way, options } of ways) {
   describe(`locks in ${way}`, () => {
@@ -263,6 +274,41 @@ for (const { way, options } of ways) {
       await links.retryParked();
       await links.sync();
       expect(await links.expectRest()).toBe(34);
+    });
+
+    test("C2 C3: a row that one link is about to insert, and another one says is gone, is gone everywhere", async () => {
+      await using linked = await linkedCluster(3, { ...options, schema: table + slowAtTheEnd });
+      const { nodes, links } = linked;
+      const { local, external } = nodes;
+      const n3 = nodes.node("n3");
+      await links.sync();
+      // The one inserts a row, the other has heard of it and deletes it; neither has reached the third, which applies both at once.
+      for (const [short, way] of Object.entries(shortOrUsual)) {
+        const id = short === "short" ? 7 : 8;
+        await app(n3, `insert into public.t values (${id}, 'v', 0, ${id})`);
+        await links.catchUp("n3", "external");
+        await app(external, `delete from public.t where id = ${id}`);
+        await app(n3, `insert into public.t values (${id + 100}, 'slow', 0, ${id + 100})`);
+        const gate = await shutGate(local);
+        const inserting = way(links);
+        await applying(local);
+        const deleting = links.round("external", "local");
+        await waitFor(
+          async () =>
+            (await local.admin.value(applierWaits)) === "t" ||
+            (await local.admin.value(`select 1 from tandem_log."entries public.t" where k1 = ${id} and op = 'D'`)) ===
+              "1",
+          { what: "the deletion to be applied, or to wait" },
+        );
+        await gate.open();
+        await Promise.all([inserting, deleting]);
+        await links.sync();
+        for (const node of nodes) {
+          expect(await node.admin.value(`select count(*) from public.t where id = ${id}`)).toBe("0");
+          expect(await node.admin.value(`select count(*) from public.t where id = ${id + 100}`)).toBe("1");
+        }
+      }
+      await links.expectRest();
     });
 
     test("C9: a key that appears between deciding and inserting is decided like any other", async () => {

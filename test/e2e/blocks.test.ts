@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import { verify } from "../../src/verify/verify.ts";
 import { app, linkedCluster, ways } from "../support/link.ts";
 import type { TestNode } from "../support/pg.ts";
 
@@ -60,6 +61,87 @@ for (const { way, options } of ways) {
       await links.expectRest();
     });
 
+    test("C2 C3 C5: where all that is here is known to the source and older, a set is written as a whole, and blocks stay", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema });
+      const { nodes, links } = linked;
+      const { local, external } = nodes;
+      await links.sync();
+      await app(local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
+      await links.catchUp("local", "external");
+      expect(await held(external)).toBe("20000 of 20000");
+      // Rows that are changed, that are equal already, and that are new.
+      await app(
+        local,
+        "update public.t set n = n where id <= 3000; update public.t set n = 1 where id between 3001 and 15000; insert into public.t select g, 'new', 0 from generate_series(20001, 25000) g",
+      );
+      const { adopted, applied } = await links.catchUp("local", "external");
+      expect([adopted, applied]).toEqual([3000, 17000]);
+      expect(await external.admin.value("select sum(n) || ' ' || count(*) from public.t")).toBe("12000 25000");
+      expect(await external.admin.value("select count(*) from tandem.conflict")).toBe("0");
+      expect(await held(external)).toBe("40000 of 40000");
+      // One row that the source has not heard of, and that is newer than some: then each row is asked about.
+      await app(external, "update public.t set v = 'mine' where id = 42");
+      await app(local, "update public.t set n = 2 where id <= 12000");
+      await links.sync();
+      for (const node of nodes)
+        expect(await node.admin.value("select concat_ws(' ', v, n) from public.t where id = 42")).toBe("a 2");
+      expect(
+        await external.admin.value("select string_agg(concat_ws(' ', kind, key[1]), ', ') from tandem.conflict"),
+      ).toBe("update/update 42");
+      for (const node of nodes) expect(await node.admin.query(twice)).toEqual([]);
+      await links.expectRest();
+    });
+
+    test("C5 C7: rows that a trigger drops from such a set are parked, the others written", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema });
+      const { nodes, links } = linked;
+      const { local, external } = nodes;
+      await links.sync();
+      await app(local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
+      await links.catchUp("local", "external");
+      await app(
+        external,
+        `create function public.refuse() returns trigger language plpgsql as 'begin return case when new.id % 1000 = 7 then null else new end; end';
+         create trigger refuse before insert on public.t for each row execute function public.refuse(); alter table public.t enable always trigger refuse`,
+      );
+      expect(await held(external)).toBe("20000 of 20000");
+      for (const first of [20001, 60001]) {
+        await app(local, `insert into public.t select g, 'new', 0 from generate_series(${first}, ${first + 19999}) g`);
+        await app(local, "update public.t set n = n + 1 where id <= 10000");
+        await links.catchUp("local", "external");
+      }
+      expect(await external.admin.value("select count(*) || ' ' || sum(n) from public.t")).toBe("59960 20000");
+      expect(await external.admin.value("select count(*) from tandem.parked_change")).toBe("40");
+      await app(external, "drop trigger refuse on public.t");
+      await external.admin.query("update tandem.parked_change set next_try_at = '-infinity'");
+      await links.sync();
+      expect(await external.admin.value("select count(*) || ' ' || sum(n) from public.t")).toBe("60000 20000");
+      await links.expectRest();
+    });
+
+    test("C1 C10: rows that went unseen are asked for, and rows that differ are looked at, where entries lie many in a row", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema });
+      const { nodes, links } = linked;
+      const { local, external } = nodes;
+      await links.sync();
+      await app(local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
+      await links.catchUp("local", "external");
+      await app(
+        external,
+        "alter table public.t disable trigger user; delete from public.t where id % 4000 = 0; alter table public.t enable trigger user",
+      );
+      await links.sync();
+      for (const node of nodes) expect(await node.admin.value("select count(*) from public.t")).toBe("19995");
+      await app(local, "update public.t set n = n + 1");
+      await links.catchUp("local", "external");
+      expect(await held(external)).toMatch(/^[1-9]/);
+      await external.admin.query(
+        "set session_replication_role = replica; update public.t set v = 'damaged' where id % 10 = 1; reset session_replication_role",
+      );
+      const { tables } = await verify(links.config);
+      expect(tables.find(({ name }) => name === "t")).toMatchObject({ differing: 2000 });
+    });
+
     test("C5 C7 C9: what the application writes many of where a batch is applied is met as any other, small batches too", async () => {
       await using linked = await linkedCluster(2, { ...options, schema });
       const { nodes, links } = linked;
@@ -79,6 +161,12 @@ for (const { way, options } of ways) {
       await app(external, "insert into public.t select g, 'more', 0 from generate_series(50000, 52000) g");
       await links.sync();
       expect(await external.admin.value("select count(*) from public.c")).toBe("0");
+      // Children that only this side has, in blocks, of a parent that goes: their images are kept.
+      await app(external, "insert into public.c select g, 42000 from generate_series(1, 3000) g");
+      await app(local, "delete from public.t where id = 42000");
+      await links.catchUp("local", "external");
+      expect(await external.admin.value("select count(*) from public.c")).toBe("0");
+      expect(await external.admin.value("select count(*) from tandem.conflict where table_name = 'c'")).toBe("3000");
       // Where they come between staging and applying, no row is locked while they are gone through.
       await app(local, "update public.t set v = 'c' where id = 5; update public.t set v = 'here' where id = 51000");
       await links.roundAround("local", "external", () =>

@@ -52,4 +52,12 @@ export const failedOnce: readonly FailedSeed[] = [
     what: "a row that appeared between deciding and writing was overwritten without a word",
   },
   { seed: 9931979, nodes: 4, writes: 6, faults: true, what: "an entry pruned in an idle pass was called movement" },
+  { seed: 9932807, nodes: 4, writes: 7, faults: true, what: "a server did not start after a crash" },
+  {
+    seed: 9933197,
+    nodes: 4,
+    writes: 7,
+    faults: true,
+    what: "a row that one link inserted stayed, which another one had noted as gone",
+  },
 ];

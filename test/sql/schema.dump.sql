@@ -464,12 +464,13 @@ begin
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
+  perform tandem.take_turns(v_plans);
   perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
   if exists (select from jsonb_array_elements(v_plans) e where tandem.has_blocks((e ->> 'id')::integer)
-    and not coalesce((tandem.look_at_set(e, v_step is null) ->> 'fresh')::boolean, false))
+    and not coalesce((tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean, false))
   then
     raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
   end if;
@@ -487,8 +488,9 @@ begin
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
-      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null);
-      v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('existing', case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then 0 else tandem.lock_rows(v_plan, v_alone) end));
+      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
+      v_next := v_next || jsonb_build_array(v_plan || case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then '{"existing": 0}'
+        else tandem.lock_rows(v_plan, v_alone) end);
       perform tandem.limit_waits(v_alone);
       -- From the row locks on no column changes any more.
       if v_plan ->> 'mark' <> (select tandem.columns_mark(t.relid) from tandem.tracked_table t where t.table_id = (v_plan ->> 'id')::integer) then
@@ -499,10 +501,10 @@ begin
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
     -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
-    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'fresh')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
+    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'whole')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
       raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
     end if;
-    select coalesce(jsonb_agg(case when (e ->> 'fresh')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
+    select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
     into v_plans from jsonb_array_elements(v_plans) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
@@ -515,8 +517,11 @@ begin
     v_newest := null;
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       v_conflicts := v_conflicts + tandem.record_conflicts(v_plan, p_batch ->> 'source');
-      execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind in (''ahead'', ''unplaced''))',
-        v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
+      v_one := (v_plan ->> 'newest')::timestamptz;
+      if v_one is null or tandem.applies(v_plan) <> 'true' then
+        execute format('select max(s.stamp) from %s s where s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict = ''park'' and v.kind in (''ahead'', ''unplaced''))',
+          v_plan ->> 'stage', v_peer, v_plan ->> 'id') into v_one;
+      end if;
       v_newest := greatest(v_newest, v_one);
     end loop;
     perform tandem.raise_floor(v_peer, v_newest);
@@ -810,8 +815,11 @@ declare
   v_decided jsonb := '{}';
   v_done jsonb := '{}';
 begin
-  -- Before the first row lock, as tandem.lock_table does.
+  -- Before the first row lock, as tandem.take_turns and tandem.lock_table do. What a small batch deletes is there, and locked.
   for e in select x.e from jsonb_array_elements(p_batch -> 'tables') x (e) loop
+    if not pg_try_advisory_xact_lock_shared(tandem.turn_lock(), (e ->> 'id')::integer) then
+      return null;
+    end if;
     execute format('lock table only %s in row exclusive mode nowait', (select t.relid::regclass from tandem.tracked_table t where t.table_id = (e ->> 'id')::integer));
   end loop;
   foreach v_step in array case when jsonb_array_length(p_batch -> 'tables') = 1 then array['decide', 'finish'] else array['decide', 'write', 'check'] end loop
@@ -2669,6 +2677,7 @@ begin
   for t in select * from tandem.tracked_table x where exists (select from tandem.outbound_parked k
       where k.peer_id = p_peer_id and (k.schema_name, k.table_name) = (x.schema_name, x.table_name) and k.key <> '{}') order by x.table_id loop
     v_count := cardinality(t.key_columns);
+    perform tandem.write_out(t.table_id);
     execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'U', tandem.key_names('o', v_count),
       format('from (select %s from %I.%I t join tandem.outbound_parked k on k.peer_id = $2 and %s) o where not exists (select from tandem_log.%I l where %s)',
         (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
@@ -2702,6 +2711,14 @@ begin
     if not p_plan ? 'rejoin' and tandem.all_apply(p_plan) then
       return;
     end if;
+  elsif (p_plan ->> 'ahead')::boolean and tandem.is_ahead(p_plan) then
+    if p_plan ->> 'same' <> '0' then
+      execute format('insert into tandem.verdict (peer_id, table_id, n, verdict) select %s, %s, s.n, ''adopt'' from %s s join %s t on %s where %s on conflict do nothing',
+        p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'image_is_row');
+    end if;
+    return;
+  elsif (p_plan ->> 'whole')::boolean and tandem.has_blocks((p_plan ->> 'id')::integer) then
+    raise exception 'rows were written while a batch was about to be applied' using errcode = 'TD013';
   end if;
   execute format($sql$
     insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate, local_stamp, local_origin)
@@ -3777,6 +3794,39 @@ COMMENT ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus bigi
 
 
 --
+-- Name: is_ahead(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.is_ahead(p_plan jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_ahead boolean := false;
+begin
+  if p_plan ->> 'policy' = 'newest' and p_plan ->> 'unique_changed' = 'false' and not p_plan ? 'rejoin'
+    and (p_plan ->> 'oldest')::timestamptz > timestamptz '0001-01-01 00:00:00+00' and p_plan ->> 'known' is not null
+    and pg_relation_size(p_plan ->> 'log') / 70 <= 10 * (p_plan ->> 'staged')::bigint
+  then
+    execute (
+      select 'select ' || string_agg(format('not exists (select from tandem_log.%I l where l.stamp >= $1 or l.received_from is distinct from $2
+          and (not coalesce(pg_visible_in_snapshot(l.xid, $3), false) or l.received_from = any ($4)))', x.name), ' and ')
+      from tandem.tracked_table t cross join unnest(array[t.log_name, t.blocks_name]) x (name)
+      where t.table_id = (p_plan ->> 'id')::integer and x.name is not null)
+    into v_ahead using (p_plan ->> 'oldest')::timestamptz, (p_plan ->> 'peer')::integer, (p_plan ->> 'known')::pg_snapshot,
+      tandem.heard_elsewhere((p_plan ->> 'peer')::integer);
+  end if;
+  return v_ahead;
+end $_$;
+
+
+--
+-- Name: FUNCTION is_ahead(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.is_ahead(p_plan jsonb) IS 'Whether a staged set is newer than all that is here.';
+
+
+--
 -- Name: is_large(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3872,6 +3922,9 @@ begin
   loop
     v_total := v_total + k.rows;
     continue when k.relation is null;
+    if tandem.has_blocks(k.child_id) then
+      raise exception 'blocks of % are to be written out before its rows change', k.relation using errcode = 'TD013';
+    end if;
     execute format($sql$
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin,
         incoming_stamp, incoming_origin, local_columns, local_values)
@@ -4026,7 +4079,7 @@ COMMENT ON FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id in
 --
 
 CREATE FUNCTION tandem.keys_there(p_peer_id integer, p_table_id integer, p_known pg_snapshot, p_after text[], p_rows bigint) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql
     AS $$
 declare
   t tandem.tracked_table;
@@ -4034,6 +4087,7 @@ declare
   v_keys jsonb;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  perform tandem.write_out(p_table_id);
   execute format('select jsonb_agg(to_jsonb(array[%s])) from %I.%I t
       left join lateral (select l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true
       where %s and (n.xid is null or n.received_from = %s or (n.received_from is null and pg_visible_in_snapshot(n.xid, %L::pg_snapshot)))',
@@ -4243,35 +4297,46 @@ COMMENT ON FUNCTION tandem.listed(p_texts jsonb) IS 'Texts with commas between t
 -- Name: lock_rows(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) RETURNS bigint
+CREATE FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) RETURNS jsonb
     LANGUAGE plpgsql
     AS $_$
 declare
   v_skip text := case when p_wait then '' else 'skip locked' end;
   v_existing bigint;
+  v_same bigint;
   v_locked bigint;
+  v_locked_same bigint;
   v_statement text;
 begin
   for v_round in 1..5 loop
     v_locked := 0;
+    v_locked_same := 0;
     foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
-      v_statement := format('select count(*) from (select 1 from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
-        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip);
+      v_statement := format('select count(*), count(*) filter (where x.same) from (select %7$s as same from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip,
+        case when (p_plan ->> 'ahead')::boolean then p_plan ->> 'image_is_row' else 'false' end);
       if v_skip <> '' then
-        execute v_statement into v_existing;
+        execute v_statement into v_existing, v_same;
       else
         begin
-          execute v_statement into v_existing;
+          execute v_statement into v_existing, v_same;
         exception when lock_not_available then
           -- Waited in vain: from here on as if it were not alone, so that it is parked once more.
           v_skip := 'skip locked';
           v_existing := 0;
+          v_same := 0;
         end;
       end if;
       v_locked := v_locked + v_existing;
+      v_locked_same := v_locked_same + v_same;
     end loop;
-    execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')
-    into v_existing;
+    -- There cannot be more of them than are staged.
+    if v_locked = (p_plan ->> 'staged')::bigint then
+      v_existing := v_locked;
+    else
+      execute format('select count(*) from %s s join %s t on %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row')
+      into v_existing;
+    end if;
     exit when v_locked = v_existing;
   end loop;
   if v_locked < v_existing then
@@ -4281,7 +4346,7 @@ begin
         from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
-  return v_existing;
+  return jsonb_build_object('existing', v_existing, 'same', v_locked_same);
 end $_$;
 
 
@@ -4411,6 +4476,7 @@ declare
   v_count bigint;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
+  perform tandem.write_out(p_table_id);
   v_keys := tandem.key_names('o', cardinality(t.key_columns));
   execute tandem.capture_insert(t, (select name from tandem.local_node), '$1', 'D', v_keys,
     format('from (select %s from jsonb_array_elements($2) x) o
@@ -4462,28 +4528,36 @@ COMMENT ON FUNCTION tandem.log_types(p_relid oid, p_key_columns text[]) IS 'Type
 
 
 --
--- Name: look_at_set(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: look_at_set(jsonb, boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean) RETURNS jsonb
+CREATE FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) RETURNS jsonb
     LANGUAGE plpgsql
     AS $$
 declare
   v_look jsonb;
+  v_fresh boolean := false;
+  v_ahead boolean := false;
 begin
   if not tandem.is_large(p_plan ->> 'stage') then
     return '{}';
   end if;
-  execute format('select jsonb_build_object(''staged'', count(*), ''gone'', count(*) filter (where not s.present)) from %s s', p_plan ->> 'stage') into v_look;
-  return v_look || jsonb_build_object('fresh', p_first and v_look ->> 'gone' = '0' and tandem.none_here(p_plan));
+  execute format('select jsonb_build_object(''staged'', count(*), ''gone'', count(*) filter (where not s.present), ''oldest'', min(s.stamp), ''newest'', max(s.stamp),
+      ''plain'', not bool_or(s.stamp is null or s.parked_there or s.unsettled or s.asked or s.unplaced is not null or s.misfit is not null or s.known_stamps is not null
+        or %s is not null) and max(s.stamp) <= clock_timestamp() + (select o.max_skew from tandem.local_node o)) from %s s', p_plan ->> 'too_long', p_plan ->> 'stage') into v_look;
+  if p_first and v_look ->> 'gone' = '0' then
+    v_fresh := tandem.none_here(p_plan);
+    v_ahead := not v_fresh and p_mode = 'batch' and coalesce((v_look ->> 'plain')::boolean, false) and tandem.is_ahead(p_plan || v_look);
+  end if;
+  return v_look || jsonb_build_object('fresh', v_fresh, 'ahead', v_ahead, 'whole', v_fresh or v_ahead);
 end $$;
 
 
 --
--- Name: FUNCTION look_at_set(p_plan jsonb, p_first boolean); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION look_at_set(p_plan jsonb, p_first boolean, p_mode text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean) IS 'What is known of a large staged set as a whole.';
+COMMENT ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) IS 'What is known of a large staged set as a whole.';
 
 
 --
@@ -8572,6 +8646,36 @@ COMMENT ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) IS 'Put
 
 
 --
+-- Name: take_turns(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.take_turns(p_plans jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_plan jsonb;
+  v_deletes boolean;
+begin
+  perform set_config('lock_timeout', '60s', true);
+  for v_plan in select e from jsonb_array_elements(p_plans) e order by (e ->> 'id')::integer loop
+    execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
+    if v_deletes then
+      perform pg_advisory_xact_lock(tandem.turn_lock(), (v_plan ->> 'id')::integer);
+    else
+      perform pg_advisory_xact_lock_shared(tandem.turn_lock(), (v_plan ->> 'id')::integer);
+    end if;
+  end loop;
+end $$;
+
+
+--
+-- Name: FUNCTION take_turns(p_plans jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.take_turns(p_plans jsonb) IS 'Lets no two links write a table at once of which one deletes.';
+
+
+--
 -- Name: text_of(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -8831,6 +8935,24 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.try_replica_role(p_session boolean) IS 'Sets replica role where the role may.';
+
+
+--
+-- Name: turn_lock(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.turn_lock() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 1950109541
+$$;
+
+
+--
+-- Name: FUNCTION turn_lock(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.turn_lock() IS 'Class of the advisory locks of turns at tables.';
 
 
 --
@@ -9773,7 +9895,7 @@ begin
   if not v_there then
     update tandem.inbound set applying = pg_current_xact_id(), applying_tables = array[p_table.table_id] where peer_id = p_peer_id;
     perform set_config('tandem.applying', pg_current_xact_id()::text, true), set_config('tandem.image_of_' || p_table.table_id, v_plan ->> 'image_query', true);
-    v_plan := v_plan || jsonb_build_object('existing', tandem.lock_rows(v_plan, true));
+    v_plan := v_plan || tandem.lock_rows(v_plan, true);
     v_result := tandem.apply_set(jsonb_build_array(v_plan), 'true', false);
     select v.reason into v_reason from tandem.verdict v where v.peer_id = p_peer_id and v.verdict = 'park';
     if not (v_result ->> 'ok')::boolean or found then
@@ -9949,19 +10071,27 @@ COMMENT ON FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_snapsh
 
 
 --
--- Name: write_out_for(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: write_out_for(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.write_out_for(p_batch jsonb) RETURNS void
+CREATE FUNCTION tandem.write_out_for(p_batch jsonb, p_all boolean) RETURNS void
     LANGUAGE plpgsql
     AS $$
 declare
   e jsonb;
   v_plan jsonb;
 begin
+  if p_all then
+    perform tandem.write_out(c.id) from (
+      with recursive c as (select (x ->> 'id')::integer as id from jsonb_array_elements(p_batch -> 'tables') x
+        union select r.child_id from c cross join lateral tandem.references_to(c.id) r
+        where r.child_id is not null and (r.action not in ('a', 'r') or r.update_action not in ('a', 'r')))
+      select c.id from c order by c.id) c;
+    return;
+  end if;
   for e in select x from jsonb_array_elements(p_batch -> 'tables') x where tandem.has_blocks((x ->> 'id')::integer) loop
     v_plan := tandem.make_plans((p_batch ->> 'peer')::integer, jsonb_build_array(e), current_setting('session_replication_role') = 'replica') -> 0;
-    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null) ->> 'fresh')::boolean, false) then
+    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null, p_batch ->> 'mode') ->> 'whole')::boolean, false) then
       perform tandem.write_out((e ->> 'id')::integer);
     end if;
   end loop;
@@ -9969,10 +10099,10 @@ end $$;
 
 
 --
--- Name: FUNCTION write_out_for(p_batch jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out_for(p_batch jsonb, p_all boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.write_out_for(p_batch jsonb) IS 'Writes out blocks before a batch is applied.';
+COMMENT ON FUNCTION tandem.write_out_for(p_batch jsonb, p_all boolean) IS 'Writes out blocks before a batch is applied.';
 
 
 --
@@ -12800,6 +12930,13 @@ REVOKE ALL ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus b
 
 
 --
+-- Name: FUNCTION is_ahead(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.is_ahead(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION is_large(p_relation text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12968,10 +13105,10 @@ REVOKE ALL ON FUNCTION tandem.log_types(p_relid oid, p_key_columns text[]) FROM 
 
 
 --
--- Name: FUNCTION look_at_set(p_plan jsonb, p_first boolean); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION look_at_set(p_plan jsonb, p_first boolean, p_mode text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) FROM PUBLIC;
 
 
 --
@@ -13871,6 +14008,13 @@ REVOKE ALL ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) FROM
 
 
 --
+-- Name: FUNCTION take_turns(p_plans jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.take_turns(p_plans jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION text_of(p_expression text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13924,6 +14068,13 @@ REVOKE ALL ON FUNCTION tandem.trigger_parts(p_trigger oid, OUT head text, OUT co
 --
 
 REVOKE ALL ON FUNCTION tandem.try_replica_role(p_session boolean) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION turn_lock(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.turn_lock() FROM PUBLIC;
 
 
 --
@@ -14144,10 +14295,10 @@ REVOKE ALL ON FUNCTION tandem.write_out_before(p_tables integer[], p_from pg_sna
 
 
 --
--- Name: FUNCTION write_out_for(p_batch jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION write_out_for(p_batch jsonb, p_all boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.write_out_for(p_batch jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.write_out_for(p_batch jsonb, p_all boolean) FROM PUBLIC;
 
 
 --
