@@ -81,7 +81,7 @@ for (const { way, options } of ways) {
       expect(await held(external)).toBe("40000 of 40000");
       // One row that the source has not heard of, and that is newer than some: then each row is asked about.
       await app(external, "update public.t set v = 'mine' where id = 42");
-      await app(local, "update public.t set n = 2 where id <= 12000");
+      await app(local, "update public.t set n = 2 where id <= 18000");
       await links.sync();
       for (const node of nodes)
         expect(await node.admin.value("select concat_ws(' ', v, n) from public.t where id = 42")).toBe("a 2");
