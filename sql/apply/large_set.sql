@@ -8,6 +8,14 @@ begin
 end $$;
 comment on function tandem.is_large(text) is 'Whether looking at a table as a whole pays.';
 
+-- tandem.is_worth(p_log, p_rows) -> boolean: whether reading all of a log pays where it spares a look for each of so many keys.
+create or replace function tandem.is_worth(p_log text, p_rows bigint) returns boolean
+language plpgsql stable as $$
+begin
+  return pg_relation_size(p_log) / 70 <= 10 * p_rows;   -- each entry takes 70 bytes or more
+end $$;
+comment on function tandem.is_worth(text, bigint) is 'Whether reading all of a log pays.';
+
 -- tandem.look_at_set(p_plan, p_first, p_mode) -> jsonb
 -- For a large set: {"staged" (rows), "gone" (deletions among them), "oldest" and "newest" (of their stamps), "fresh" (no key of it is here, neither
 -- as a row nor in the log), "ahead" (see is_ahead), "whole" (either: no single key of it is looked for in the log)}, else {}. Fresh or ahead only where
@@ -45,7 +53,7 @@ declare
 begin
   if p_plan ->> 'policy' = 'newest' and p_plan ->> 'unique_changed' = 'false' and not p_plan ? 'rejoin'
     and (p_plan ->> 'oldest')::timestamptz > timestamptz '0001-01-01 00:00:00+00' and p_plan ->> 'known' is not null
-    and pg_relation_size(p_plan ->> 'log') / 70 <= 10 * (p_plan ->> 'staged')::bigint
+    and tandem.is_worth(p_plan ->> 'log', (p_plan ->> 'staged')::bigint)
   then
     execute (
       select 'select ' || string_agg(format('not exists (select from tandem_log.%I l where l.stamp >= $1 or l.received_from is distinct from $2

@@ -3805,7 +3805,7 @@ declare
 begin
   if p_plan ->> 'policy' = 'newest' and p_plan ->> 'unique_changed' = 'false' and not p_plan ? 'rejoin'
     and (p_plan ->> 'oldest')::timestamptz > timestamptz '0001-01-01 00:00:00+00' and p_plan ->> 'known' is not null
-    and pg_relation_size(p_plan ->> 'log') / 70 <= 10 * (p_plan ->> 'staged')::bigint
+    and tandem.is_worth(p_plan ->> 'log', (p_plan ->> 'staged')::bigint)
   then
     execute (
       select 'select ' || string_agg(format('not exists (select from tandem_log.%I l where l.stamp >= $1 or l.received_from is distinct from $2
@@ -3843,6 +3843,25 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.is_large(p_relation text) IS 'Whether looking at a table as a whole pays.';
+
+
+--
+-- Name: is_worth(text, bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.is_worth(p_log text, p_rows bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return pg_relation_size(p_log) / 70 <= 10 * p_rows;   -- each entry takes 70 bytes or more
+end $$;
+
+
+--
+-- Name: FUNCTION is_worth(p_log text, p_rows bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.is_worth(p_log text, p_rows bigint) IS 'Whether reading all of a log pays.';
 
 
 --
@@ -12941,6 +12960,13 @@ REVOKE ALL ON FUNCTION tandem.is_ahead(p_plan jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.is_large(p_relation text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION is_worth(p_log text, p_rows bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.is_worth(p_log text, p_rows bigint) FROM PUBLIC;
 
 
 --

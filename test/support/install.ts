@@ -43,7 +43,8 @@ export async function countFewAsMany(url: string): Promise<void> {
     url,
     `${made.join("\n")}
     create or replace function tandem.is_large(p_relation text) returns boolean language plpgsql stable as
-      'begin return pg_relation_size(p_relation) > 0; end'`,
+      'begin return pg_relation_size(p_relation) > 0; end';
+    create or replace function tandem.is_worth(p_log text, p_rows bigint) returns boolean language sql stable as 'select true';`,
   );
 }
 
