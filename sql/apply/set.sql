@@ -109,6 +109,7 @@ declare
   v_tried bigint := 0;   -- ranges that are over, written or parked
   v_parked record;
 begin
+  perform tandem.order_stage(e) from jsonb_array_elements(p_plans) e;
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
     for v_range in execute format('select jsonb_build_object(''phase'', case when s.present then ''s.present'' else ''not s.present'' end, ''low'', min(s.n), ''high'', max(s.n))

@@ -6,6 +6,22 @@ language sql immutable as $$
 $$;
 comment on function tandem.stage_name(integer, text, text) is 'Name of the staging table of a link and table.';
 
+create or replace function tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) returns text
+language sql immutable as $$
+  select tandem.object_name('order ' || p_peer_id || ' ', p_schema, p_table)
+$$;
+comment on function tandem.stage_order_name(integer, text, text) is 'Name of a staging table''s index by number.';
+
+-- tandem.order_stage(p_plan) -> void
+-- Makes that index, for the search for rows at fault: else each of its many small steps would read the whole batch. Not before it is needed, for
+-- filling it costs a sixth of filling the table.
+create or replace function tandem.order_stage(p_plan jsonb) returns void
+language plpgsql as $$
+begin
+  execute format('create index if not exists %I on %s (n)', tandem.stage_order_name((p_plan ->> 'peer')::integer, p_plan ->> 'schema', p_plan ->> 'table'), p_plan ->> 'stage');
+end $$;
+comment on function tandem.order_stage(jsonb) is 'Indexes a staging table by number.';
+
 -- tandem.link_lock() -> integer: class of the advisory locks of links; the other half is the peer's id. Nothing else may use it.
 create or replace function tandem.link_lock() returns integer
 language sql immutable as $$
@@ -78,11 +94,10 @@ begin
     execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000, vacuum_truncate = off)', v_name);
     execute format('create index on tandem_log.%I (%s)', v_name,
       array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
-    -- For the search for rows at fault: else each of its many small steps would read the whole batch.
-    execute format('create index on tandem_log.%I (n)', v_name);
   elsif p_append then
     null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
+    execute format('drop index if exists tandem_log.%I', tandem.stage_order_name(p_peer_id, t.schema_name, t.table_name));
     execute format('truncate tandem_log.%I', v_name);
   else
     execute format('delete from tandem_log.%I', v_name);

@@ -133,23 +133,25 @@ end $$;
 comment on function tandem.newest_of_all(tandem.tracked_table, pg_snapshot, pg_snapshot, integer) is 'Whether a batch is newer than all else in a log.';
 
 -- tandem.newest_entries(p_table, p_condition) -> text, tandem.has_more(p_table) -> text
--- Query of the newest entry of each key among the entries l for which a condition holds, by one sort; and the condition that such a key has another.
+-- Query of the newest entry of each key among the entries l for which a condition holds, by one sort, upwards: mostly they lie in the log in that order
+-- already, and a sort sees that; and the condition that such a key has another.
 create or replace function tandem.newest_entries(p_table tandem.tracked_table, p_condition text) returns text
 language plpgsql stable as $$
 declare
-  v_keys text := array_to_string(tandem.key_names('l', cardinality(p_table.key_columns)), ', ');
+  v_count integer := cardinality(p_table.key_columns);
 begin
-  return format('select distinct on (%1$s) l.*, %2$s from tandem_log.%3$I l where %4$s
-      window w as (order by %1$s, l.stamp desc, l.origin desc) order by %1$s, l.stamp desc, l.origin desc', v_keys,
-    (select string_agg(format('lead(l.k%1$s) over w as next%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
-    p_table.entries_name, p_condition);
+  return format('select l.* from (select l.*, %2$s from tandem_log.%3$I l where %4$s window w as (order by %1$s, l.stamp, l.origin)) l where (%5$s) is not true',
+    array_to_string(tandem.key_names('l', v_count), ', '),
+    (select string_agg(format('lead(l.k%1$s) over w as next%1$s, lag(l.k%1$s) over w as last%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
+    p_table.entries_name, p_condition,
+    tandem.all_equal(p_table.key_operators, array(select 'l.next' || i from generate_series(1, v_count) i), tandem.key_names('l', v_count)));
 end $$;
 comment on function tandem.newest_entries(tandem.tracked_table, text) is 'Query of the newest entries of all keys.';
 
 create or replace function tandem.has_more(p_table tandem.tracked_table) returns text
 language plpgsql stable as $$
 begin
-  return tandem.all_equal(p_table.key_operators, array(select 'n.next' || i from generate_series(1, cardinality(p_table.key_columns)) i),
+  return tandem.all_equal(p_table.key_operators, array(select 'n.last' || i from generate_series(1, cardinality(p_table.key_columns)) i),
     tandem.key_names('k', cardinality(p_table.key_columns)));
 end $$;
 comment on function tandem.has_more(tandem.tracked_table) is 'Condition that a key has more than one entry.';

@@ -884,6 +884,7 @@ declare
   v_tried bigint := 0;   -- ranges that are over, written or parked
   v_parked record;
 begin
+  perform tandem.order_stage(e) from jsonb_array_elements(p_plans) e;
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
     for v_range in execute format('select jsonb_build_object(''phase'', case when s.present then ''s.present'' else ''not s.present'' end, ''low'', min(s.n), ''high'', max(s.n))
@@ -1248,6 +1249,7 @@ declare
   v_counts text;
   v_old bigint;
   v_taken xid8[];
+  v_all boolean;
   v_cut xid8;
 begin
   v_counts := tandem.counted(p_tables, 'xid = any ($1)');
@@ -1263,9 +1265,15 @@ begin
     return;
   end if;
   v_counts := tandem.counted(p_tables, 'xid >= $1');
+  -- To add them up by transaction costs several times as much, and mostly they are not too many.
+  execute format('select coalesce(sum(n), 0) <= $2 from (%s) u', v_counts) into v_all using v_xmax, p_limit - v_old;
+  if v_all then
+    return query select v_now, false;
+    return;
+  end if;
   execute format('with e as (select xid, sum(n) as n from (%s) u group by xid), s as (select xid, sum(n) over (order by xid) as upto, n from e)
       select (xid::text::numeric + 1)::text::xid8 from s where (upto <= $2 or upto = n) and (select sum(n) from e) > $2 order by xid desc limit 1', v_counts)
-  into v_cut using v_xmax, greatest(p_limit - v_old, 0);
+  into v_cut using v_xmax, p_limit - v_old;
   if v_cut is null or v_cut >= pg_snapshot_xmax(v_now) then
     return query select v_now, false;
   else
@@ -3482,7 +3490,7 @@ CREATE FUNCTION tandem.has_more(p_table tandem.tracked_table) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 begin
-  return tandem.all_equal(p_table.key_operators, array(select 'n.next' || i from generate_series(1, cardinality(p_table.key_columns)) i),
+  return tandem.all_equal(p_table.key_operators, array(select 'n.last' || i from generate_series(1, cardinality(p_table.key_columns)) i),
     tandem.key_names('k', cardinality(p_table.key_columns)));
 end $$;
 
@@ -5276,12 +5284,13 @@ CREATE FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition 
     LANGUAGE plpgsql STABLE
     AS $_$
 declare
-  v_keys text := array_to_string(tandem.key_names('l', cardinality(p_table.key_columns)), ', ');
+  v_count integer := cardinality(p_table.key_columns);
 begin
-  return format('select distinct on (%1$s) l.*, %2$s from tandem_log.%3$I l where %4$s
-      window w as (order by %1$s, l.stamp desc, l.origin desc) order by %1$s, l.stamp desc, l.origin desc', v_keys,
-    (select string_agg(format('lead(l.k%1$s) over w as next%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
-    p_table.entries_name, p_condition);
+  return format('select l.* from (select l.*, %2$s from tandem_log.%3$I l where %4$s window w as (order by %1$s, l.stamp, l.origin)) l where (%5$s) is not true',
+    array_to_string(tandem.key_names('l', v_count), ', '),
+    (select string_agg(format('lead(l.k%1$s) over w as next%1$s, lag(l.k%1$s) over w as last%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
+    p_table.entries_name, p_condition,
+    tandem.all_equal(p_table.key_operators, array(select 'l.next' || i from generate_series(1, v_count) i), tandem.key_names('l', v_count)));
 end $_$;
 
 
@@ -5841,6 +5850,25 @@ COMMENT ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snap
 
 
 --
+-- Name: order_stage(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.order_stage(p_plan jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  execute format('create index if not exists %I on %s (n)', tandem.stage_order_name((p_plan ->> 'peer')::integer, p_plan ->> 'schema', p_plan ->> 'table'), p_plan ->> 'stage');
+end $$;
+
+
+--
+-- Name: FUNCTION order_stage(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.order_stage(p_plan jsonb) IS 'Indexes a staging table by number.';
+
+
+--
 -- Name: orphans(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -6277,11 +6305,10 @@ begin
     execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000, vacuum_truncate = off)', v_name);
     execute format('create index on tandem_log.%I (%s)', v_name,
       array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
-    -- For the search for rows at fault: else each of its many small steps would read the whole batch.
-    execute format('create index on tandem_log.%I (n)', v_name);
   elsif p_append then
     null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
+    execute format('drop index if exists tandem_log.%I', tandem.stage_order_name(p_peer_id, t.schema_name, t.table_name));
     execute format('truncate tandem_log.%I', v_name);
   else
     execute format('delete from tandem_log.%I', v_name);
@@ -8334,6 +8361,24 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table text) IS 'Name of the staging table of a link and table.';
+
+
+--
+-- Name: stage_order_name(integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select tandem.object_name('order ' || p_peer_id || ' ', p_schema, p_table)
+$$;
+
+
+--
+-- Name: FUNCTION stage_order_name(p_peer_id integer, p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) IS 'Name of a staging table''s index by number.';
 
 
 --
@@ -13404,6 +13449,13 @@ REVOKE ALL ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_s
 
 
 --
+-- Name: FUNCTION order_stage(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.order_stage(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION orphans(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13954,6 +14006,13 @@ REVOKE ALL ON FUNCTION tandem.source_state(p_self text, p_target text) FROM PUBL
 --
 
 REVOKE ALL ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION stage_order_name(p_peer_id integer, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
 
 
 --
