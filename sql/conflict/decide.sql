@@ -74,6 +74,8 @@ comment on function tandem.all_apply(jsonb) is 'Whether every row of a fresh set
 -- tandem.verdict_query(p_plan, p_rows, p_known, p_horizon, p_heard, p_copy, p_source) -> text
 -- The query that judges staged rows, for decide and for small batches: n and verdict of each row of p_rows (a FROM item with the columns of a
 -- staging table), beside what the verdict is explained with; its alias is c. p_known, p_horizon, p_heard (see heard_elsewhere): expressions.
+-- A row that is here though its newest entry says that it is gone (the deletion came in while its insert was not committed yet, and no reader has
+-- settled it) has not been seen by anybody: whatever is newer than the deletion is in conflict with it, and its image is kept.
 create or replace function tandem.verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text) returns text
 language plpgsql stable as $$
 declare
@@ -98,8 +100,8 @@ begin
       from (
         select s.n, case when s.present then coalesce(s.op::text, 'I') else 'D' end as op, s.unplaced, s.misfit, s.misfit_state, %20$s as too_long,
           s.stamp > clock_timestamp() + (select o.max_skew from tandem.local_node o) as ahead,
-          coalesce(l.op::text, case when %5$s is distinct from null then 'U' else 'D' end) as local_op,
-          v.stamp as local_stamp, v.origin as local_origin,
+          coalesce(case when u.unsettled then 'U' else l.op::text end, case when %5$s is distinct from null then 'U' else 'D' end) as local_op,
+          coalesce(w.stamp, v.stamp) as local_stamp, coalesce(w.origin, v.origin) as local_origin,
           (s.stamp, s.origin) > (v.stamp, v.origin) as newer,
           (s.stamp, s.origin) = (v.stamp, v.origin) as equal_version,
           s.stamp is null or (not %19$L and s.stamp <= timestamptz '0001-01-01 00:00:00+00' and v.stamp > '-infinity') as unknown,
@@ -109,6 +111,7 @@ begin
           %24$L and s.present and l.op is null and %5$s is not distinct from null and s.stamp <= tandem.log_begin() as missing,
           case
             when l.xid is null then %7$s
+            when u.unsettled then false
             when l.received_from = %1$s then true
             when s.parked_there then false
             when pg_visible_in_snapshot(l.xid, %8$s)
@@ -120,6 +123,8 @@ begin
         from %13$s s
         left join %14$s t on %15$s
         left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from %11$s l where %12$s order by %16$s limit 1) l on true
+        cross join lateral (select coalesce(l.op = 'D' and %5$s is distinct from null, false) as unsettled) u
+        left join lateral (select l.stamp, l.origin from %11$s l where u.unsettled and %12$s and l.op <> 'D' order by %16$s limit 1) w on true
         cross join lateral (select
           coalesce(l.stamp, case when %5$s is distinct from null then %17$s else '-infinity' end) as stamp,
           coalesce(l.origin, case when %5$s is distinct from null then %18$s else '' end) as origin) v

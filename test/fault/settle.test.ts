@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { linkedCluster, ways } from "../support/link.ts";
+import { app, linkedCluster, ways } from "../support/link.ts";
 import { openClient } from "../support/pg.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -68,3 +68,33 @@ test("C6: rows that a first copy finds in need of settling, locked at the source
   await links.sync();
   await links.expectRest();
 });
+
+test.each(ways)(
+  "C3 C7: a row whose deletion came in before its insert was committed is kept as a conflict where a newer one replaces it, in $way",
+  async ({ options }) => {
+    await using all = await linkedCluster(2, { ...options, schema });
+    const { nodes, links } = all;
+    const { local, external } = nodes;
+    await links.sync();
+    const inserting = await openClient(local.url);
+    await inserting.query("begin; insert into account values (1, 100), (2, 200)");
+    await app(external, "insert into account values (1, 0), (2, 0)");
+    await app(external, "delete from account");
+    await links.catchUp("external", "local");
+    await inserting.query("commit");
+    expect(await local.admin.value("select count(*) from account")).toBe("2");
+    // The usual way, and the short one.
+    await app(external, "insert into account values (1, 7)");
+    await links.catchUp("external", "local");
+    await app(external, "insert into account values (2, 8)");
+    await (await links.link("external", "local")).round(true);
+    await links.sync();
+    expect(await links.expectRest()).toBe(2);
+    expect(await local.admin.value("select string_agg(balance::text, ' ' order by id) from account")).toBe("7 8");
+    const kept = `select concat_ws(' ', kind, key[1], local_origin, local_columns, local_values) as line from tandem.conflict order by 1`;
+    expect((await local.admin.query(kept)).map(({ line }) => line)).toEqual([
+      "update/insert 1 local {id,balance} {1,100}",
+      "update/insert 2 local {id,balance} {2,200}",
+    ]);
+  },
+);

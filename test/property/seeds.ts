@@ -60,4 +60,11 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "a row that one link inserted stayed, which another one had noted as gone",
   },
+  {
+    seed: 9940195,
+    nodes: 3,
+    writes: 9,
+    faults: true,
+    what: "a row committed under a deletion received before it was overwritten without a word",
+  },
 ];
