@@ -47,14 +47,18 @@ describe("embedded server", () => {
   test("starts where the first start after a crash fails of an unlogged table that was rolled back", async () => {
     // PostgreSQL's bug 17731: the first start makes anew what only the second one clears away
     await using server = await startServer({ settings: { wal_writer_delay: "10s" } });
-    const client = await connectClient(server.url());
-    await sql(client, "begin; create unlogged table passing (a int)");
-    await sql(server.url(), "create table kept (a int)");
-    await sql(client, "rollback");
-    await server.kill();
-    await server.restart();
-    expect(await readFile(server.logFile, "utf8")).toContain("File exists");
-    expect(await sql(server.url(), "select from kept")).toEqual([]);
+    const failedOnce = async () => (await readFile(server.logFile, "utf8")).includes("File exists");
+    // Whatever writes the rollback out to disk in time spoils it: then once more.
+    for (let i = 0; i < 5 && !(await failedOnce()); i++) {
+      const client = await connectClient(server.url());
+      await sql(client, "begin; create unlogged table passing (a int)");
+      await sql(server.url(), `create table kept${i} (a int)`);
+      await sql(client, "rollback");
+      await server.kill();
+      await server.restart();
+    }
+    expect(await failedOnce()).toBe(true);
+    expect(await sql(server.url(), "select from kept0")).toEqual([]);
   });
 
   test("asks for its password, takes rules of its own, and keeps a folder that is the caller's", async () => {
