@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { verify } from "../../src/verify/verify.ts";
 import { app, linkedCluster, ways } from "../support/link.ts";
-import type { TestNode } from "../support/pg.ts";
+import type { ClusterOptions, TestNode } from "../support/pg.ts";
 
 // Several databases and thousands of rows: patience for slow machines, not a measure.
 vi.setConfig({ testTimeout: 240_000 });
@@ -18,15 +18,22 @@ async function held({ admin }: TestNode): Promise<string | null | undefined> {
 /** Entries that a log has twice. */
 const twice = `select k1 from tandem_log."entries public.t" group by k1, stamp, origin having count(*) > 1`;
 
+/** Two nodes with 20,000 rows that one statement of the first has inserted. */
+async function filled(options: ClusterOptions) {
+  const linked = await linkedCluster(2, { ...options, schema });
+  const { nodes, links } = linked;
+  await links.sync();
+  await app(nodes.local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
+  await links.catchUp("local", "external");
+  return linked;
+}
+
 for (const { way, options } of ways) {
   describe(`many rows of one statement, ${way}`, () => {
     test("C1 C2 C3 C8: come across and stay blocks until single keys are looked for; then each entry is there once", async () => {
-      await using linked = await linkedCluster(2, { ...options, schema });
+      await using linked = await filled(options);
       const { nodes, links } = linked;
       const { local, external } = nodes;
-      await links.sync();
-      await app(local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
-      await links.catchUp("local", "external");
       expect(await held(local)).toBe("19900 of 20000");
       expect(await held(external)).toBe("20000 of 20000");
       // A row, and many, that both have changed since; what is newer stays, whoever wrote it.
@@ -62,12 +69,9 @@ for (const { way, options } of ways) {
     });
 
     test("C2 C3 C5: where all that is here is known to the source and older, a set is written as a whole, and blocks stay", async () => {
-      await using linked = await linkedCluster(2, { ...options, schema });
+      await using linked = await filled(options);
       const { nodes, links } = linked;
       const { local, external } = nodes;
-      await links.sync();
-      await app(local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
-      await links.catchUp("local", "external");
       expect(await held(external)).toBe("20000 of 20000");
       // Rows that are changed, that are equal already, and that are new.
       await app(
@@ -93,12 +97,9 @@ for (const { way, options } of ways) {
     });
 
     test("C5 C7: rows that a trigger drops from such a set are parked, the others written", async () => {
-      await using linked = await linkedCluster(2, { ...options, schema });
+      await using linked = await filled(options);
       const { nodes, links } = linked;
       const { local, external } = nodes;
-      await links.sync();
-      await app(local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
-      await links.catchUp("local", "external");
       await app(
         external,
         `create function public.refuse() returns trigger language plpgsql as 'begin return case when new.id % 1000 = 7 then null else new end; end';
@@ -120,12 +121,9 @@ for (const { way, options } of ways) {
     });
 
     test("C1 C10: rows that went unseen are asked for, and rows that differ are looked at, where entries lie many in a row", async () => {
-      await using linked = await linkedCluster(2, { ...options, schema });
+      await using linked = await filled(options);
       const { nodes, links } = linked;
       const { local, external } = nodes;
-      await links.sync();
-      await app(local, "insert into public.t select g, 'a', 0 from generate_series(1, 20000) g");
-      await links.catchUp("local", "external");
       await app(
         external,
         "alter table public.t disable trigger user; delete from public.t where id % 4000 = 0; alter table public.t enable trigger user",
