@@ -57,8 +57,9 @@ begin
     raise exception 'another applier has moved this link on, or the staged rows went with a crash' using errcode = 'TD003';
   end if;
   v_replica := tandem.try_replica_role();
-  v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
-  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+  select coalesce(jsonb_agg(e || tandem.look_at_stage(e) order by i), '[]') into v_plans
+  from jsonb_array_elements(tandem.make_plans(v_peer, p_batch -> 'tables', v_replica)) with ordinality x (e, i);
+  for v_plan in select e from jsonb_array_elements(v_plans) e where e ->> 'unsettled' is distinct from '0' loop
     execute format('select jsonb_agg(to_jsonb(%s)) from %s s where s.unsettled', v_plan ->> 'key_text', v_plan ->> 'stage') into v_keys;
     if v_keys is not null then
       v_unsettled := v_unsettled || jsonb_build_array(jsonb_build_object('schema', v_plan -> 'schema', 'name', v_plan -> 'table', 'keys', v_keys));
@@ -67,17 +68,20 @@ begin
   if v_unsettled <> '[]' and p_batch ->> 'unsettled' is distinct from 'park' then
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
+  for v_plan in select e from jsonb_array_elements(v_plans) e
+    where not (tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean
+  loop
+    if tandem.has_blocks((v_plan ->> 'id')::integer) then
+      raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
+    end if;
+    perform tandem.index_stage(v_plan, 'keys');
+  end loop;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
   perform tandem.take_turns(v_plans);
   perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
-  if exists (select from jsonb_array_elements(v_plans) e where tandem.has_blocks((e ->> 'id')::integer)
-    and not coalesce((tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean, false))
-  then
-    raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
-  end if;
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
@@ -101,11 +105,14 @@ begin
         raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
       end if;
     end loop;
+    if v_next @> '[{"whole": true}]' then
+      perform tandem.use_memory();
+    end if;
     -- The locks are held; what is committed from here on the verdicts may not have seen.
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
     -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
-    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'whole')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
+    if exists (select from jsonb_array_elements(v_plans) e where not (e ->> 'whole')::boolean and tandem.has_blocks((e ->> 'id')::integer)) then
       raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
     end if;
     select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
@@ -199,6 +206,14 @@ declare
   v_one jsonb;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    -- Of a large set that was written as it is all is known.
+    if v_plan ? 'staged' and p_left is null
+      and not exists (select from tandem.verdict b where b.peer_id = (v_plan ->> 'peer')::integer and b.table_id = (v_plan ->> 'id')::integer)
+    then
+      v_counts := v_counts || jsonb_build_object(v_plan ->> 'id', '{"adopted": 0, "superseded": 0, "parked": 0, "undecided": 0}' || jsonb_build_object('schema', v_plan -> 'schema',
+        'name', v_plan -> 'table', 'staged', v_plan -> 'staged', 'applied', v_plan -> 'staged', 'deleted', v_plan -> 'gone'));
+      continue;
+    end if;
     execute format($sql$
       select jsonb_build_object('schema', %4$L::text, 'name', %5$L::text, 'staged', s.n, 'applied', s.n - v.all_verdicts, 'deleted', s.deleted, 'adopted', v.adopted,
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)

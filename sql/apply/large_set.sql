@@ -16,34 +16,64 @@ begin
 end $$;
 comment on function tandem.is_worth(text, bigint) is 'Whether reading all of a log pays.';
 
+-- tandem.use_memory() -> void
+-- Lets the statements of this transaction use as much memory as the administrator grants to maintenance, 64 MB at most: what goes over a large set (sorts, the
+-- transition tables of the capture triggers) is put into files otherwise. One link at a time does that for a table.
+create or replace function tandem.use_memory() returns void
+language plpgsql as $$
+begin
+  perform set_config('work_mem', x.kb || 'kB', true)
+  from (select greatest(least(65536, max(s.setting::bigint) filter (where s.name = 'maintenance_work_mem')), max(s.setting::bigint) filter (where s.name = 'work_mem')) as kb
+    from pg_settings s where s.name in ('maintenance_work_mem', 'work_mem')) x;
+end $$;
+comment on function tandem.use_memory() is 'Grants a transaction the memory of maintenance.';
+
+-- tandem.look_at_stage(p_plan) -> jsonb
+-- For a large set, by one pass over it: {"staged" (rows), "gone" (deletions among them), "unsettled" (how many are), "versions" (how many name other
+-- nodes'), "oldest" and "newest" (of their stamps), "sound" (no row has a mark for which it would be parked or dropped where nothing is known of it
+-- here), "plain" (nor one for which it would be decided by itself), "least" and "most" (of the first key column, where tandem.none_here asks for them)},
+-- else {}. What is staged stays as it is while it is applied.
+create or replace function tandem.look_at_stage(p_plan jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_look jsonb := '{}';
+  v_ordered boolean := p_plan ->> 'first_key_type' in ('smallint', 'integer', 'bigint', 'date', 'timestamp with time zone', 'timestamp without time zone');
+begin
+  if tandem.is_large(p_plan ->> 'stage') then
+    execute format('select jsonb_build_object(''staged'', x.staged, ''gone'', x.gone, ''unsettled'', x.unsettled, ''versions'', x.versions, ''oldest'', x.oldest, ''newest'', x.newest,
+        ''sound'', x.sound, ''plain'', x.sound and not x.single and x.unsettled + x.versions = 0, ''least'', x.least, ''most'', x.most)
+      from (select count(*) as staged, count(*) filter (where not s.present) as gone, count(*) filter (where s.unsettled) as unsettled, count(s.known_stamps) as versions,
+          min(s.stamp) as oldest, max(s.stamp) as newest, bool_or(s.parked_there or s.asked) as single,
+          %s as least, %s as most,
+          coalesce(not bool_or(s.stamp is null or s.unplaced is not null or s.misfit is not null or %s is not null)
+            and max(s.stamp) <= clock_timestamp() + (select o.max_skew from tandem.local_node o), false) as sound
+        from %s s) x', case when v_ordered then 'min(s.k1)::text' else 'null::text' end, case when v_ordered then 'max(s.k1)::text' else 'null::text' end,
+      p_plan ->> 'too_long', p_plan ->> 'stage') into v_look;
+  end if;
+  return v_look;
+end $$;
+comment on function tandem.look_at_stage(jsonb) is 'What is staged, in a large set.';
+
 -- tandem.look_at_set(p_plan, p_first, p_mode) -> jsonb
--- For a large set: {"staged" (rows), "gone" (deletions among them), "oldest" and "newest" (of their stamps), "fresh" (no key of it is here, neither
--- as a row nor in the log), "ahead" (see is_ahead), "whole" (either: no single key of it is looked for in the log)}, else {}. Fresh or ahead only where
--- p_first: what appears after this look is found by the index that refuses it, or by tandem.changed_meanwhile, and the set is decided anew,
--- this time row by row. p_mode: the batch's.
+-- For a large set, whose plan holds what look_at_stage found: {"fresh" (no key of it is here, neither as a row nor in the log), "ahead" (see is_ahead),
+-- "whole" (either: no single key of it is looked for in the log)}. Fresh or ahead only where p_first: what appears after this look is found by the
+-- index that refuses it, or by tandem.changed_meanwhile, and the set is decided anew, this time row by row. p_mode: the batch's.
 create or replace function tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) returns jsonb
 language plpgsql as $$
 declare
-  v_look jsonb;
   v_fresh boolean := false;
   v_ahead boolean := false;
 begin
-  if not tandem.is_large(p_plan ->> 'stage') then
-    return '{}';
-  end if;
-  execute format('select jsonb_build_object(''staged'', count(*), ''gone'', count(*) filter (where not s.present), ''oldest'', min(s.stamp), ''newest'', max(s.stamp),
-      ''plain'', not bool_or(s.stamp is null or s.parked_there or s.unsettled or s.asked or s.unplaced is not null or s.misfit is not null or s.known_stamps is not null
-        or %s is not null) and max(s.stamp) <= clock_timestamp() + (select o.max_skew from tandem.local_node o)) from %s s', p_plan ->> 'too_long', p_plan ->> 'stage') into v_look;
-  if p_first and v_look ->> 'gone' = '0' then
+  if p_first and p_plan ->> 'gone' = '0' then
     v_fresh := tandem.none_here(p_plan);
-    v_ahead := not v_fresh and p_mode = 'batch' and coalesce((v_look ->> 'plain')::boolean, false) and tandem.is_ahead(p_plan || v_look);
+    v_ahead := not v_fresh and p_mode = 'batch' and (p_plan ->> 'plain')::boolean and tandem.is_ahead(p_plan);
   end if;
-  return v_look || jsonb_build_object('fresh', v_fresh, 'ahead', v_ahead, 'whole', v_fresh or v_ahead);
+  return jsonb_build_object('fresh', v_fresh, 'ahead', v_ahead, 'whole', v_fresh or v_ahead);
 end $$;
 comment on function tandem.look_at_set(jsonb, boolean, text) is 'What is known of a large staged set as a whole.';
 
 -- tandem.is_ahead(p_plan) -> boolean
--- Whether every staged row (p_plan holds what look_at_set found) is newer than all entries of its table here, and each of these came from the source
+-- Whether every staged row (p_plan holds what look_at_stage found) is newer than all entries of its table here, and each of these came from the source
 -- or was known to it: then nothing is in conflict, and each row is written, or adopted where it is equal. By one pass over the log, so only where
 -- that is not much longer than the set. Not where single entries may be asked for all the same: another unique index, a node that is preferred or has come back.
 create or replace function tandem.is_ahead(p_plan jsonb) returns boolean
@@ -86,7 +116,7 @@ begin
   end if;
   for e in select x from jsonb_array_elements(p_batch -> 'tables') x where tandem.has_blocks((x ->> 'id')::integer) loop
     v_plan := tandem.make_plans((p_batch ->> 'peer')::integer, jsonb_build_array(e), current_setting('session_replication_role') = 'replica') -> 0;
-    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null, p_batch ->> 'mode') ->> 'whole')::boolean, false) then
+    if not (tandem.look_at_set(v_plan || tandem.look_at_stage(v_plan), p_batch ->> 'again' is null, p_batch ->> 'mode') ->> 'whole')::boolean then
       perform tandem.write_out((e ->> 'id')::integer);
     end if;
   end loop;
@@ -95,17 +125,21 @@ comment on function tandem.write_out_for(jsonb, boolean) is 'Writes out blocks b
 
 -- tandem.none_here(p_plan) -> boolean
 -- Whether this node has neither row nor entry with a key between the least and the greatest staged one, by the first column; false where that
--- is not of a type that every index orders alike (text has collations). By the indexes, whatever the planner thinks of the tables.
+-- is not of a type that every index orders alike (text has collations). By the indexes, whatever the planner thinks of the tables. p_plan holds what
+-- look_at_stage found.
 create or replace function tandem.none_here(p_plan jsonb) returns boolean
 language plpgsql as $$
 declare
   v_none boolean := false;
 begin
-  if (p_plan ->> 'first_key_type') in ('smallint', 'integer', 'bigint', 'uuid', 'date', 'timestamp with time zone', 'timestamp without time zone') then
+  if p_plan ->> 'least' is not null or p_plan ->> 'first_key_type' = 'uuid' then
     execute format('select coalesce((select %1$s from %2$s t where %1$s >= x.least order by %1$s limit 1) > x.most, true)
         and coalesce((select l.k1 from %3$s l where l.k1 >= x.least order by l.k1 limit 1) > x.most, true)%5$s
-      from (select (select s.k1 from %4$s s order by s.k1 limit 1) as least, (select s.k1 from %4$s s order by s.k1 desc limit 1) as most) x',
-      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log', p_plan ->> 'stage',
+      from (select %4$s) x',
+      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log',
+      case when p_plan ->> 'least' is not null then format('%L::%s as least, %L::%2$s as most', p_plan ->> 'least', p_plan ->> 'first_key_type', p_plan ->> 'most')
+        -- which has no min before PostgreSQL 18
+        else format('(select s.k1 from %1$s s order by s.k1 limit 1) as least, (select s.k1 from %1$s s order by s.k1 desc limit 1) as most', p_plan ->> 'stage') end,
       (select ' and not exists (select from tandem_log.' || quote_ident(t.blocks_name) || ' b where b.least is null or b.least <= x.most and b.most >= x.least)'
        from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer)) into v_none;
   end if;

@@ -32,7 +32,10 @@ declare
 begin
   perform set_config('lock_timeout', '60s', true);
   for v_plan in select e from jsonb_array_elements(p_plans) e order by (e ->> 'id')::integer loop
-    execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
+    v_deletes := v_plan ->> 'gone' <> '0';
+    if v_deletes is null then
+      execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
+    end if;
     if v_deletes then
       perform pg_advisory_xact_lock(tandem.turn_lock(), (v_plan ->> 'id')::integer);
     else
@@ -62,41 +65,43 @@ end $$;
 comment on function tandem.lock_table(jsonb, boolean) is 'Locks a table that a batch will write.';
 
 -- tandem.lock_rows(p_plan, p_wait) -> jsonb
--- Locks the existing rows of a batch in one table, in key order; returns {"existing" (how many there are), "same" (how many of them are as staged, of a set
--- that is ahead)}. FOR UPDATE only where a row is to be deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats
+-- Locks the existing rows of a batch in one table, in key order; returns {"existing" (how many there are), "same" (of a set that is ahead: how many of them are
+-- as staged)}. FOR UPDATE only where a row is to be deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats
 -- until every existing row of the set is locked, for rows may appear meanwhile. A row that somebody else holds is not waited for: it gets the verdict
--- "park", kind busy. p_wait: the row is alone, this is the transaction's first row lock, so it may wait (lock_timeout).
+-- "park", kind busy. p_wait: the row is alone, this is the transaction's first row lock, so it may wait (lock_timeout). Of a set that is ahead nothing is
+-- locked, for each lock writes its row once more: who changes one before it is written has an entry that tandem.changed_meanwhile finds, and one that
+-- somebody holds ends the statement that writes (tandem.apply_set); then the set comes here again, and is not ahead.
 create or replace function tandem.lock_rows(p_plan jsonb, p_wait boolean) returns jsonb
 language plpgsql as $$
 declare
   v_skip text := case when p_wait then '' else 'skip locked' end;
+  v_found jsonb;
   v_existing bigint;
-  v_same bigint;
   v_locked bigint;
-  v_locked_same bigint;
   v_statement text;
 begin
+  if (p_plan ->> 'ahead')::boolean then
+    execute format('select jsonb_build_object(''existing'', count(*), ''same'', count(*) filter (where %s)) from %s s join %s t on %s',
+      p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_found;
+    return v_found;
+  end if;
   for v_round in 1..5 loop
     v_locked := 0;
-    v_locked_same := 0;
     foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
-      v_statement := format('select count(*), count(*) filter (where x.same) from (select %7$s as same from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
-        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip,
-        case when (p_plan ->> 'ahead')::boolean then p_plan ->> 'image_is_row' else 'false' end);
+      v_statement := format('select count(*) from (select from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip);
       if v_skip <> '' then
-        execute v_statement into v_existing, v_same;
+        execute v_statement into v_existing;
       else
         begin
-          execute v_statement into v_existing, v_same;
+          execute v_statement into v_existing;
         exception when lock_not_available then
           -- Waited in vain: from here on as if it were not alone, so that it is parked once more.
           v_skip := 'skip locked';
           v_existing := 0;
-          v_same := 0;
         end;
       end if;
       v_locked := v_locked + v_existing;
-      v_locked_same := v_locked_same + v_same;
     end loop;
     -- There cannot be more of them than are staged.
     if v_locked = (p_plan ->> 'staged')::bigint then
@@ -114,6 +119,6 @@ begin
         from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
-  return jsonb_build_object('existing', v_existing, 'same', v_locked_same);
+  return jsonb_build_object('existing', v_existing);
 end $$;
 comment on function tandem.lock_rows(jsonb, boolean) is 'Locks the rows that a batch will change.';

@@ -71,8 +71,8 @@ begin
         if v_state ~ '^(53|57|58|F0|XX00[12])' then
           raise;
         end if;
-        -- A fresh set (tandem.look_at_set) is written without ON CONFLICT.
-        if v_state = '23505' and p_where = 'true' and p_plans @> '[{"fresh": true}]' then
+        -- A fresh set (tandem.look_at_set) is written without ON CONFLICT, one that is ahead without locks.
+        if p_where = 'true' and (v_state = '23505' and p_plans @> '[{"fresh": true}]' or v_state in ('55P03', '40P01') and p_plans @> '[{"ahead": true}]') then
           v_state := 'TD007';
         end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
@@ -109,7 +109,7 @@ declare
   v_tried bigint := 0;   -- ranges that are over, written or parked
   v_parked record;
 begin
-  perform tandem.order_stage(e) from jsonb_array_elements(p_plans) e;
+  perform tandem.index_stage(e, 'order') from jsonb_array_elements(p_plans) e;
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
     for v_range in execute format('select jsonb_build_object(''phase'', case when s.present then ''s.present'' else ''not s.present'' end, ''low'', min(s.n), ''high'', max(s.n))

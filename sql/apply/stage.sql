@@ -6,21 +6,20 @@ language sql immutable as $$
 $$;
 comment on function tandem.stage_name(integer, text, text) is 'Name of the staging table of a link and table.';
 
-create or replace function tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) returns text
-language sql immutable as $$
-  select tandem.object_name('order ' || p_peer_id || ' ', p_schema, p_table)
-$$;
-comment on function tandem.stage_order_name(integer, text, text) is 'Name of a staging table''s index by number.';
-
--- tandem.order_stage(p_plan) -> void
--- Makes that index, for the search for rows at fault: else each of its many small steps would read the whole batch. Not before it is needed, for
--- filling it costs a sixth of filling the table.
-create or replace function tandem.order_stage(p_plan jsonb) returns void
+-- tandem.index_stage(p_plan, p_what) -> void
+-- Makes an index of a staging table: by "keys", for whatever looks for single rows, or by "order", for the search for rows at fault, each of whose many small
+-- steps would else read the whole batch. Those of a large set go with it (tandem.prepare_stage) and are not made before they are needed: filling one
+-- row by row costs a fifth of filling the table, and sets that are decided as a whole need none.
+create or replace function tandem.index_stage(p_plan jsonb, p_what text) returns void
 language plpgsql as $$
+declare
+  v_name text := tandem.object_name(p_what || ' ' || (p_plan ->> 'peer') || ' ', p_plan ->> 'schema', p_plan ->> 'table');
 begin
-  execute format('create index if not exists %I on %s (n)', tandem.stage_order_name((p_plan ->> 'peer')::integer, p_plan ->> 'schema', p_plan ->> 'table'), p_plan ->> 'stage');
+  if to_regclass(format('tandem_log.%I', v_name)) is null then
+    execute format('create index %I on %s (%s)', v_name, p_plan ->> 'stage', case p_what when 'keys' then p_plan ->> 'log_keys' else 'n' end);
+  end if;
 end $$;
-comment on function tandem.order_stage(jsonb) is 'Indexes a staging table by number.';
+comment on function tandem.index_stage(jsonb, text) is 'Indexes a staging table.';
 
 -- tandem.link_lock() -> integer: class of the advisory locks of links; the other half is the peer's id. Nothing else may use it.
 create or replace function tandem.link_lock() returns integer
@@ -64,7 +63,8 @@ comment on function tandem.base_type(oid) is 'The type under a domain.';
 -- Makes the staging table empty and fit for these columns; returns the COPY command that fills it. Columns: n counts the rows,
 -- k1... the key, then what the source says of each row, then c1..., the given columns by their types without length limits and
 -- domains (a value the table refuses is met later, row by row). p_as_text: all as text, after a value was not even of its
--- type (see set_misfits_aside). p_append: the rows staged so far stay. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog more.
+-- type (see set_misfits_aside). p_append: the rows staged so far stay. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog
+-- more, and loses its indexes (see index_stage).
 create or replace function tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean default false,
   p_append boolean default false)
 returns text
@@ -74,13 +74,14 @@ declare
   v_name text;
   v_definition text;
   v_fields text;
+  v_index regclass;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint not null default nextval(''tandem.staged_row''), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
     'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
     'misfit_state text, misfit text',
-    (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
+    (select string_agg(format('k%s %s not null', u.i, tandem.sent_key_type(u.type)), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
         else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)
       from unnest(p_columns) with ordinality u (name, i)
@@ -92,12 +93,12 @@ begin
     execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
     -- Cutting off its empty end locks the table as a whole, and the applier, which has its rows locked by then, does not wait for that.
     execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000, vacuum_truncate = off)', v_name);
-    execute format('create index on tandem_log.%I (%s)', v_name,
-      array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
   elsif p_append then
     null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
-    execute format('drop index if exists tandem_log.%I', tandem.stage_order_name(p_peer_id, t.schema_name, t.table_name));
+    for v_index in select i.indexrelid::regclass from pg_index i where i.indrelid = format('tandem_log.%I', v_name)::regclass loop
+      execute format('drop index %s', v_index);
+    end loop;
     execute format('truncate tandem_log.%I', v_name);
   else
     execute format('delete from tandem_log.%I', v_name);

@@ -52,8 +52,9 @@ begin
       case when not v_fresh then format('order by s.n on conflict (%s) do nothing', v_plan ->> 'key_columns') else '' end);
     v_ctes := v_ctes || format('i%s as (%s returning 1)', v_id, v_insert);
     v_inserted := v_inserted || format('(select count(*) from i%s)', v_id);
-    v_expected := v_expected || format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
-      case when v_some then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end);
+    v_expected := v_expected || case when v_fresh and v_applies = '(true) and true' then v_plan ->> 'staged'
+      else format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
+      case when v_some then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end) end;
   end loop;
   if v_path is not null then
     perform set_config('search_path', v_path, true);
@@ -157,7 +158,9 @@ begin
     execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
     get diagnostics v_count = row_count;
   end if;
-  execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
+  if p_plan ->> 'versions' is distinct from '0' then
+    execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
+  end if;
   return v_count;
 end $$;
 comment on function tandem.record_versions(jsonb, text) is 'Enters applied versions into the log.';
@@ -167,7 +170,7 @@ create or replace function tandem.version_blocks_insert(p_plan jsonb, p_where te
 language sql stable as $$
   select tandem.block_insert(t, 'oldest, stamp, stamps, received_from, op, origin',
     format('min(x.stamp), max(x.stamp), case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end, %s, x.op, x.origin', p_plan ->> 'peer'),
-    format('select %s, s.stamp, %s as op, s.origin from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), p_plan ->> 'stage', p_where), true)
+    format('select %s, s.stamp, %s as op, s.origin, s.n / %s as block from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), tandem.block_rows(), p_plan ->> 'stage', p_where), true)
   from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
 $$;
 comment on function tandem.version_blocks_insert(jsonb, text) is 'The statement that enters applied versions as blocks.';

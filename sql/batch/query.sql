@@ -197,6 +197,13 @@ begin
 end $$;
 comment on function tandem.join_row(tandem.tracked_table, text) is 'Join of a key with its row.';
 
+-- tandem.sent_key_type(p_type) -> text: the type in which a key of this type is sent and staged: integers are the widest one, as in the logs.
+create or replace function tandem.sent_key_type(p_type text) returns text
+language sql immutable as $$
+  select case when p_type in ('smallint', 'integer') then 'bigint' else p_type end
+$$;
+comment on function tandem.sent_key_type(text) is 'The type in which a key is sent.';
+
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
@@ -207,7 +214,8 @@ language plpgsql stable as $$
 begin
   return (
     select concat_ws(', ',
-      array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
+      (select string_agg(case when tandem.sent_key_type(u.type) <> u.type then format('k.k%s::%s', u.i, tandem.sent_key_type(u.type)) else 'k.k' || u.i end, ', ' order by u.i)
+       from unnest(p_table.key_types) with ordinality u (type, i)),
       'n.op',
       x.present,
       p_stamp, p_origin,

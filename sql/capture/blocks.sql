@@ -82,16 +82,15 @@ end $$;
 comment on function tandem.make_blocks(integer) is 'Creates the blocks of a log and the view of all entries.';
 
 -- tandem.block_insert(p_table, p_fields, p_values, p_rows) -> text
--- The statement that writes blocks of the rows of p_rows (a query of k1..., and stamp, op, origin where p_values name them), in their order.
+-- The statement that writes blocks of the rows of p_rows (a query of block, the number of the block that a row goes into, k1..., and stamp, op, origin where p_values name them).
 -- p_fields, p_values: fields beside those that follow from the rows, and what goes into them; rows with other values of op and origin
 -- are in blocks of their own where p_apart.
 create or replace function tandem.block_insert(p_table tandem.tracked_table, p_fields text, p_values text, p_rows text, p_apart boolean) returns text
 language sql stable as $$
-  select format('insert into tandem_log.%1$I (xid, %2$s, rows, least, most, %3$s) select pg_current_xact_id(), %4$s, count(*), %5$s, %6$s
-      from (select y.*, (row_number() over () - 1) / %7$s as block from (%8$s) y) x group by x.block%9$s',
+  select format('insert into tandem_log.%1$I (xid, %2$s, rows, least, most, %3$s) select pg_current_xact_id(), %4$s, count(*), %5$s, %6$s from (%7$s) x group by x.block%8$s',
     p_table.blocks_name, p_fields, array_to_string(k.names, ', '), p_values,
     case when tandem.has_least(p_table) then 'min(x.k1), max(x.k1)' else 'null, null' end,
-    (select string_agg(format('array_agg(x.%s)', u), ', ') from unnest(k.names) u), tandem.block_rows(), p_rows,
+    (select string_agg(format('array_agg(x.%s)', u), ', ') from unnest(k.names) u), p_rows,
     case when p_apart then ', x.op, x.origin' else '' end)
   from (select array(select 'k' || i from generate_series(1, cardinality(p_table.key_columns)) i) as names) k
 $$;

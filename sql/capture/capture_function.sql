@@ -206,7 +206,7 @@ language sql stable as $$
           %s;
           perform tandem.raise_block_floor(v_now);
         else', tandem.block_least(), tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
-          format('select %s from %s r offset %s', x.named, p_rows, tandem.block_after()), false)) end,
+          format('select %1$s, (row_number() over () - 1 - %4$s) / %2$s as block from %3$s r offset %4$s', x.named, tandem.block_rows(), p_rows, tandem.block_after()), false)) end,
     tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r offset %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind', 'v_newer'),
     case when p_table.blocks_name is not null then 'end if;' end, tandem.block_after())
   from (select tandem.columns('r', p_table.key_columns) as columns, array_to_string(tandem.columns('r', p_table.key_columns), ', ') as keys,

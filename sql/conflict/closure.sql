@@ -2,7 +2,7 @@
 -- What the source must be asked before a local row is blocked, displaced, cascaded, set null or written anew because of what is
 -- staged: local children of rows to be deleted or to which they refer by a value that changes, parents that are not here, holders of a unique value. Of these the source sends
 -- what it has; what is newer there joins the batch. Without it a cut or parked batch would undo changes of a single writer.
--- Computed before any lock. Returns [{"schema", "name", "referring", "keys": [["1"], ...]}] for keys not staged yet; the caller asks again
+-- Computed before any lock, once the batch is staged, which is then indexed by key but for what may turn out to need no index. Returns [{"schema", "name", "referring", "keys": [["1"], ...]}] for keys not staged yet; the caller asks again
 -- until nothing is new. Where "referring" is true it asks for rows that refer to these (tandem.referring_keys): they claim a unique
 -- value whose holder here is referred to.
 create or replace function tandem.closure(p_plans jsonb) returns jsonb
@@ -14,8 +14,13 @@ declare
   v_keys jsonb;
   v_there boolean;
 begin
+  perform tandem.index_stage(e, 'keys') from jsonb_array_elements(p_plans) e
+  where not tandem.is_large(e ->> 'stage') or jsonb_array_length(e -> 'foreign_keys') + jsonb_array_length(e -> 'references') + jsonb_array_length(e -> 'uniques') > 0;
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
-    execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
+    v_there := false;
+    if jsonb_array_length(v_plan -> 'references') > 0 then
+      execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
+    end if;
     for f in
       select x.*, t.schema_name, t.table_name, t.key_columns, t.table_id
       from (select r.child, r.child_is_t, r.child_id, 'not s.present' as touched from tandem.plan_references(v_plan) r where v_there

@@ -23,7 +23,9 @@ begin
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
     v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';
-    if not p_plan ? 'rejoin' and tandem.all_apply(p_plan) then
+    if not p_plan ? 'rejoin' and (p_plan ->> 'sound')::boolean
+      and not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
+    then
       return;
     end if;
   elsif (p_plan ->> 'ahead')::boolean and tandem.is_ahead(p_plan) then
@@ -55,21 +57,6 @@ begin
       format('%L::integer[]', tandem.heard_elsewhere((p_plan ->> 'peer')::integer)), p_copy, p_source));
 end $$;
 comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text) is 'Decides which staged rows are written.';
-
--- tandem.all_apply(p_plan) -> boolean
--- Whether every row of a fresh set (see look_at_set) is written: none has the marks for which verdict_query parks or drops a row that nothing
--- is known of here.
-create or replace function tandem.all_apply(p_plan jsonb) returns boolean
-language plpgsql stable as $$
-declare
-  v_all boolean;
-begin
-  execute format('select not exists (select from %s s where s.stamp is null or s.stamp > clock_timestamp() + o.max_skew or s.unplaced is not null or s.misfit is not null
-      or %s is not null) and not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s) from tandem.local_node o',
-    p_plan ->> 'stage', p_plan ->> 'too_long', p_plan ->> 'peer', p_plan ->> 'id') into v_all;
-  return v_all;
-end $$;
-comment on function tandem.all_apply(jsonb) is 'Whether every row of a fresh set is written.';
 
 -- tandem.verdict_query(p_plan, p_rows, p_known, p_horizon, p_heard, p_copy, p_source) -> text
 -- The query that judges staged rows, for decide and for small batches: n and verdict of each row of p_rows (a FROM item with the columns of a

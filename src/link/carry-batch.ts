@@ -11,7 +11,7 @@ import type {
   Target,
 } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
-import { changesValues, matchColumns } from "./columns.ts";
+import { changesValues, copyFormat, matchColumns } from "./columns.ts";
 import { tableLabel } from "./report.ts";
 
 /** What is to be read of one table. */
@@ -135,10 +135,11 @@ class Stage {
     }
     const { columns, unplaced } = matchColumns(source, shape);
     const table = { shape, columns, asText: this.#rules.asText.has(key) };
-    const rows = () => this.#batch.rows({ table: source, columns, unplaced, what });
+    const format = table.asText ? "text" : copyFormat(source, shape, columns);
+    const rows = () => this.#batch.rows({ table: source, columns, unplaced, format, what });
     let count: number;
     try {
-      count = await this.#staging.fill(table, rows, append);
+      count = await this.#staging.fill(table, rows, { append, format });
     } catch (error) {
       if (!table.asText && notOfItsType(error)) throw new NotOfItsType(source, error);
       throw error;
@@ -150,11 +151,11 @@ class Stage {
   }
 }
 
-/** SQLSTATE classes 22 (data) and 23 (constraint of a type), met while a COPY filled the staging table. */
+/** SQLSTATE classes 22 (data) and 23 (constraint of a type), or 08P01 (a value ends too soon), met while a COPY filled the staging table. */
 function notOfItsType(error: unknown): boolean {
   for (let inner = error; inner instanceof Error; inner = inner.cause) {
     const code: unknown = "code" in inner ? inner.code : undefined;
-    if (typeof code === "string" && /^(22|23)/.test(code) && !(inner instanceof TandemError)) return true;
+    if (typeof code === "string" && /^(22|23|08P01)/.test(code) && !(inner instanceof TandemError)) return true;
   }
   return false;
 }

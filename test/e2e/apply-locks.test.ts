@@ -23,6 +23,13 @@ const slowAtTheEnd = slow
   .replace("create trigger", "create constraint trigger")
   .replace("on public.t for", "on public.t deferrable initially deferred for");
 
+/** The applier waits before the first row of a statement is written, after the statement has begun. */
+const slowToBegin = `
+  create function public.slow_to_begin() returns trigger language plpgsql as $$ begin
+    while coalesce(current_setting('tandem.applying', true), '') <> '' and not pg_try_advisory_xact_lock(42) loop perform pg_sleep(0.01); end loop; return null; end $$;
+  create trigger slow_to_begin before update on public.t for each statement execute function public.slow_to_begin();
+  alter table public.t enable always trigger slow_to_begin;`;
+
 /** Shuts the gate of the slow trigger until it is opened. */
 async function shutGate(node: TestNode): Promise<{ open(): Promise<unknown> }> {
   const holder = await openClient(node.superUrl);
@@ -308,6 +315,42 @@ for (const { way, options } of ways) {
           expect(await node.admin.value(`select count(*) from public.t where id = ${id + 100}`)).toBe("1");
         }
       }
+      await links.expectRest();
+    });
+
+    test("C5 C7 C9: a row of a large set that the application holds, or changes just before it is written, is decided like any other", async () => {
+      const schema = `create table public.t (id int primary key, v text, n int default 0); ${slowToBegin}`;
+      await using linked = await linkedCluster(2, { ...options, schema });
+      const { nodes, links } = linked;
+      const { local, external } = nodes;
+      await app(local, "insert into public.t select i, 'v', 0 from generate_series(1, 20000) i");
+      await links.sync();
+      // Held: all others are written, it waits, and its change, which is older, is kept.
+      const holder = await openClient(external.url);
+      await holder.query("begin; update public.t set v = 'held' where id = 5");
+      await app(local, "update public.t set n = 1 where id <= 15000");
+      await links.catchUp("local", "external");
+      expect(await external.admin.value("select count(*) from public.t where n = 1")).toBe("14999");
+      expect(await links.parked("external")).toEqual(["t 5 busy"]);
+      await holder.query("commit");
+      await links.retryParked();
+      await links.sync();
+      expect(await external.admin.value("select v || n from public.t where id = 5")).toBe("v1");
+      // Changed meanwhile: newer, so it stays, and what it replaces is kept.
+      await app(local, "update public.t set n = 2 where id <= 15000");
+      const gate = await shutGate(external);
+      const round = links.catchUp("local", "external");
+      await applying(external);
+      await app(external, "update public.t set v = 'meanwhile' where id = 7");
+      await gate.open();
+      await round;
+      await links.sync();
+      expect(await local.admin.value("select v || n from public.t where id = 7")).toBe("meanwhile1");
+      expect(await local.admin.value("select count(*) from public.t where n = 2")).toBe("14999");
+      const images = `select string_agg(case winner when 'local' then incoming_image else local_image end, ' ' order by key) from tandem.conflicts`;
+      const kept = `${await local.admin.value(images)} ${await external.admin.value(images)}`;
+      expect(kept).toContain("'held'");
+      expect(kept).toMatch(/id = '?7.*n = '?2/);
       await links.expectRest();
     });
 

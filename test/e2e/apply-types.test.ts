@@ -68,6 +68,10 @@ const worse: Record<string, string> = {
   search_path: "nowhere",
 };
 
+/** The built-in types whose binary form is the same in all versions. */
+const alone =
+  /^(bool|int[248]|float[48]|numeric|text|varchar|char\(\d|bpchar|bytea|jsonb?$|uuid|date|time$|timestamp|timestamptz)(\(|\d|,|\)|$)/;
+
 async function makeHostile(node: TestNode): Promise<void> {
   const whom = node.owner ? `role "${node.owner}"` : `database "${node.database}"`;
   for (const [name, value] of Object.entries(worse)) await node.admin.query(`alter ${whom} set ${name} = '${value}'`);
@@ -132,6 +136,42 @@ for (const { way, options } of ways) {
       await app(nodes.local, keyGroups.map((_, g) => `delete from public."k ${g}" where n > 0;`).join("\n"));
       await links.sync();
       expect(await links.expectRest()).toBe(keyGroups.length);
+    });
+
+    test("C3: a table whose columns are all of types that travel in binary, and an integer key: byte for byte, and none is staged as text", async () => {
+      const types = valuesOf(testMajor()).filter(([type]) => alone.test(type));
+      const schema = types
+        .map(([type], i) => `create table public."b ${i}" (id int primary key, v ${type});`)
+        .join("\n");
+      const insert = (first: number) =>
+        types
+          .map(([type, list], i) => {
+            const rows = list.map((value, n) => `(${first + n}, (${value})::${type})`);
+            return `insert into public."b ${i}" values ${rows.join(", ")}, (${first + list.length}, null);`;
+          })
+          .join("\n");
+      const count = types.reduce((sum, [, list]) => sum + list.length + 1, 0);
+      await using linked = await linkedCluster(2, { ...options, settings: {}, schema });
+      const { nodes, links } = linked;
+      for (const node of nodes) await makeHostile(node);
+      await write(nodes.local, insert(1));
+      await links.sync();
+      await write(nodes.local, insert(1001));
+      expect((await links.sync())["local external"]).toMatchObject({ staged: count, applied: count });
+      expect(await links.expectRest()).toBe(2 * count);
+      const asText = await nodes.external.admin.query(
+        `select c.relname, t.typname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         join pg_attribute a on a.attrelid = c.oid and a.attname = 'c1' join pg_type t on t.oid = a.atttypid
+         join pg_class o on o.relname = substring(c.relname from 'public.(.*)') and o.relkind = 'r'
+         join pg_attribute v on v.attrelid = o.oid and v.attname = 'v'
+         where n.nspname = 'tandem_log' and c.relname like 'stage %.b %' and c.relkind = 'r' and a.atttypid <> v.atttypid`,
+      );
+      expect(asText).toEqual([]);
+      expect(
+        await nodes.external.admin.value(
+          `select count(*) from pg_class where relname like 'stage %.b %' and relkind = 'r'`,
+        ),
+      ).toBe(String(types.length));
     });
 
     test("C3: keys that are equal and not the same bytes travel as they are", async () => {

@@ -280,30 +280,6 @@ COMMENT ON FUNCTION tandem.after(p_stamp timestamp with time zone) IS 'The next 
 
 
 --
--- Name: all_apply(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.all_apply(p_plan jsonb) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    AS $$
-declare
-  v_all boolean;
-begin
-  execute format('select not exists (select from %s s where s.stamp is null or s.stamp > clock_timestamp() + o.max_skew or s.unplaced is not null or s.misfit is not null
-      or %s is not null) and not exists (select from tandem.verdict v where v.peer_id = %s and v.table_id = %s) from tandem.local_node o',
-    p_plan ->> 'stage', p_plan ->> 'too_long', p_plan ->> 'peer', p_plan ->> 'id') into v_all;
-  return v_all;
-end $$;
-
-
---
--- Name: FUNCTION all_apply(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.all_apply(p_plan jsonb) IS 'Whether every row of a fresh set is written.';
-
-
---
 -- Name: all_equal(text[], text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -453,8 +429,9 @@ begin
     raise exception 'another applier has moved this link on, or the staged rows went with a crash' using errcode = 'TD003';
   end if;
   v_replica := tandem.try_replica_role();
-  v_plans := tandem.make_plans(v_peer, p_batch -> 'tables', v_replica);
-  for v_plan in select e from jsonb_array_elements(v_plans) e loop
+  select coalesce(jsonb_agg(e || tandem.look_at_stage(e) order by i), '[]') into v_plans
+  from jsonb_array_elements(tandem.make_plans(v_peer, p_batch -> 'tables', v_replica)) with ordinality x (e, i);
+  for v_plan in select e from jsonb_array_elements(v_plans) e where e ->> 'unsettled' is distinct from '0' loop
     execute format('select jsonb_agg(to_jsonb(%s)) from %s s where s.unsettled', v_plan ->> 'key_text', v_plan ->> 'stage') into v_keys;
     if v_keys is not null then
       v_unsettled := v_unsettled || jsonb_build_array(jsonb_build_object('schema', v_plan -> 'schema', 'name', v_plan -> 'table', 'keys', v_keys));
@@ -463,17 +440,20 @@ begin
   if v_unsettled <> '[]' and p_batch ->> 'unsettled' is distinct from 'park' then
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
+  for v_plan in select e from jsonb_array_elements(v_plans) e
+    where not (tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean
+  loop
+    if tandem.has_blocks((v_plan ->> 'id')::integer) then
+      raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
+    end if;
+    perform tandem.index_stage(v_plan, 'keys');
+  end loop;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
   perform tandem.take_turns(v_plans);
   perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
   end loop;
-  if exists (select from jsonb_array_elements(v_plans) e where tandem.has_blocks((e ->> 'id')::integer)
-    and not coalesce((tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean, false))
-  then
-    raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
-  end if;
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
     delete from tandem.verdict where peer_id = v_peer and not (v_step is not null and verdict = 'park');
@@ -497,11 +477,14 @@ begin
         raise exception 'the columns of % changed while a batch was under way', v_plan ->> 'relation' using errcode = 'TD012';
       end if;
     end loop;
+    if v_next @> '[{"whole": true}]' then
+      perform tandem.use_memory();
+    end if;
     -- The locks are held; what is committed from here on the verdicts may not have seen.
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
     -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
-    if exists (select from jsonb_array_elements(v_plans) e where not coalesce((e ->> 'whole')::boolean, false) and tandem.has_blocks((e ->> 'id')::integer)) then
+    if exists (select from jsonb_array_elements(v_plans) e where not (e ->> 'whole')::boolean and tandem.has_blocks((e ->> 'id')::integer)) then
       raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
     end if;
     select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
@@ -728,8 +711,8 @@ begin
         if v_state ~ '^(53|57|58|F0|XX00[12])' then
           raise;
         end if;
-        -- A fresh set (tandem.look_at_set) is written without ON CONFLICT.
-        if v_state = '23505' and p_where = 'true' and p_plans @> '[{"fresh": true}]' then
+        -- A fresh set (tandem.look_at_set) is written without ON CONFLICT, one that is ahead without locks.
+        if p_where = 'true' and (v_state = '23505' and p_plans @> '[{"fresh": true}]' or v_state in ('55P03', '40P01') and p_plans @> '[{"ahead": true}]') then
           v_state := 'TD007';
         end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
@@ -884,7 +867,7 @@ declare
   v_tried bigint := 0;   -- ranges that are over, written or parked
   v_parked record;
 begin
-  perform tandem.order_stage(e) from jsonb_array_elements(p_plans) e;
+  perform tandem.index_stage(e, 'order') from jsonb_array_elements(p_plans) e;
   for v_plan in select e from jsonb_array_elements(tandem.parents_first(p_plans)) with ordinality x (e, i) order by i desc loop
     -- Only what there is: trying nothing takes time, too, of which a slow machine has not enough.
     for v_range in execute format('select jsonb_build_object(''phase'', case when s.present then ''s.present'' else ''not s.present'' end, ''low'', min(s.n), ''high'', max(s.n))
@@ -1213,6 +1196,14 @@ declare
   v_one jsonb;
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    -- Of a large set that was written as it is all is known.
+    if v_plan ? 'staged' and p_left is null
+      and not exists (select from tandem.verdict b where b.peer_id = (v_plan ->> 'peer')::integer and b.table_id = (v_plan ->> 'id')::integer)
+    then
+      v_counts := v_counts || jsonb_build_object(v_plan ->> 'id', '{"adopted": 0, "superseded": 0, "parked": 0, "undecided": 0}' || jsonb_build_object('schema', v_plan -> 'schema',
+        'name', v_plan -> 'table', 'staged', v_plan -> 'staged', 'applied', v_plan -> 'staged', 'deleted', v_plan -> 'gone'));
+      continue;
+    end if;
     execute format($sql$
       select jsonb_build_object('schema', %4$L::text, 'name', %5$L::text, 'staged', s.n, 'applied', s.n - v.all_verdicts, 'deleted', s.deleted, 'adopted', v.adopted,
         'superseded', v.superseded, 'parked', v.parked, 'undecided', v.undecided)
@@ -1512,11 +1503,10 @@ COMMENT ON COLUMN tandem.tracked_table.vanished IS 'How often rows may have gone
 CREATE FUNCTION tandem.block_insert(p_table tandem.tracked_table, p_fields text, p_values text, p_rows text, p_apart boolean) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
-  select format('insert into tandem_log.%1$I (xid, %2$s, rows, least, most, %3$s) select pg_current_xact_id(), %4$s, count(*), %5$s, %6$s
-      from (select y.*, (row_number() over () - 1) / %7$s as block from (%8$s) y) x group by x.block%9$s',
+  select format('insert into tandem_log.%1$I (xid, %2$s, rows, least, most, %3$s) select pg_current_xact_id(), %4$s, count(*), %5$s, %6$s from (%7$s) x group by x.block%8$s',
     p_table.blocks_name, p_fields, array_to_string(k.names, ', '), p_values,
     case when tandem.has_least(p_table) then 'min(x.k1), max(x.k1)' else 'null, null' end,
-    (select string_agg(format('array_agg(x.%s)', u), ', ') from unnest(k.names) u), tandem.block_rows(), p_rows,
+    (select string_agg(format('array_agg(x.%s)', u), ', ') from unnest(k.names) u), p_rows,
     case when p_apart then ', x.op, x.origin' else '' end)
   from (select array(select 'k' || i from generate_series(1, cardinality(p_table.key_columns)) i) as names) k
 $_$;
@@ -1693,7 +1683,7 @@ CREATE FUNCTION tandem.capture_many(p_table tandem.tracked_table, p_node text, p
           %s;
           perform tandem.raise_block_floor(v_now);
         else', tandem.block_least(), tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
-          format('select %s from %s r offset %s', x.named, p_rows, tandem.block_after()), false)) end,
+          format('select %1$s, (row_number() over () - 1 - %4$s) / %2$s as block from %3$s r offset %4$s', x.named, tandem.block_rows(), p_rows, tandem.block_after()), false)) end,
     tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r offset %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind', 'v_newer'),
     case when p_table.blocks_name is not null then 'end if;' end, tandem.block_after())
   from (select tandem.columns('r', p_table.key_columns) as columns, array_to_string(tandem.columns('r', p_table.key_columns), ', ') as keys,
@@ -2159,8 +2149,13 @@ declare
   v_keys jsonb;
   v_there boolean;
 begin
+  perform tandem.index_stage(e, 'keys') from jsonb_array_elements(p_plans) e
+  where not tandem.is_large(e ->> 'stage') or jsonb_array_length(e -> 'foreign_keys') + jsonb_array_length(e -> 'references') + jsonb_array_length(e -> 'uniques') > 0;
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
-    execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
+    v_there := false;
+    if jsonb_array_length(v_plan -> 'references') > 0 then
+      execute format('select exists (select from %s where not present)', v_plan ->> 'stage') into v_there;
+    end if;
     for f in
       select x.*, t.schema_name, t.table_name, t.key_columns, t.table_id
       from (select r.child, r.child_is_t, r.child_id, 'not s.present' as touched from tandem.plan_references(v_plan) r where v_there
@@ -2716,7 +2711,9 @@ begin
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
     v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';
-    if not p_plan ? 'rejoin' and tandem.all_apply(p_plan) then
+    if not p_plan ? 'rejoin' and (p_plan ->> 'sound')::boolean
+      and not exists (select from tandem.verdict v where v.peer_id = (p_plan ->> 'peer')::integer and v.table_id = (p_plan ->> 'id')::integer)
+    then
       return;
     end if;
   elsif (p_plan ->> 'ahead')::boolean and tandem.is_ahead(p_plan) then
@@ -3758,6 +3755,29 @@ COMMENT ON FUNCTION tandem.inbound_state(p_source text) IS 'How far a link into 
 
 
 --
+-- Name: index_stage(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.index_stage(p_plan jsonb, p_what text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_name text := tandem.object_name(p_what || ' ' || (p_plan ->> 'peer') || ' ', p_plan ->> 'schema', p_plan ->> 'table');
+begin
+  if to_regclass(format('tandem_log.%I', v_name)) is null then
+    execute format('create index %I on %s (%s)', v_name, p_plan ->> 'stage', case p_what when 'keys' then p_plan ->> 'log_keys' else 'n' end);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION index_stage(p_plan jsonb, p_what text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.index_stage(p_plan jsonb, p_what text) IS 'Indexes a staging table.';
+
+
+--
 -- Name: interleave_sequences(bigint, bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4329,33 +4349,33 @@ CREATE FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) RETURNS jsonb
     AS $_$
 declare
   v_skip text := case when p_wait then '' else 'skip locked' end;
+  v_found jsonb;
   v_existing bigint;
-  v_same bigint;
   v_locked bigint;
-  v_locked_same bigint;
   v_statement text;
 begin
+  if (p_plan ->> 'ahead')::boolean then
+    execute format('select jsonb_build_object(''existing'', count(*), ''same'', count(*) filter (where %s)) from %s s join %s t on %s',
+      p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_found;
+    return v_found;
+  end if;
   for v_round in 1..5 loop
     v_locked := 0;
-    v_locked_same := 0;
     foreach v_statement in array array['(not s.present or %2$s) order by %3$s for update of t', '(s.present and not %2$s) order by %3$s for no key update of t'] loop
-      v_statement := format('select count(*), count(*) filter (where x.same) from (select %7$s as same from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
-        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip,
-        case when (p_plan ->> 'ahead')::boolean then p_plan ->> 'image_is_row' else 'false' end);
+      v_statement := format('select count(*) from (select from %1$s s join %4$s t on %5$s where ' || v_statement || ' %6$s) x',
+        p_plan ->> 'stage', p_plan ->> 'unique_changed', p_plan ->> 'stage_keys', p_plan ->> 'relation', p_plan ->> 'key_is_row', v_skip);
       if v_skip <> '' then
-        execute v_statement into v_existing, v_same;
+        execute v_statement into v_existing;
       else
         begin
-          execute v_statement into v_existing, v_same;
+          execute v_statement into v_existing;
         exception when lock_not_available then
           -- Waited in vain: from here on as if it were not alone, so that it is parked once more.
           v_skip := 'skip locked';
           v_existing := 0;
-          v_same := 0;
         end;
       end if;
       v_locked := v_locked + v_existing;
-      v_locked_same := v_locked_same + v_same;
     end loop;
     -- There cannot be more of them than are staged.
     if v_locked = (p_plan ->> 'staged')::bigint then
@@ -4373,7 +4393,7 @@ begin
         from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
-  return jsonb_build_object('existing', v_existing, 'same', v_locked_same);
+  return jsonb_build_object('existing', v_existing);
 end $_$;
 
 
@@ -4562,21 +4582,14 @@ CREATE FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) R
     LANGUAGE plpgsql
     AS $$
 declare
-  v_look jsonb;
   v_fresh boolean := false;
   v_ahead boolean := false;
 begin
-  if not tandem.is_large(p_plan ->> 'stage') then
-    return '{}';
-  end if;
-  execute format('select jsonb_build_object(''staged'', count(*), ''gone'', count(*) filter (where not s.present), ''oldest'', min(s.stamp), ''newest'', max(s.stamp),
-      ''plain'', not bool_or(s.stamp is null or s.parked_there or s.unsettled or s.asked or s.unplaced is not null or s.misfit is not null or s.known_stamps is not null
-        or %s is not null) and max(s.stamp) <= clock_timestamp() + (select o.max_skew from tandem.local_node o)) from %s s', p_plan ->> 'too_long', p_plan ->> 'stage') into v_look;
-  if p_first and v_look ->> 'gone' = '0' then
+  if p_first and p_plan ->> 'gone' = '0' then
     v_fresh := tandem.none_here(p_plan);
-    v_ahead := not v_fresh and p_mode = 'batch' and coalesce((v_look ->> 'plain')::boolean, false) and tandem.is_ahead(p_plan || v_look);
+    v_ahead := not v_fresh and p_mode = 'batch' and (p_plan ->> 'plain')::boolean and tandem.is_ahead(p_plan);
   end if;
-  return v_look || jsonb_build_object('fresh', v_fresh, 'ahead', v_ahead, 'whole', v_fresh or v_ahead);
+  return jsonb_build_object('fresh', v_fresh, 'ahead', v_ahead, 'whole', v_fresh or v_ahead);
 end $$;
 
 
@@ -4585,6 +4598,39 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) IS 'What is known of a large staged set as a whole.';
+
+
+--
+-- Name: look_at_stage(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.look_at_stage(p_plan jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_look jsonb := '{}';
+  v_ordered boolean := p_plan ->> 'first_key_type' in ('smallint', 'integer', 'bigint', 'date', 'timestamp with time zone', 'timestamp without time zone');
+begin
+  if tandem.is_large(p_plan ->> 'stage') then
+    execute format('select jsonb_build_object(''staged'', x.staged, ''gone'', x.gone, ''unsettled'', x.unsettled, ''versions'', x.versions, ''oldest'', x.oldest, ''newest'', x.newest,
+        ''sound'', x.sound, ''plain'', x.sound and not x.single and x.unsettled + x.versions = 0, ''least'', x.least, ''most'', x.most)
+      from (select count(*) as staged, count(*) filter (where not s.present) as gone, count(*) filter (where s.unsettled) as unsettled, count(s.known_stamps) as versions,
+          min(s.stamp) as oldest, max(s.stamp) as newest, bool_or(s.parked_there or s.asked) as single,
+          %s as least, %s as most,
+          coalesce(not bool_or(s.stamp is null or s.unplaced is not null or s.misfit is not null or %s is not null)
+            and max(s.stamp) <= clock_timestamp() + (select o.max_skew from tandem.local_node o), false) as sound
+        from %s s) x', case when v_ordered then 'min(s.k1)::text' else 'null::text' end, case when v_ordered then 'max(s.k1)::text' else 'null::text' end,
+      p_plan ->> 'too_long', p_plan ->> 'stage') into v_look;
+  end if;
+  return v_look;
+end $$;
+
+
+--
+-- Name: FUNCTION look_at_stage(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.look_at_stage(p_plan jsonb) IS 'What is staged, in a large set.';
 
 
 --
@@ -5378,11 +5424,14 @@ CREATE FUNCTION tandem.none_here(p_plan jsonb) RETURNS boolean
 declare
   v_none boolean := false;
 begin
-  if (p_plan ->> 'first_key_type') in ('smallint', 'integer', 'bigint', 'uuid', 'date', 'timestamp with time zone', 'timestamp without time zone') then
+  if p_plan ->> 'least' is not null or p_plan ->> 'first_key_type' = 'uuid' then
     execute format('select coalesce((select %1$s from %2$s t where %1$s >= x.least order by %1$s limit 1) > x.most, true)
         and coalesce((select l.k1 from %3$s l where l.k1 >= x.least order by l.k1 limit 1) > x.most, true)%5$s
-      from (select (select s.k1 from %4$s s order by s.k1 limit 1) as least, (select s.k1 from %4$s s order by s.k1 desc limit 1) as most) x',
-      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log', p_plan ->> 'stage',
+      from (select %4$s) x',
+      p_plan ->> 'first_key', p_plan ->> 'relation', p_plan ->> 'log',
+      case when p_plan ->> 'least' is not null then format('%L::%s as least, %L::%2$s as most', p_plan ->> 'least', p_plan ->> 'first_key_type', p_plan ->> 'most')
+        -- which has no min before PostgreSQL 18
+        else format('(select s.k1 from %1$s s order by s.k1 limit 1) as least, (select s.k1 from %1$s s order by s.k1 desc limit 1) as most', p_plan ->> 'stage') end,
       (select ' and not exists (select from tandem_log.' || quote_ident(t.blocks_name) || ' b where b.least is null or b.least <= x.most and b.most >= x.least)'
        from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer)) into v_none;
   end if;
@@ -5850,25 +5899,6 @@ COMMENT ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snap
 
 
 --
--- Name: order_stage(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.order_stage(p_plan jsonb) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-  execute format('create index if not exists %I on %s (n)', tandem.stage_order_name((p_plan ->> 'peer')::integer, p_plan ->> 'schema', p_plan ->> 'table'), p_plan ->> 'stage');
-end $$;
-
-
---
--- Name: FUNCTION order_stage(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.order_stage(p_plan jsonb) IS 'Indexes a staging table by number.';
-
-
---
 -- Name: orphans(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -6285,13 +6315,14 @@ declare
   v_name text;
   v_definition text;
   v_fields text;
+  v_index regclass;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint not null default nextval(''tandem.staged_row''), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
     'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
     'misfit_state text, misfit text',
-    (select string_agg(format('k%s %s not null', u.i, u.type), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
+    (select string_agg(format('k%s %s not null', u.i, tandem.sent_key_type(u.type)), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
         else format_type(tandem.base_type(a.atttypid), -1) end), '' order by u.i)
       from unnest(p_columns) with ordinality u (name, i)
@@ -6303,12 +6334,12 @@ begin
     execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
     -- Cutting off its empty end locks the table as a whole, and the applier, which has its rows locked by then, does not wait for that.
     execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000, vacuum_truncate = off)', v_name);
-    execute format('create index on tandem_log.%I (%s)', v_name,
-      array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '));
   elsif p_append then
     null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
-    execute format('drop index if exists tandem_log.%I', tandem.stage_order_name(p_peer_id, t.schema_name, t.table_name));
+    for v_index in select i.indexrelid::regclass from pg_index i where i.indrelid = format('tandem_log.%I', v_name)::regclass loop
+      execute format('drop index %s', v_index);
+    end loop;
     execute format('truncate tandem_log.%I', v_name);
   else
     execute format('delete from tandem_log.%I', v_name);
@@ -6816,7 +6847,9 @@ begin
     execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
     get diagnostics v_count = row_count;
   end if;
-  execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
+  if p_plan ->> 'versions' is distinct from '0' then
+    execute tandem.known_versions_insert(p_plan, p_plan ->> 'stage', v_where);
+  end if;
   return v_count;
 end $$;
 
@@ -7837,7 +7870,8 @@ CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id inte
 begin
   return (
     select concat_ws(', ',
-      array_to_string(tandem.key_names('k', cardinality(p_table.key_columns)), ', '),
+      (select string_agg(case when tandem.sent_key_type(u.type) <> u.type then format('k.k%s::%s', u.i, tandem.sent_key_type(u.type)) else 'k.k' || u.i end, ', ' order by u.i)
+       from unnest(p_table.key_types) with ordinality u (type, i)),
       'n.op',
       x.present,
       p_stamp, p_origin,
@@ -7892,6 +7926,24 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) IS 'Condition for the entries of a batch that are sent.';
+
+
+--
+-- Name: sent_key_type(text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.sent_key_type(p_type text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case when p_type in ('smallint', 'integer') then 'bigint' else p_type end
+$$;
+
+
+--
+-- Name: FUNCTION sent_key_type(p_type text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.sent_key_type(p_type text) IS 'The type in which a key is sent.';
 
 
 --
@@ -8364,24 +8416,6 @@ COMMENT ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table 
 
 
 --
--- Name: stage_order_name(integer, text, text); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    AS $$
-  select tandem.object_name('order ' || p_peer_id || ' ', p_schema, p_table)
-$$;
-
-
---
--- Name: FUNCTION stage_order_name(p_peer_id integer, p_schema text, p_table text); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) IS 'Name of a staging table''s index by number.';
-
-
---
 -- Name: staged_parents(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -8722,7 +8756,10 @@ declare
 begin
   perform set_config('lock_timeout', '60s', true);
   for v_plan in select e from jsonb_array_elements(p_plans) e order by (e ->> 'id')::integer loop
-    execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
+    v_deletes := v_plan ->> 'gone' <> '0';
+    if v_deletes is null then
+      execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
+    end if;
     if v_deletes then
       perform pg_advisory_xact_lock(tandem.turn_lock(), (v_plan ->> 'id')::integer);
     else
@@ -9228,6 +9265,27 @@ COMMENT ON FUNCTION tandem.untrack_table(p_schema text, p_table text) IS 'Stops 
 
 
 --
+-- Name: use_memory(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.use_memory() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform set_config('work_mem', x.kb || 'kB', true)
+  from (select greatest(least(65536, max(s.setting::bigint) filter (where s.name = 'maintenance_work_mem')), max(s.setting::bigint) filter (where s.name = 'work_mem')) as kb
+    from pg_settings s where s.name in ('maintenance_work_mem', 'work_mem')) x;
+end $$;
+
+
+--
+-- Name: FUNCTION use_memory(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.use_memory() IS 'Grants a transaction the memory of maintenance.';
+
+
+--
 -- Name: vacate(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -9728,7 +9786,7 @@ CREATE FUNCTION tandem.version_blocks_insert(p_plan jsonb, p_where text) RETURNS
     AS $$
   select tandem.block_insert(t, 'oldest, stamp, stamps, received_from, op, origin',
     format('min(x.stamp), max(x.stamp), case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end, %s, x.op, x.origin', p_plan ->> 'peer'),
-    format('select %s, s.stamp, %s as op, s.origin from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), p_plan ->> 'stage', p_where), true)
+    format('select %s, s.stamp, %s as op, s.origin, s.n / %s as block from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), tandem.block_rows(), p_plan ->> 'stage', p_where), true)
   from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
 $$;
 
@@ -10158,7 +10216,7 @@ begin
   end if;
   for e in select x from jsonb_array_elements(p_batch -> 'tables') x where tandem.has_blocks((x ->> 'id')::integer) loop
     v_plan := tandem.make_plans((p_batch ->> 'peer')::integer, jsonb_build_array(e), current_setting('session_replication_role') = 'replica') -> 0;
-    if not coalesce((tandem.look_at_set(v_plan, p_batch ->> 'again' is null, p_batch ->> 'mode') ->> 'whole')::boolean, false) then
+    if not (tandem.look_at_set(v_plan || tandem.look_at_stage(v_plan), p_batch ->> 'again' is null, p_batch ->> 'mode') ->> 'whole')::boolean then
       perform tandem.write_out((e ->> 'id')::integer);
     end if;
   end loop;
@@ -10224,8 +10282,9 @@ begin
       case when not v_fresh then format('order by s.n on conflict (%s) do nothing', v_plan ->> 'key_columns') else '' end);
     v_ctes := v_ctes || format('i%s as (%s returning 1)', v_id, v_insert);
     v_inserted := v_inserted || format('(select count(*) from i%s)', v_id);
-    v_expected := v_expected || format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
-      case when v_some then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end);
+    v_expected := v_expected || case when v_fresh and v_applies = '(true) and true' then v_plan ->> 'staged'
+      else format('(select count(*) from %s s where s.present and %s %s)', v_plan ->> 'stage', v_applies,
+      case when v_some then format('and not exists (select from %s t where %s)', v_plan ->> 'relation', v_plan ->> 'key_is_row') else '' end) end;
   end loop;
   if v_path is not null then
     perform set_config('search_path', v_path, true);
@@ -10338,8 +10397,7 @@ begin
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
         if v_newer and not v_blind and v_rows >= 500 then
-          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'I', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1)
-      from (select y.*, (row_number() over () - 1) / 1000 as block from (select r.id as k1 from tandem_new r offset 100) y) x group by x.block;
+          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'I', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_new r offset 100) x group by x.block;
           perform tandem.raise_block_floor(v_now);
         else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
@@ -10358,8 +10416,7 @@ begin
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
         if v_newer and not v_blind and v_rows >= 500 then
-          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'U', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1)
-      from (select y.*, (row_number() over () - 1) / 1000 as block from (select r.id as k1 from tandem_new r offset 100) y) x group by x.block;
+          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'U', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_new r offset 100) x group by x.block;
           perform tandem.raise_block_floor(v_now);
         else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
@@ -10400,8 +10457,7 @@ begin
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
         if v_newer and not v_blind and v_rows >= 500 then
-          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'D', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1)
-      from (select y.*, (row_number() over () - 1) / 1000 as block from (select r.id as k1 from tandem_old r offset 100) y) x group by x.block;
+          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'D', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_old r offset 100) x group by x.block;
           perform tandem.raise_block_floor(v_now);
         else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
@@ -12304,13 +12360,6 @@ REVOKE ALL ON FUNCTION tandem.after(p_stamp timestamp with time zone) FROM PUBLI
 
 
 --
--- Name: FUNCTION all_apply(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.all_apply(p_plan jsonb) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION all_equal(p_operators text[], p_left text[], p_right text[]); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12990,6 +13039,13 @@ REVOKE ALL ON FUNCTION tandem.inbound_state(p_source text) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION index_stage(p_plan jsonb, p_what text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.index_stage(p_plan jsonb, p_what text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION interleave_sequences(p_residue bigint, p_modulus bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13183,6 +13239,13 @@ REVOKE ALL ON FUNCTION tandem.log_types(p_relid oid, p_key_columns text[]) FROM 
 --
 
 REVOKE ALL ON FUNCTION tandem.look_at_set(p_plan jsonb, p_first boolean, p_mode text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION look_at_stage(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.look_at_stage(p_plan jsonb) FROM PUBLIC;
 
 
 --
@@ -13449,13 +13512,6 @@ REVOKE ALL ON FUNCTION tandem.open_probe() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.open_small(p_self text, p_target text, p_from pg_snapshot, p_confirm jsonb, p_tables jsonb) FROM PUBLIC;
-
-
---
--- Name: FUNCTION order_stage(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.order_stage(p_plan jsonb) FROM PUBLIC;
 
 
 --
@@ -13921,6 +13977,13 @@ REVOKE ALL ON FUNCTION tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot,
 
 
 --
+-- Name: FUNCTION sent_key_type(p_type text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.sent_key_type(p_type text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION sequences_of(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -14009,13 +14072,6 @@ REVOKE ALL ON FUNCTION tandem.source_state(p_self text, p_target text) FROM PUBL
 --
 
 REVOKE ALL ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
-
-
---
--- Name: FUNCTION stage_order_name(p_peer_id integer, p_schema text, p_table text); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.stage_order_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
 
 
 --
@@ -14198,6 +14254,13 @@ REVOKE ALL ON FUNCTION tandem.unstaged_keys(p_peer_id integer, p_schema text, p_
 --
 
 REVOKE ALL ON FUNCTION tandem.untrack_table(p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION use_memory(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.use_memory() FROM PUBLIC;
 
 
 --
