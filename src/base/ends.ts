@@ -107,13 +107,10 @@ export interface Reconciled {
   readonly vanished: readonly VanishedTable[];
 }
 
-/** How a COPY writes its rows. */
-export type CopyFormat = "text" | "binary";
-
 /** What is asked of one table while a batch is read. */
 export interface ReadRequest {
   readonly table: TableShape;
-  readonly format: CopyFormat;
+  readonly copyFormat: StagedTable["copyFormat"];
   /** Columns to be sent, beside the key. */
   readonly columns: readonly string[];
   /** Columns the target lacks. */
@@ -278,6 +275,7 @@ export interface StagedTable {
   readonly shape: TableShape;
   readonly columns: readonly string[];
   readonly asText: boolean;
+  readonly copyFormat: "text" | "binary";
   readonly known: Position | null;
 }
 
@@ -358,11 +356,7 @@ export interface Staging {
    * Fills the emptied staging table; returns how many rows there were. `rows` is called once all is ready for them: a
    * stream that nobody reads would hold up its connection for ever.
    */
-  fill(
-    table: Omit<StagedTable, "known">,
-    rows: () => Promise<Readable>,
-    how: { readonly append: boolean; readonly format: CopyFormat },
-  ): Promise<number>;
+  fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number>;
   /** Keys the source must be asked for before anything is decided. */
   closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]>;
   /** Those of the keys of a staged table of which no row is staged yet. */

@@ -11,7 +11,7 @@ import type {
   Target,
 } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
-import { changesValues, copyFormat, matchColumns } from "./columns.ts";
+import { changesValues, chooseCopyFormat, matchColumns } from "./columns.ts";
 import { tableLabel } from "./report.ts";
 
 /** What is to be read of one table. */
@@ -134,18 +134,19 @@ class Stage {
       throw new TandemError("shape_changed", `the columns of ${tableLabel(source)} changed while a batch was read`);
     }
     const { columns, unplaced } = matchColumns(source, shape);
-    const table = { shape, columns, asText: this.#rules.asText.has(key) };
-    const format = table.asText ? "text" : copyFormat(source, shape, columns);
-    const rows = () => this.#batch.rows({ table: source, columns, unplaced, format, what });
+    const asText = this.#rules.asText.has(key);
+    const copyFormat = asText ? "text" : chooseCopyFormat(source, shape, columns);
+    const table = { shape, columns, asText, copyFormat };
+    const rows = () => this.#batch.rows({ table: source, columns, unplaced, copyFormat, what });
     let count: number;
     try {
-      count = await this.#staging.fill(table, rows, { append, format });
+      count = await this.#staging.fill(table, rows, append);
     } catch (error) {
-      if (!table.asText && notOfItsType(error)) throw new NotOfItsType(source, error);
+      if (!asText && notOfItsType(error)) throw new NotOfItsType(source, error);
       throw error;
     }
     this.rows += count;
-    if (!table.asText) this.#rules.onMatched({ source, target: shape, columns, unplaced });
+    if (!asText) this.#rules.onMatched({ source, target: shape, columns, unplaced });
     if (count > 0 || append) this.#staged.set(key, { ...table, known: this.#batch.known(source) });
     if (count > 0) this.#rules.onRows(source, count);
   }

@@ -1,4 +1,4 @@
-import type { CopyFormat, TableShape } from "../base/ends.ts";
+import type { StagedTable, TableShape } from "../base/ends.ts";
 
 /** Which columns of a table travel from one end to the other. */
 export interface ColumnMatch {
@@ -54,7 +54,11 @@ const alikeInBinary = new Set([
 ]);
 
 /** How rows of a table travel: in binary where each sent column is of the same type at both ends, for that takes the target half as long to read. */
-export function copyFormat(source: TableShape, target: TableShape, columns: readonly string[]): CopyFormat {
+export function chooseCopyFormat(
+  source: TableShape,
+  target: TableShape,
+  columns: readonly string[],
+): StagedTable["copyFormat"] {
   const typesOf = (table: TableShape) =>
     new Map(table.columns.map(({ name, type }) => [name, type.replace(/\(.*?\)/, "")]));
   const [there, here] = [typesOf(source), typesOf(target)];

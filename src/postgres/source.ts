@@ -369,7 +369,7 @@ export class PostgresSource implements Source {
   }
 
   async #rows(
-    { table, columns, unplaced, format, what }: ReadRequest,
+    { table, columns, unplaced, copyFormat, what }: ReadRequest,
     to: Position,
     versions: "all" | "newest" | null,
   ): Promise<Readable> {
@@ -381,6 +381,6 @@ export class PostgresSource implements Source {
         : `tandem.batch_query(${table.id}, ${what.kind === "changes" ? quoteLiteral(what.from) : "null"}, ${quoteLiteral(to)}, ${this.#peer},
             ${lists}, ${jsonLiteral(what.keys)}, ${vector}, ${what.kind === "asked"})`;
     const [row] = await this.#connection.query(step("read-rows", `select ${query} as query`));
-    return this.#connection.copyOut(step("read-rows", `copy (${row?.query}) to stdout (format ${format})`));
+    return this.#connection.copyOut(step("read-rows", `copy (${row?.query}) to stdout (format ${copyFormat})`));
   }
 }

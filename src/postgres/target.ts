@@ -4,7 +4,6 @@ import type {
   ApplyRequest,
   ApplyResult,
   AskedKeys,
-  CopyFormat,
   LinkState,
   Position,
   Reach,
@@ -178,7 +177,7 @@ export class PostgresTarget implements Target {
       body({
         id,
         shapes: JSON.parse(opened.at(-1)?.rows[0]?.shapes ?? "[]") as TableShape[],
-        fill: (table, rows, how) => this.#fill(table, rows, how),
+        fill: (table, rows, append) => this.#fill(table, rows, append),
         closure: (tables) => this.#closure(tables),
         unstaged: (keys) => this.#unstaged(keys),
       }),
@@ -294,18 +293,14 @@ export class PostgresTarget implements Target {
     return { ...instants(reach), peer: this.#peer, source: this.#source, skew: `${skewMs / 1_000} seconds` };
   }
 
-  async #fill(
-    table: Omit<StagedTable, "known">,
-    rows: () => Promise<Readable>,
-    { append, format }: { append: boolean; format: CopyFormat },
-  ): Promise<number> {
+  async #fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number> {
     const columns = `array[${table.columns.map(quoteLiteral).join(", ")}]::text[]`;
     const sql = `select tandem.prepare_stage(${this.#peer}, ${table.shape.id}, ${columns}, ${table.asText}, ${append}) as command`;
     const [row] = await this.#connection.query(step("stage-prepare", sql));
     const from = await rows();
     let to: Writable;
     try {
-      to = this.#connection.copyIn(step("stage-rows", `${row?.command} (format ${format})`));
+      to = this.#connection.copyIn(step("stage-rows", `${row?.command} (format ${table.copyFormat})`));
     } catch (error) {
       from.destroy();
       throw error;
