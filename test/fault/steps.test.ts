@@ -126,7 +126,8 @@ describe.each([
   });
 
   test("and in the end all is at rest", async () => {
-    expect(await expectRest(nodes.nodes, () => running.stderr)).toBe(written + 20);
+    const words = () => `${running.stderr}ended: ${running.result?.code ?? running.result?.signal ?? "not"}`;
+    expect(await expectRest(nodes.nodes, words)).toBe(written + 20);
     expect((await carried()) - before).toBe(written);
   });
 });
