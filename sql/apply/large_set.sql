@@ -17,13 +17,13 @@ end $$;
 comment on function tandem.is_worth(text, bigint) is 'Whether reading all of a log pays.';
 
 -- tandem.use_memory() -> void
--- Lets the statements of this transaction use as much memory as the administrator grants to maintenance, 64 MB at most: what goes over a large set (sorts, the
--- transition tables of the capture triggers) is put into files otherwise. One link at a time does that for a table.
+-- Lets each sort and each transition table of this transaction's statements take half of the memory that the administrator grants to maintenance, 32 MB at
+-- most, for there are two or three of them; over a large set they would be put into files otherwise.
 create or replace function tandem.use_memory() returns void
 language plpgsql as $$
 begin
   perform set_config('work_mem', x.kb || 'kB', true)
-  from (select greatest(least(65536, max(s.setting::bigint) filter (where s.name = 'maintenance_work_mem')), max(s.setting::bigint) filter (where s.name = 'work_mem')) as kb
+  from (select greatest(least(32768, max(s.setting::bigint) filter (where s.name = 'maintenance_work_mem') / 2), max(s.setting::bigint) filter (where s.name = 'work_mem')) as kb
     from pg_settings s where s.name in ('maintenance_work_mem', 'work_mem')) x;
 end $$;
 comment on function tandem.use_memory() is 'Grants a transaction the memory of maintenance.';

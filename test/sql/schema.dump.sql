@@ -9273,7 +9273,7 @@ CREATE FUNCTION tandem.use_memory() RETURNS void
     AS $$
 begin
   perform set_config('work_mem', x.kb || 'kB', true)
-  from (select greatest(least(65536, max(s.setting::bigint) filter (where s.name = 'maintenance_work_mem')), max(s.setting::bigint) filter (where s.name = 'work_mem')) as kb
+  from (select greatest(least(32768, max(s.setting::bigint) filter (where s.name = 'maintenance_work_mem') / 2), max(s.setting::bigint) filter (where s.name = 'work_mem')) as kb
     from pg_settings s where s.name in ('maintenance_work_mem', 'work_mem')) x;
 end $$;
 
