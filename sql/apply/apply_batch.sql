@@ -24,7 +24,7 @@ comment on function tandem.try_replica_role(boolean) is 'Sets replica role where
 -- does not flow), "held": [{"schema", "name", "position"}] (tables that do not flow with the link)}.
 -- Not complete: locks would have been held too long; commit and call again with the same staging and "again": the "step" of this answer
 -- (apply_split's). Unsettled: nothing was done; the source must write fresh entries for these keys first.
--- Errors: TD013 there are blocks that single keys would be looked for in: call tandem.write_out_for and this again; TD003 another applier has moved this link on (or staged anew), or a crash has emptied the staging tables; TD012 a table's
+-- Errors: TD013 there are blocks that single keys would be looked for in: call tandem.write_out_for and this again, TD014 for all blocks; TD003 another applier has moved this link on (or staged anew), or a crash has emptied the staging tables; TD012 a table's
 -- columns have changed since it was staged; TD001 no such link.
 create or replace function tandem.apply_batch(p_batch jsonb) returns jsonb
 language plpgsql as $$
@@ -45,6 +45,7 @@ declare
   v_result jsonb;
   v_complete boolean := true;
   v_free boolean;
+  v_whole boolean;
   v_newest timestamptz;
   v_one timestamptz;
   v_tables jsonb;
@@ -69,12 +70,15 @@ begin
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e
-    where not (tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean
   loop
-    if tandem.has_blocks((v_plan ->> 'id')::integer) then
+    v_whole := (tandem.look_at_set(v_plan, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean;
+    if not v_whole and tandem.has_blocks((v_plan ->> 'id')::integer) then
       raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
     end if;
-    perform tandem.index_stage(v_plan, 'keys');
+    -- Triggers look for single rows too.
+    if not v_whole or (v_plan ->> 'rewritable')::boolean then
+      perform tandem.index_stage(v_plan, 'keys');
+    end if;
   end loop;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
   perform tandem.take_turns(v_plans);
@@ -108,14 +112,16 @@ begin
     if v_next @> '[{"whole": true}]' then
       perform tandem.use_memory();
     end if;
-    -- The locks are held; what is committed from here on the verdicts may not have seen.
+    -- What is to be locked is; what is committed from here on the verdicts may not have seen.
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
+    -- Nor is it found among a set without locks what was committed since that was looked at: then it is looked at anew, and locked.
+    continue when exists (select from jsonb_array_elements(v_plans) e where (e ->> 'ahead')::boolean and not tandem.is_ahead(e));
     -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
     if exists (select from jsonb_array_elements(v_plans) e where not (e ->> 'whole')::boolean and tandem.has_blocks((e ->> 'id')::integer)) then
-      raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
+      raise exception 'many rows were written while a batch was about to be applied' using errcode = case when v_try = 1 then 'TD013' else 'TD014' end;
     end if;
-    select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
+    select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', coalesce(e -> 'all_entries', e -> 'entries')) end order by i), '[]')
     into v_plans from jsonb_array_elements(v_plans) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');

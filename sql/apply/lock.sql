@@ -66,24 +66,27 @@ comment on function tandem.lock_table(jsonb, boolean) is 'Locks a table that a b
 
 -- tandem.lock_rows(p_plan, p_wait) -> jsonb
 -- Locks the existing rows of a batch in one table, in key order; returns {"existing" (how many there are), "same" (of a set that is ahead: how many of them are
--- as staged)}. FOR UPDATE only where a row is to be deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats
+-- as staged, before they were locked)}. FOR UPDATE only where a row is to be deleted or a unique column changes (it blocks inserts of children), else FOR NO KEY UPDATE. Repeats
 -- until every existing row of the set is locked, for rows may appear meanwhile. A row that somebody else holds is not waited for: it gets the verdict
 -- "park", kind busy. p_wait: the row is alone, this is the transaction's first row lock, so it may wait (lock_timeout). Of a set that is ahead nothing is
--- locked, for each lock writes its row once more: who changes one before it is written has an entry that tandem.changed_meanwhile finds, and one that
--- somebody holds ends the statement that writes (tandem.apply_set); then the set comes here again, and is not ahead.
+-- locked if all of it will be written, for each lock writes its row once more: who changes one before that has an entry that tandem.changed_meanwhile
+-- finds, and one that somebody holds ends the statement that writes (tandem.apply_set); then the set comes here again, and is not ahead. Rows that are
+-- as staged will not be written, so nothing would wait for who is changing them.
 create or replace function tandem.lock_rows(p_plan jsonb, p_wait boolean) returns jsonb
 language plpgsql as $$
 declare
   v_skip text := case when p_wait then '' else 'skip locked' end;
-  v_found jsonb;
+  v_same bigint;
   v_existing bigint;
   v_locked bigint;
   v_statement text;
 begin
   if (p_plan ->> 'ahead')::boolean then
-    execute format('select jsonb_build_object(''existing'', count(*), ''same'', count(*) filter (where %s)) from %s s join %s t on %s',
-      p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_found;
-    return v_found;
+    execute format('select count(*), count(*) filter (where %s) from %s s join %s t on %s',
+      p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_existing, v_same;
+    if v_same = 0 then
+      return jsonb_build_object('existing', v_existing, 'same', 0);
+    end if;
   end if;
   for v_round in 1..5 loop
     v_locked := 0;
@@ -119,6 +122,6 @@ begin
         from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
-  return jsonb_build_object('existing', v_existing);
+  return jsonb_build_object('existing', v_existing, 'same', v_same);
 end $$;
 comment on function tandem.lock_rows(jsonb, boolean) is 'Locks the rows that a batch will change.';

@@ -72,7 +72,7 @@ begin
           raise;
         end if;
         -- A fresh set (tandem.look_at_set) is written without ON CONFLICT, one that is ahead without locks.
-        if p_where = 'true' and (v_state = '23505' and p_plans @> '[{"fresh": true}]' or v_state in ('55P03', '40P01') and p_plans @> '[{"ahead": true}]') then
+        if p_where = 'true' and (v_state = '23505' and p_plans @> '[{"fresh": true}]' or v_state in ('55P03', '40P01', '40001') and p_plans @> '[{"ahead": true}]') then
           v_state := 'TD007';
         end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));

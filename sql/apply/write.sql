@@ -40,7 +40,7 @@ begin
         v_updated := v_updated || format('(select count(*) from u%s)', v_id);
       end if;
     end if;
-    -- Nothing is there to insert where all keys are here, for rows that were locked stay; but those that stand in the way are taken off.
+    -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees; but those that stand in the way are taken off.
     continue when v_whole and v_plan ->> 'staged' = v_plan ->> 'existing'
       and not coalesce((v_plan ->> 'displaces')::boolean or (v_plan ->> 'swaps')::boolean, false);
     v_insert := format('insert into %1$s (%2$s) %3$s select %4$s from %5$s s where s.present and %6$s %7$s %8$s',
@@ -104,21 +104,26 @@ end $$;
 comment on function tandem.application_path(jsonb) is 'The search_path in which triggers of the application''s fire.';
 
 -- tandem.changed_meanwhile(p_plans, p_where) -> boolean
--- Whether another transaction has changed a row of the set since it was decided on ("decided" in the plan). What existed is locked: it is a
--- row that did not exist, and may have been overwritten here, for the statement that writes sees more than the one that decided. So this
--- is asked after that statement, and sees whatever it has seen.
+-- Whether another transaction has changed a row of the set since it was decided on ("decided" in the plan): a row that did not exist then or, of a set
+-- that is ahead, one that was not locked. It may have been overwritten here, for the statement that writes sees more than the one that decided. So this
+-- is asked after that statement, and sees whatever it has seen. Not by a nested loop, for a set that is decided as a whole has no index by key.
 create or replace function tandem.changed_meanwhile(p_plans jsonb, p_where text) returns boolean
 language plpgsql as $$
 declare
   v_plan jsonb;
   v_changed boolean := false;
+  v_nestloop text := current_setting('enable_nestloop');
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    if (v_plan ->> 'whole')::boolean then
+      perform set_config('enable_nestloop', 'off', true);
+    end if;
     -- the order takes the index whatever the planner believes of the log's size
     execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
         join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
       coalesce(v_plan ->> 'all_entries', v_plan ->> 'entries'), v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
     into v_changed;
+    perform set_config('enable_nestloop', v_nestloop, true);
     exit when v_changed;
   end loop;
   return v_changed;

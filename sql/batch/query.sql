@@ -204,6 +204,15 @@ language sql immutable as $$
 $$;
 comment on function tandem.sent_key_type(text) is 'The type in which a key is sent.';
 
+-- tandem.staged_key(p_number, p_type) -> text: such a key of a staged row s as its column's own type; null where that does not hold it.
+create or replace function tandem.staged_key(p_number bigint, p_type text) returns text
+language sql immutable as $$
+  select case p_type when 'integer' then format('case when s.k%1$s between -2147483648 and 2147483647 then s.k%1$s::integer end', p_number)
+    when 'smallint' then format('case when s.k%1$s between -32768 and 32767 then s.k%1$s::smallint end', p_number)
+    else 's.k' || p_number end
+$$;
+comment on function tandem.staged_key(bigint, text) is 'A staged key as its column has it.';
+
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.

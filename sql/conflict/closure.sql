@@ -15,7 +15,7 @@ declare
   v_there boolean;
 begin
   perform tandem.index_stage(e, 'keys') from jsonb_array_elements(p_plans) e
-  where not tandem.is_large(e ->> 'stage') or jsonb_array_length(e -> 'foreign_keys') + jsonb_array_length(e -> 'references') + jsonb_array_length(e -> 'uniques') > 0;
+  where not tandem.is_large(e ->> 'stage') or (e ->> 'rewritable')::boolean or jsonb_array_length(e -> 'foreign_keys') + jsonb_array_length(e -> 'references') + jsonb_array_length(e -> 'uniques') > 0;
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     v_there := false;
     if jsonb_array_length(v_plan -> 'references') > 0 then
@@ -189,7 +189,7 @@ language sql stable as $$
   select ic.relname::text, t.key_columns,
     format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_,
       (select string_agg(q.e, ', ') from (
-        select format('s.k%s as %I', u.i, u.name) as e from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)
+        select format('%s as %I', tandem.staged_key(u.i, u.type), u.name) as e from unnest(t.key_columns, t.key_types) with ordinality u (name, type, i) where u.name <> all (p_columns)
         union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q),
       p_stage),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),

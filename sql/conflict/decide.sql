@@ -1,6 +1,6 @@
 -- tandem.decide(p_plan, p_known, p_horizon, p_copy, p_source) -> void
 -- Compares each staged row with the newest local version of its key and enters a verdict for every row that is not simply
--- written (a statement of its own, after the locks: it sees what was committed while they were awaited). Versions decide:
+-- written (a statement of its own, after the locks, if there are any: it sees what was committed while they were awaited). Versions decide:
 -- stamp, then origin. Verdicts: adopt (same image, newer version: only the version is noted), drop (not newer, or known here
 -- already), win and lose (a conflict, and who stays), prefer (this node is preferred: its image is written anew), anew and tie
 -- (same version, other image: the node whose name is greater stays, as a fresh change), undecided (a first meeting's rows that
@@ -28,7 +28,7 @@ begin
     then
       return;
     end if;
-  elsif (p_plan ->> 'ahead')::boolean and tandem.is_ahead(p_plan) then
+  elsif (p_plan ->> 'ahead')::boolean then
     if p_plan ->> 'same' <> '0' then
       execute format('insert into tandem.verdict (peer_id, table_id, n, verdict) select %s, %s, s.n, ''adopt'' from %s s join %s t on %s where %s on conflict do nothing',
         p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'image_is_row');

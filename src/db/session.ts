@@ -1,6 +1,6 @@
 /**
  * Settings that change how a value is written as text or read from it, or what a statement may see or how long it
- * may last. The same on both ends, whatever server, database and role have set: rows travel as text.
+ * may last. The same on both ends, whatever server, database and role have set: what cannot travel in binary does so as text.
  * Values are SQL text: `search_path` takes a list, and would take a quoted one for a single name.
  */
 const pinned: ReadonlyArray<readonly [name: string, value: string, since?: number]> = [

@@ -19,6 +19,7 @@ export const tandemStates: Readonly<Record<string, ErrorCode>> = {
   TD011: "unsupported_table",
   TD012: "shape_changed",
   TD013: "serialization",
+  TD014: "serialization",
   TD020: "usage",
   TD021: "conflict_not_restored",
 };

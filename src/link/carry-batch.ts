@@ -152,11 +152,14 @@ class Stage {
   }
 }
 
-/** SQLSTATE classes 22 (data) and 23 (constraint of a type), or 08P01 (a value ends too soon), met while a COPY filled the staging table. */
+/** SQLSTATE classes 22 (data) and 23 (constraint of a type), or 08P01 where a value ends too soon, met while a COPY filled the staging table. */
 function notOfItsType(error: unknown): boolean {
   for (let inner = error; inner instanceof Error; inner = inner.cause) {
     const code: unknown = "code" in inner ? inner.code : undefined;
-    if (typeof code === "string" && /^(22|23|08P01)/.test(code) && !(inner instanceof TandemError)) return true;
+    if (typeof code !== "string" || inner instanceof TandemError) continue;
+    // A pooler gives the latter of its own; only the server says in what.
+    if (/^(22|23)/.test(code) || (code === "08P01" && "where" in inner && String(inner.where).startsWith("COPY")))
+      return true;
   }
   return false;
 }

@@ -198,12 +198,15 @@ export class PostgresTarget implements Target {
       set local lock_timeout = ${writeOutTimeoutMs};
       ${step("tidy", `select tandem.write_out_for(${document}, ${all})`)};\ncommit;`;
     let answers: ExecResult[];
+    let all = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        answers = await execWhole(this.#connection, attempt === 1 ? applied : `${writtenOut(attempt > 2)}\n${applied}`);
+        answers = await execWhole(this.#connection, attempt === 1 ? applied : `${writtenOut(all)}\n${applied}`);
         break;
       } catch (error) {
-        if (sqlState(error) !== "TD013" || attempt === 5) throw error;
+        const state = sqlState(error) ?? "";
+        if (!["TD013", "TD014"].includes(state) || attempt === 5) throw error;
+        all = state === "TD014" || attempt > 1;
       }
     }
     const { tables, ...result } = JSON.parse(answers.at(-2)?.rows[0]?.answer ?? "null") as AppliedDocument;

@@ -417,6 +417,7 @@ declare
   v_result jsonb;
   v_complete boolean := true;
   v_free boolean;
+  v_whole boolean;
   v_newest timestamptz;
   v_one timestamptz;
   v_tables jsonb;
@@ -441,12 +442,15 @@ begin
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e
-    where not (tandem.look_at_set(e, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean
   loop
-    if tandem.has_blocks((v_plan ->> 'id')::integer) then
+    v_whole := (tandem.look_at_set(v_plan, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean;
+    if not v_whole and tandem.has_blocks((v_plan ->> 'id')::integer) then
       raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
     end if;
-    perform tandem.index_stage(v_plan, 'keys');
+    -- Triggers look for single rows too.
+    if not v_whole or (v_plan ->> 'rewritable')::boolean then
+      perform tandem.index_stage(v_plan, 'keys');
+    end if;
   end loop;
   perform set_config('tandem.applying', pg_current_xact_id()::text, true);
   perform tandem.take_turns(v_plans);
@@ -480,14 +484,16 @@ begin
     if v_next @> '[{"whole": true}]' then
       perform tandem.use_memory();
     end if;
-    -- The locks are held; what is committed from here on the verdicts may not have seen.
+    -- What is to be locked is; what is committed from here on the verdicts may not have seen.
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
+    -- Nor is it found among a set without locks what was committed since that was looked at: then it is looked at anew, and locked.
+    continue when exists (select from jsonb_array_elements(v_plans) e where (e ->> 'ahead')::boolean and not tandem.is_ahead(e));
     -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
     if exists (select from jsonb_array_elements(v_plans) e where not (e ->> 'whole')::boolean and tandem.has_blocks((e ->> 'id')::integer)) then
-      raise exception 'many rows were written while a batch was about to be applied' using errcode = 'TD013';
+      raise exception 'many rows were written while a batch was about to be applied' using errcode = case when v_try = 1 then 'TD013' else 'TD014' end;
     end if;
-    select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', e -> 'entries') end order by i), '[]')
+    select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', coalesce(e -> 'all_entries', e -> 'entries')) end order by i), '[]')
     into v_plans from jsonb_array_elements(v_plans) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
@@ -712,7 +718,7 @@ begin
           raise;
         end if;
         -- A fresh set (tandem.look_at_set) is written without ON CONFLICT, one that is ahead without locks.
-        if p_where = 'true' and (v_state = '23505' and p_plans @> '[{"fresh": true}]' or v_state in ('55P03', '40P01') and p_plans @> '[{"ahead": true}]') then
+        if p_where = 'true' and (v_state = '23505' and p_plans @> '[{"fresh": true}]' or v_state in ('55P03', '40P01', '40001') and p_plans @> '[{"ahead": true}]') then
           v_state := 'TD007';
         end if;
         return jsonb_build_object('ok', false, 'sqlstate', v_state, 'reason', concat_ws(' - ', v_message, nullif(v_detail, '')));
@@ -1925,13 +1931,18 @@ CREATE FUNCTION tandem.changed_meanwhile(p_plans jsonb, p_where text) RETURNS bo
 declare
   v_plan jsonb;
   v_changed boolean := false;
+  v_nestloop text := current_setting('enable_nestloop');
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
+    if (v_plan ->> 'whole')::boolean then
+      perform set_config('enable_nestloop', 'off', true);
+    end if;
     -- the order takes the index whatever the planner believes of the log's size
     execute format('select exists (select from (select * from %1$s l where l.xid >= pg_snapshot_xmin(%2$L::pg_snapshot) order by l.xid) l
         join %3$s s on %4$s where not pg_visible_in_snapshot(l.xid, %2$L) and l.xid <> pg_current_xact_id() and (%5$s) and %6$s)',
       coalesce(v_plan ->> 'all_entries', v_plan ->> 'entries'), v_plan ->> 'decided', v_plan ->> 'stage', v_plan ->> 'key_is_entry', p_where, tandem.applies(v_plan))
     into v_changed;
+    perform set_config('enable_nestloop', v_nestloop, true);
     exit when v_changed;
   end loop;
   return v_changed;
@@ -2150,7 +2161,7 @@ declare
   v_there boolean;
 begin
   perform tandem.index_stage(e, 'keys') from jsonb_array_elements(p_plans) e
-  where not tandem.is_large(e ->> 'stage') or jsonb_array_length(e -> 'foreign_keys') + jsonb_array_length(e -> 'references') + jsonb_array_length(e -> 'uniques') > 0;
+  where not tandem.is_large(e ->> 'stage') or (e ->> 'rewritable')::boolean or jsonb_array_length(e -> 'foreign_keys') + jsonb_array_length(e -> 'references') + jsonb_array_length(e -> 'uniques') > 0;
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     v_there := false;
     if jsonb_array_length(v_plan -> 'references') > 0 then
@@ -2716,7 +2727,7 @@ begin
     then
       return;
     end if;
-  elsif (p_plan ->> 'ahead')::boolean and tandem.is_ahead(p_plan) then
+  elsif (p_plan ->> 'ahead')::boolean then
     if p_plan ->> 'same' <> '0' then
       execute format('insert into tandem.verdict (peer_id, table_id, n, verdict) select %s, %s, s.n, ''adopt'' from %s s join %s t on %s where %s on conflict do nothing',
         p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'image_is_row');
@@ -4349,15 +4360,17 @@ CREATE FUNCTION tandem.lock_rows(p_plan jsonb, p_wait boolean) RETURNS jsonb
     AS $_$
 declare
   v_skip text := case when p_wait then '' else 'skip locked' end;
-  v_found jsonb;
+  v_same bigint;
   v_existing bigint;
   v_locked bigint;
   v_statement text;
 begin
   if (p_plan ->> 'ahead')::boolean then
-    execute format('select jsonb_build_object(''existing'', count(*), ''same'', count(*) filter (where %s)) from %s s join %s t on %s',
-      p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_found;
-    return v_found;
+    execute format('select count(*), count(*) filter (where %s) from %s s join %s t on %s',
+      p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_existing, v_same;
+    if v_same = 0 then
+      return jsonb_build_object('existing', v_existing, 'same', 0);
+    end if;
   end if;
   for v_round in 1..5 loop
     v_locked := 0;
@@ -4393,7 +4406,7 @@ begin
         from %1$s s join %2$s t on %3$s where s.n not in (select n from held) on conflict do nothing',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'stage_keys', p_plan ->> 'peer', p_plan ->> 'id');
   end if;
-  return jsonb_build_object('existing', v_existing);
+  return jsonb_build_object('existing', v_existing, 'same', v_same);
 end $_$;
 
 
@@ -8416,6 +8429,26 @@ COMMENT ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table 
 
 
 --
+-- Name: staged_key(bigint, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.staged_key(p_number bigint, p_type text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select case p_type when 'integer' then format('case when s.k%1$s between -2147483648 and 2147483647 then s.k%1$s::integer end', p_number)
+    when 'smallint' then format('case when s.k%1$s between -32768 and 32767 then s.k%1$s::smallint end', p_number)
+    else 's.k' || p_number end
+$_$;
+
+
+--
+-- Name: FUNCTION staged_key(p_number bigint, p_type text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.staged_key(p_number bigint, p_type text) IS 'A staged key as its column has it.';
+
+
+--
 -- Name: staged_parents(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -9066,7 +9099,7 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
   select ic.relname::text, t.key_columns,
     format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_,
       (select string_agg(q.e, ', ') from (
-        select format('s.k%s as %I', u.i, u.name) as e from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)
+        select format('%s as %I', tandem.staged_key(u.i, u.type), u.name) as e from unnest(t.key_columns, t.key_types) with ordinality u (name, type, i) where u.name <> all (p_columns)
         union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q),
       p_stage),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
@@ -10270,7 +10303,7 @@ begin
         v_updated := v_updated || format('(select count(*) from u%s)', v_id);
       end if;
     end if;
-    -- Nothing is there to insert where all keys are here, for rows that were locked stay; but those that stand in the way are taken off.
+    -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees; but those that stand in the way are taken off.
     continue when v_whole and v_plan ->> 'staged' = v_plan ->> 'existing'
       and not coalesce((v_plan ->> 'displaces')::boolean or (v_plan ->> 'swaps')::boolean, false);
     v_insert := format('insert into %1$s (%2$s) %3$s select %4$s from %5$s s where s.present and %6$s %7$s %8$s',
@@ -14072,6 +14105,13 @@ REVOKE ALL ON FUNCTION tandem.source_state(p_self text, p_target text) FROM PUBL
 --
 
 REVOKE ALL ON FUNCTION tandem.stage_name(p_peer_id integer, p_schema text, p_table text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION staged_key(p_number bigint, p_type text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.staged_key(p_number bigint, p_type text) FROM PUBLIC;
 
 
 --
