@@ -85,7 +85,7 @@ begin
     execute format('select count(*), count(*) filter (where %s) from %s s join %s t on %s',
       p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_existing, v_same;
     if v_same = 0 then
-      return jsonb_build_object('existing', v_existing, 'same', 0);
+      return jsonb_build_object('existing', v_existing, 'same', v_same);
     end if;
   end if;
   for v_round in 1..5 loop
