@@ -336,6 +336,16 @@ for (const { way, options } of ways) {
       await links.retryParked();
       await links.sync();
       expect(await external.admin.value("select v || n from public.t where id = 5")).toBe("v1");
+      // Held where it is as staged already: it waits all the same.
+      await holder.query("begin; update public.t set v = 'held too' where id = 9");
+      await app(local, "update public.t set v = case when id = 9 then v else 'w' end where id <= 15000");
+      await links.catchUp("local", "external");
+      expect(await external.admin.value("select count(*) from public.t where v = 'w'")).toBe("14999");
+      expect(await links.parked("external")).toEqual(["t 9 busy"]);
+      await holder.query("commit");
+      await links.retryParked();
+      await links.sync();
+      for (const node of nodes) expect(await node.admin.value("select v || n from public.t where id = 9")).toBe("v1");
       // Changed meanwhile: newer, so it stays, and what it replaces is kept.
       await app(local, "update public.t set n = 2 where id <= 15000");
       const gate = await shutGate(external);
@@ -350,6 +360,7 @@ for (const { way, options } of ways) {
       const images = `select string_agg(case winner when 'local' then incoming_image else local_image end, ' ' order by key) from tandem.conflicts`;
       const kept = `${await local.admin.value(images)} ${await external.admin.value(images)}`;
       expect(kept).toContain("'held'");
+      expect(kept).toContain("'held too'");
       expect(kept).toMatch(/id = '?7.*n = '?2/);
       await links.expectRest();
     });

@@ -113,6 +113,10 @@ for (const { way, options } of ways) {
       }
       expect(await external.admin.value("select count(*) || ' ' || sum(n) from public.t")).toBe("59960 20000");
       expect(await external.admin.value("select count(*) from tandem.parked_change")).toBe("40");
+      // What a trigger looks for, row by row, has an index.
+      const indexed =
+        "select count(*) from pg_indexes where tablename like 'stage % public.t' and indexname like 'keys %'";
+      expect(await external.admin.value(indexed)).toBe("1");
       await app(external, "drop trigger refuse on public.t");
       await external.admin.query("update tandem.parked_change set next_try_at = '-infinity'");
       await links.sync();

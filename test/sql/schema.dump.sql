@@ -9099,7 +9099,8 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
   select ic.relname::text, t.key_columns,
     format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_,
       (select string_agg(q.e, ', ') from (
-        select format('%s as %I', tandem.staged_key(u.i, u.type), u.name) as e from unnest(t.key_columns, t.key_types) with ordinality u (name, type, i) where u.name <> all (p_columns)
+        select format('%s as %I', tandem.staged_key(u.i, format_type(a.atttypid, null)), u.name) as e from unnest(t.key_columns) with ordinality u (name, i)
+        join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped where u.name <> all (p_columns)
         union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q),
       p_stage),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
