@@ -126,6 +126,7 @@ describe.each([
   });
 
   test("and in the end all is at rest", async () => {
+    if (running.result) await startAgain();
     const words = () => `${running.stderr}ended: ${running.result?.code ?? running.result?.signal ?? "not"}`;
     expect(await expectRest(nodes.nodes, words)).toBe(written + 20);
     expect((await carried()) - before).toBe(written);
