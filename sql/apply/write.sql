@@ -40,7 +40,8 @@ begin
         v_updated := v_updated || format('(select count(*) from u%s)', v_id);
       end if;
     end if;
-    -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees; but those that stand in the way are taken off.
+    -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees;
+    -- but those that stand in the way are taken off.
     continue when v_whole and v_plan ->> 'staged' = v_plan ->> 'existing'
       and not coalesce((v_plan ->> 'displaces')::boolean or (v_plan ->> 'swaps')::boolean, false);
     v_insert := format('insert into %1$s (%2$s) %3$s select %4$s from %5$s s where s.present and %6$s %7$s %8$s',

@@ -441,8 +441,7 @@ begin
   if v_unsettled <> '[]' and p_batch ->> 'unsettled' is distinct from 'park' then
     return jsonb_build_object('complete', false, 'unsettled', v_unsettled);
   end if;
-  for v_plan in select e from jsonb_array_elements(v_plans) e
-  loop
+  for v_plan in select e from jsonb_array_elements(v_plans) e loop
     v_whole := (tandem.look_at_set(v_plan, v_step is null, p_batch ->> 'mode') ->> 'whole')::boolean;
     if not v_whole and tandem.has_blocks((v_plan ->> 'id')::integer) then
       raise exception 'blocks are to be written out before this batch is applied' using errcode = 'TD013';
@@ -487,7 +486,7 @@ begin
     -- What is to be locked is; what is committed from here on the verdicts may not have seen.
     select coalesce(jsonb_agg(e || jsonb_build_object('decided', pg_current_snapshot()::text) order by i), '[]') into v_plans
     from jsonb_array_elements(v_next) with ordinality x (e, i);
-    -- Nor is it found among a set without locks what was committed since that was looked at: then it is looked at anew, and locked.
+    -- What was committed between the look at a set without locks and this would never be found: such a set is looked at anew, with locks.
     continue when exists (select from jsonb_array_elements(v_plans) e where (e ->> 'ahead')::boolean and not tandem.is_ahead(e));
     -- Each look for a key would go through all blocks, while rows are locked. Those that come after this are found as whatever comes after the verdicts.
     if exists (select from jsonb_array_elements(v_plans) e where not (e ->> 'whole')::boolean and tandem.has_blocks((e ->> 'id')::integer)) then
@@ -10304,7 +10303,8 @@ begin
         v_updated := v_updated || format('(select count(*) from u%s)', v_id);
       end if;
     end if;
-    -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees; but those that stand in the way are taken off.
+    -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees;
+    -- but those that stand in the way are taken off.
     continue when v_whole and v_plan ->> 'staged' = v_plan ->> 'existing'
       and not coalesce((v_plan ->> 'displaces')::boolean or (v_plan ->> 'swaps')::boolean, false);
     v_insert := format('insert into %1$s (%2$s) %3$s select %4$s from %5$s s where s.present and %6$s %7$s %8$s',
