@@ -80,6 +80,8 @@ export class DatabaseLock implements AsyncDisposable {
 
 /** `backup 2025-…`; null while it has no name yet. */
 async function holderOf(connection: Connection): Promise<string | null> {
+  // A transaction goes on seeing the sessions as they were when it first asked.
+  await connection.query("select pg_stat_clear_snapshot()");
   const [row] = await connection.query(`select a.application_name::text as name
     from pg_locks l join pg_stat_activity a on a.pid = l.pid
     where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and (l.classid, l.objid) = (${lockKey})

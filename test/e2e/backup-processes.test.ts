@@ -7,6 +7,7 @@ import { describe, expect, test, vi } from "vitest";
 import { digestFile } from "../../src/backup/files.ts";
 import { BackupFolder, isBackupId } from "../../src/backup/folder.ts";
 import { type BackupEntry, type BackupList, listBackups } from "../../src/backup/list.ts";
+import { DatabaseLock } from "../../src/backup/lock.ts";
 import { collectLeftovers, Making } from "../../src/backup/making.ts";
 import { readManifest } from "../../src/backup/manifest.ts";
 import { silentLogger } from "../../src/base/logger.ts";
@@ -107,6 +108,18 @@ describe("the command", () => {
       message: `node local: backup ${won?.document.id} is at work`,
     });
     expect((await listBackups(at.folder.path)).backups).toHaveLength(1);
+  });
+
+  test("B2 who asks before the lock has a name is told it as soon as it has one (thing 15)", async () => {
+    await using nodes = await cluster(1);
+    const [node] = (await backupConfig(nodes)).nodes;
+    if (!node) throw new Error("a configuration without a node");
+    const clock: Clock = { now: () => Date.now(), sleep: () => held.name("backup of the test") };
+    await using held = await DatabaseLock.take(node, { purpose: "backup", wait: false, clock });
+    await expect(DatabaseLock.take(node, { purpose: "backup", wait: false, clock })).rejects.toMatchObject({
+      code: "backup_running",
+      message: "node local: backup of the test is at work",
+    });
   });
 
   test("B1 an emergency stands in line behind a running backup (thing 18)", async () => {
