@@ -151,6 +151,7 @@ create or replace function tandem.record_versions(p_plan jsonb, p_where text) re
 language plpgsql as $$
 declare
   v_count bigint;
+  v_sort text := current_setting('enable_sort');
   v_where text := format('(%s) and s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''adopt''))',
     p_where, p_plan ->> 'peer', p_plan ->> 'id');
 begin
@@ -158,7 +159,10 @@ begin
     v_where := p_where;
   end if;
   if p_where = 'true' and p_plan ? 'staged' and (p_plan ->> 'blocks')::boolean then
+    -- They are staged in order, and lie so: to sort them by their block costs more than all else.
+    perform set_config('enable_sort', 'off', true);
     execute tandem.version_blocks_insert(p_plan, v_where);
+    perform set_config('enable_sort', v_sort, true);
     v_count := (p_plan ->> 'staged')::bigint;
   else
     execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
@@ -175,7 +179,8 @@ comment on function tandem.record_versions(jsonb, text) is 'Enters applied versi
 create or replace function tandem.version_blocks_insert(p_plan jsonb, p_where text) returns text
 language sql stable as $$
   select tandem.block_insert(t, 'oldest, stamp, stamps, received_from, op, origin',
-    format('min(x.stamp), max(x.stamp), case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end, %s, x.op, x.origin', p_plan ->> 'peer'),
+    format('min(x.stamp), max(x.stamp), %s, %s, x.op, x.origin',
+      case when p_plan ->> 'oldest' = p_plan ->> 'newest' then 'null' else 'case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end' end, p_plan ->> 'peer'),
     format('select %s, s.stamp, %s as op, s.origin, s.n / %s as block from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), tandem.block_rows(), p_plan ->> 'stage', p_where), true)
   from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
 $$;

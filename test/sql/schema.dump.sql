@@ -981,6 +981,99 @@ end $$;
 COMMENT ON FUNCTION tandem.applying_peer(p_table_id integer) IS 'Whose rows the applier itself is writing when a trigger fires.';
 
 
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: tracked_table; Type: TABLE; Schema: tandem; Owner: -
+--
+
+CREATE TABLE tandem.tracked_table (
+    table_id integer NOT NULL,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    relid oid NOT NULL,
+    log_name text NOT NULL,
+    entries_name text NOT NULL,
+    blocks_name text,
+    changelog_view text NOT NULL,
+    key_columns text[] NOT NULL,
+    key_types text[] NOT NULL,
+    key_operators text[] NOT NULL,
+    partitioned boolean NOT NULL,
+    conflict_policy text DEFAULT 'newest'::text NOT NULL COLLATE pg_catalog."C",
+    updated_at_column text,
+    leaves text[] DEFAULT '{}'::text[] NOT NULL,
+    vanished integer DEFAULT 0 NOT NULL,
+    shape text,
+    CONSTRAINT tracked_table_check CHECK ((((cardinality(key_columns) >= 1) AND (cardinality(key_columns) <= 32)) AND (cardinality(key_types) = cardinality(key_columns)) AND (cardinality(key_operators) = cardinality(key_columns))))
+);
+
+
+--
+-- Name: TABLE tracked_table; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON TABLE tandem.tracked_table IS 'Tables whose changes are captured here, each with its log table in tandem_log.';
+
+
+--
+-- Name: COLUMN tracked_table.entries_name; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.entries_name IS 'The view of all entries: those of the log, each a row, and those of the blocks.';
+
+
+--
+-- Name: COLUMN tracked_table.blocks_name; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.blocks_name IS 'The table of its blocks, each of which holds many entries; null where the key''s types cannot be in one.';
+
+
+--
+-- Name: COLUMN tracked_table.leaves; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.leaves IS 'Leaf partitions known when the table was last armed; others have come or gone since.';
+
+
+--
+-- Name: COLUMN tracked_table.vanished; Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON COLUMN tandem.tracked_table.vanished IS 'How often rows may have gone here of which the log knows nothing.';
+
+
+--
+-- Name: are_apart(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.are_apart(p_table tandem.tracked_table, p_condition text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_apart boolean := false;
+begin
+  if tandem.has_blocks(p_table.table_id) and tandem.has_least(p_table) then
+    execute format('with x as materialized (select l.k1 as least, l.k1 as most, 1 as single, 0 as rows from tandem_log.%1$I l where %3$s limit 1001),
+          y as (select * from x union all select l.least, l.most, 0, l.rows from tandem_log.%2$I l where %3$s)
+        select count(*) filter (where y.single = 1) <= least(1000, sum(y.rows)) and bool_and(coalesce(y.least > y.before, y.before is null and y.least is not null))
+        from (select y.*, lag(y.most) over (order by y.least, y.most) as before from y) y',
+      p_table.log_name, p_table.blocks_name, p_condition) into v_apart;
+  end if;
+  return coalesce(v_apart, false);
+end $_$;
+
+
+--
+-- Name: FUNCTION are_apart(p_table tandem.tracked_table, p_condition text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.are_apart(p_table tandem.tracked_table, p_condition text) IS 'Whether no two entries of a batch are of one key.';
+
+
 --
 -- Name: arm_last_trigger(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
@@ -1261,8 +1354,12 @@ begin
     return;
   end if;
   v_counts := tandem.counted(p_tables, 'xid >= $1');
-  -- To add them up by transaction costs several times as much, and mostly they are not too many.
-  execute format('select coalesce(sum(n), 0) <= $2 from (%s) u', v_counts) into v_all using v_xmax, p_limit - v_old;
+  -- To add them up by transaction costs several times as much, and mostly they are not too many; few are found by the index, whatever the planner
+  -- believes of the log, and many at less cost without an order.
+  execute format('select coalesce(sum(n), 0) <= $2 from (%s) u', v_counts) into v_all using v_xmax, (p_limit - v_old) / 20;
+  if not v_all then
+    execute format('select coalesce(sum(n), 0) <= $2 from (%s) u', tandem.counted(p_tables, 'xid >= $1', false)) into v_all using v_xmax, p_limit - v_old;
+  end if;
   if v_all then
     return query select v_now, false;
     return;
@@ -1322,14 +1419,18 @@ CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to 
 declare
   t tandem.tracked_table;
   v_count integer;
+  v_entries text;
+  v_apart boolean;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
   perform tandem.refuse_blocks(t, p_vector is not null or t.conflict_policy like 'prefer: %');
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
+    v_entries := tandem.sent_entries(p_from, p_to, p_peer_id);
+    v_apart := tandem.are_apart(t, v_entries);
     return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
-      tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, tandem.has_more(t)),
-      tandem.newest_entries(t, tandem.sent_entries(p_from, p_to, p_peer_id)),
+      tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, case when v_apart then 'false' else tandem.has_more(t) end),
+      case when v_apart then tandem.entries_apart(t, v_entries) else tandem.newest_entries(t, v_entries, tandem.repeats(t, p_from)) end,
       array_to_string(tandem.key_names('n', v_count), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
   end if;
@@ -1434,71 +1535,6 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.block_after() IS 'How many rows of a statement have entries of their own.';
-
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
-
---
--- Name: tracked_table; Type: TABLE; Schema: tandem; Owner: -
---
-
-CREATE TABLE tandem.tracked_table (
-    table_id integer NOT NULL,
-    schema_name text NOT NULL,
-    table_name text NOT NULL,
-    relid oid NOT NULL,
-    log_name text NOT NULL,
-    entries_name text NOT NULL,
-    blocks_name text,
-    changelog_view text NOT NULL,
-    key_columns text[] NOT NULL,
-    key_types text[] NOT NULL,
-    key_operators text[] NOT NULL,
-    partitioned boolean NOT NULL,
-    conflict_policy text DEFAULT 'newest'::text NOT NULL COLLATE pg_catalog."C",
-    updated_at_column text,
-    leaves text[] DEFAULT '{}'::text[] NOT NULL,
-    vanished integer DEFAULT 0 NOT NULL,
-    shape text,
-    CONSTRAINT tracked_table_check CHECK ((((cardinality(key_columns) >= 1) AND (cardinality(key_columns) <= 32)) AND (cardinality(key_types) = cardinality(key_columns)) AND (cardinality(key_operators) = cardinality(key_columns))))
-);
-
-
---
--- Name: TABLE tracked_table; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON TABLE tandem.tracked_table IS 'Tables whose changes are captured here, each with its log table in tandem_log.';
-
-
---
--- Name: COLUMN tracked_table.entries_name; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.tracked_table.entries_name IS 'The view of all entries: those of the log, each a row, and those of the blocks.';
-
-
---
--- Name: COLUMN tracked_table.blocks_name; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.tracked_table.blocks_name IS 'The table of its blocks, each of which holds many entries; null where the key''s types cannot be in one.';
-
-
---
--- Name: COLUMN tracked_table.leaves; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.tracked_table.leaves IS 'Leaf partitions known when the table was last armed; others have come or gone since.';
-
-
---
--- Name: COLUMN tracked_table.vanished; Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON COLUMN tandem.tracked_table.vanished IS 'How often rows may have gone here of which the log knows nothing.';
 
 
 --
@@ -2655,25 +2691,25 @@ COMMENT ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key text[
 
 
 --
--- Name: counted(integer[], text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: counted(integer[], text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.counted(p_tables integer[], p_condition text) RETURNS text
+CREATE FUNCTION tandem.counted(p_tables integer[], p_condition text, p_oldest boolean DEFAULT true) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $_$
 begin
   return (
-    select string_agg(format('(select xid, %s as n from tandem_log.%I where %s order by xid limit $2 + 1)', x.n, x.name, p_condition), ' union all ')
+    select string_agg(format('(select xid, %s as n from tandem_log.%I where %s %s limit $2 + 1)', x.n, x.name, p_condition, case when p_oldest then 'order by xid' end), ' union all ')
     from tandem.tracked_table t cross join lateral (values ('1', t.log_name), ('rows', t.blocks_name)) x (n, name)
     where t.table_id = any (p_tables) and x.name is not null);
 end $_$;
 
 
 --
--- Name: FUNCTION counted(p_tables integer[], p_condition text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION counted(p_tables integer[], p_condition text, p_oldest boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.counted(p_tables integer[], p_condition text) IS 'Query of the oldest entries of some logs.';
+COMMENT ON FUNCTION tandem.counted(p_tables integer[], p_condition text, p_oldest boolean) IS 'Query of entries of some logs, to be counted.';
 
 
 --
@@ -3129,6 +3165,31 @@ COMMENT ON FUNCTION tandem.end_stalled(p_silent interval) IS 'Ends sessions that
 
 
 --
+-- Name: entries_apart(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.entries_apart(p_table tandem.tracked_table, p_condition text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_count integer := cardinality(p_table.key_columns);
+begin
+  return format('select b.xid, coalesce(u.stamp, b.stamp) as stamp, %1$s, b.received_from, b.op, b.origin from (select l.* from tandem_log.%2$I l where %4$s order by l.least) b
+      cross join lateral unnest(b.stamps, %3$s) u (stamp, %5$s)
+    union all select l.xid, l.stamp, %6$s, l.received_from, l.op, l.origin from tandem_log.%7$I l where %4$s',
+    array_to_string(tandem.key_names('u', v_count), ', '), p_table.blocks_name, array_to_string(tandem.key_names('b', v_count), ', '), p_condition,
+    array_to_string(array(select 'k' || i from generate_series(1, v_count) i), ', '), array_to_string(tandem.key_names('l', v_count), ', '), p_table.log_name);
+end $_$;
+
+
+--
+-- Name: FUNCTION entries_apart(p_table tandem.tracked_table, p_condition text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.entries_apart(p_table tandem.tracked_table, p_condition text) IS 'Query of entries no two of which are of one key.';
+
+
+--
 -- Name: equal_is_identical(oid, oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3497,8 +3558,9 @@ CREATE FUNCTION tandem.has_more(p_table tandem.tracked_table) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 begin
-  return tandem.all_equal(p_table.key_operators, array(select 'n.last' || i from generate_series(1, cardinality(p_table.key_columns)) i),
-    tandem.key_names('k', cardinality(p_table.key_columns)));
+  -- Never null: else what stands behind an AND is looked at for each row.
+  return format('coalesce(%s, false)', tandem.all_equal(p_table.key_operators, array(select 'n.last' || i from generate_series(1, cardinality(p_table.key_columns)) i),
+    tandem.key_names('k', cardinality(p_table.key_columns))));
 end $$;
 
 
@@ -5335,17 +5397,24 @@ COMMENT ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias 
 
 
 --
--- Name: newest_entries(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: newest_entries(tandem.tracked_table, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text) RETURNS text
+CREATE FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text, p_repeats boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $_$
 declare
   v_count integer := cardinality(p_table.key_columns);
+  v_keys text := array_to_string(tandem.key_names('l', v_count), ', ');
 begin
+  if p_repeats then
+    return format('select l.*, %1$s from (select %2$s, max(l.stamp) as newest, count(*) as entries from tandem_log.%3$I l where %4$s group by %2$s order by %2$s) m
+        cross join lateral (select l.* from tandem_log.%3$I l where %5$s and l.stamp = m.newest and (%4$s) order by l.origin desc limit 1) l',
+      (select string_agg(format('case when m.entries > 1 then l.k%1$s end as last%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
+      v_keys, p_table.log_name, p_condition, tandem.all_equal(p_table.key_operators, tandem.key_names('l', v_count), tandem.key_names('m', v_count)));
+  end if;
   return format('select l.* from (select l.*, %2$s from tandem_log.%3$I l where %4$s window w as (order by %1$s, l.stamp, l.origin)) l where (%5$s) is not true',
-    array_to_string(tandem.key_names('l', v_count), ', '),
+    v_keys,
     (select string_agg(format('lead(l.k%1$s) over w as next%1$s, lag(l.k%1$s) over w as last%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
     p_table.entries_name, p_condition,
     tandem.all_equal(p_table.key_operators, array(select 'l.next' || i from generate_series(1, v_count) i), tandem.key_names('l', v_count)));
@@ -5353,10 +5422,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION newest_entries(p_table tandem.tracked_table, p_condition text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION newest_entries(p_table tandem.tracked_table, p_condition text, p_repeats boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text) IS 'Query of the newest entries of all keys.';
+COMMENT ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text, p_repeats boolean) IS 'Query of the newest entries of all keys.';
 
 
 --
@@ -6846,6 +6915,7 @@ CREATE FUNCTION tandem.record_versions(p_plan jsonb, p_where text) RETURNS bigin
     AS $$
 declare
   v_count bigint;
+  v_sort text := current_setting('enable_sort');
   v_where text := format('(%s) and s.n not in (select v.n from tandem.verdict v where v.peer_id = %s and v.table_id = %s and v.verdict not in (''win'', ''adopt''))',
     p_where, p_plan ->> 'peer', p_plan ->> 'id');
 begin
@@ -6853,7 +6923,10 @@ begin
     v_where := p_where;
   end if;
   if p_where = 'true' and p_plan ? 'staged' and (p_plan ->> 'blocks')::boolean then
+    -- They are staged in order, and lie so: to sort them by their block costs more than all else.
+    perform set_config('enable_sort', 'off', true);
     execute tandem.version_blocks_insert(p_plan, v_where);
+    perform set_config('enable_sort', v_sort, true);
     v_count := (p_plan ->> 'staged')::bigint;
   else
     execute tandem.versions_insert(p_plan, p_plan ->> 'stage', v_where);
@@ -7578,6 +7651,49 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.repair_stamp() IS 'A stamp for a repair.';
+
+
+--
+-- Name: repeats(tandem.tracked_table, pg_snapshot); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repeats(p_table tandem.tracked_table, p_from pg_snapshot) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_repeats boolean := false;
+begin
+  if not tandem.has_blocks(p_table.table_id) then
+    execute format('select count(*) * tandem.repeats_from() <= sum(x.entries) from (select count(*) as entries from (select %1$s from tandem_log.%2$I l where l.xid >= $1 order by l.xid limit 1000) l group by %1$s) x',
+      array_to_string(tandem.key_names('l', cardinality(p_table.key_columns)), ', '), p_table.log_name) into v_repeats using pg_snapshot_xmax(p_from);
+  end if;
+  return coalesce(v_repeats, false);
+end $_$;
+
+
+--
+-- Name: FUNCTION repeats(p_table tandem.tracked_table, p_from pg_snapshot); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repeats(p_table tandem.tracked_table, p_from pg_snapshot) IS 'Whether the entries after a position are of few keys.';
+
+
+--
+-- Name: repeats_from(); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.repeats_from() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select 8
+$$;
+
+
+--
+-- Name: FUNCTION repeats_from(); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.repeats_from() IS 'Entries of a key from which on they are grouped.';
 
 
 --
@@ -9818,7 +9934,8 @@ CREATE FUNCTION tandem.version_blocks_insert(p_plan jsonb, p_where text) RETURNS
     LANGUAGE sql STABLE
     AS $$
   select tandem.block_insert(t, 'oldest, stamp, stamps, received_from, op, origin',
-    format('min(x.stamp), max(x.stamp), case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end, %s, x.op, x.origin', p_plan ->> 'peer'),
+    format('min(x.stamp), max(x.stamp), %s, %s, x.op, x.origin',
+      case when p_plan ->> 'oldest' = p_plan ->> 'newest' then 'null' else 'case when min(x.stamp) < max(x.stamp) then array_agg(x.stamp) end' end, p_plan ->> 'peer'),
     format('select %s, s.stamp, %s as op, s.origin, s.n / %s as block from %s s where %s', p_plan ->> 'stage_keys', tandem.applied_op(), tandem.block_rows(), p_plan ->> 'stage', p_where), true)
   from tandem.tracked_table t where t.table_id = (p_plan ->> 'id')::integer
 $$;
@@ -12478,6 +12595,13 @@ REVOKE ALL ON FUNCTION tandem.applying_peer(p_table_id integer) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION are_apart(p_table tandem.tracked_table, p_condition text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.are_apart(p_table tandem.tracked_table, p_condition text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION arm_last_trigger(p_table_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -12814,10 +12938,10 @@ REVOKE ALL ON FUNCTION tandem.copy_values(p_table tandem.tracked_table, p_key te
 
 
 --
--- Name: FUNCTION counted(p_tables integer[], p_condition text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION counted(p_tables integer[], p_condition text, p_oldest boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.counted(p_tables integer[], p_condition text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.counted(p_tables integer[], p_condition text, p_oldest boolean) FROM PUBLIC;
 
 
 --
@@ -12895,6 +13019,13 @@ REVOKE ALL ON FUNCTION tandem.drop_small(p_peer_id integer, p_schema text, p_tab
 --
 
 REVOKE ALL ON FUNCTION tandem.end_stalled(p_silent interval) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION entries_apart(p_table tandem.tracked_table, p_condition text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.entries_apart(p_table tandem.tracked_table, p_condition text) FROM PUBLIC;
 
 
 --
@@ -13395,10 +13526,10 @@ REVOKE ALL ON FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_ali
 
 
 --
--- Name: FUNCTION newest_entries(p_table tandem.tracked_table, p_condition text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION newest_entries(p_table tandem.tracked_table, p_condition text, p_repeats boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text, p_repeats boolean) FROM PUBLIC;
 
 
 --
@@ -13931,6 +14062,20 @@ REVOKE ALL ON FUNCTION tandem.repair_rows(p_spec jsonb, p_locked boolean) FROM P
 --
 
 REVOKE ALL ON FUNCTION tandem.repair_stamp() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repeats(p_table tandem.tracked_table, p_from pg_snapshot); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repeats(p_table tandem.tracked_table, p_from pg_snapshot) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION repeats_from(); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.repeats_from() FROM PUBLIC;
 
 
 --

@@ -34,7 +34,7 @@ export async function installSql(url: string): Promise<void> {
  * so that small tests meet blocks and what is done for large sets.
  */
 export async function countFewAsMany(url: string): Promise<void> {
-  const constants = { block_after: 2, block_least: 2, block_rows: 3 };
+  const constants = { block_after: 2, block_least: 2, block_rows: 3, repeats_from: 2 };
   const made = Object.entries(constants).map(
     ([name, value]) =>
       `create or replace function tandem.${name}() returns integer language sql immutable as 'select ${value}';`,
