@@ -189,6 +189,8 @@ export interface SmallRequest {
   readonly tables: readonly MatchedTable[];
   /** Ids, at the source, of those that a batch has been read from this way. */
   readonly ready: ReadonlySet<number>;
+  /** Whether the asking to be told of commits ends (see `hushWake`). */
+  readonly hush: boolean;
 }
 
 /** A batch that came whole, in one message. */
@@ -254,10 +256,7 @@ export interface Source {
   noteHeld(tables: readonly HeldTable[]): Promise<void>;
   /** Has `told` called, while it is asked to, when changes are committed here; false where nobody can be told. Once for a connection. */
   listen(told: () => void): Promise<boolean>;
-  /**
-   * Asks to be told of commits for `ms` milliseconds, or half of them at least. False: that had not been asked for, so transactions that have
-   * begun to write by now may end without a word.
-   */
+  /** Asks to be told of commits for at least half of `ms` milliseconds. False: nobody had, so what has begun to write by now may end without a word. */
   askWake(ms: number): Promise<boolean>;
   /** Ends the asking. */
   hushWake(): Promise<void>;

@@ -77,12 +77,12 @@ export class Link {
     return this.#skewMs;
   }
 
-  /** One round: whatever waits is carried, at most one batch. `woken`: the source has said that there is something. */
+  /** One round: whatever waits is carried, at most one batch. `woken`: the source has said that there is something, and need not say so again. */
   async round(woken = false): Promise<RoundResult> {
     const last = this.#last;
     this.#last = null;
     if ((woken || last !== null) && !(last === "small" && this.#isDue)) {
-      const small = await this.#small.round({ skewMs: this.#skewMs, since: this.#reachedAsOf });
+      const small = await this.#small.round({ skewMs: this.#skewMs, since: this.#reachedAsOf, hush: woken });
       if (small !== null) {
         this.#scanned = null;
         this.#reachedAsOf = small.asOf;
@@ -90,6 +90,7 @@ export class Link {
         return { worked: small.worked, reached: true, now: small.now };
       }
     }
+    if (woken) await this.source.hushWake();
     await this.#small.settle();
     this.#tidying = false;
     const { here, state, asOf } = await this.meet();

@@ -70,8 +70,12 @@ export class SmallBatches {
     this.#owed = null;
   }
 
-  /** One round by the short way; null: it must go the usual way. */
-  async round(known: { readonly skewMs: number; readonly since: number | null }): Promise<SmallRound | null> {
+  /** One round by the short way; null: it must go the usual way. `hush`: what is sent to the source ends the asking to be told of commits too. */
+  async round(known: {
+    readonly skewMs: number;
+    readonly since: number | null;
+    readonly hush: boolean;
+  }): Promise<SmallRound | null> {
     const standing = this.#standing;
     if (standing === null || this.#tables.size === 0) return null;
     const { source, target, report } = this.#ends;
@@ -81,7 +85,15 @@ export class SmallBatches {
     const tables = [...this.#tables.values()];
     const ready = new Set(this.#ready);
     this.#ready.clear();
-    const batch = await source.readSmall({ from: standing.from, held, acknowledge: this.#owed, limit, tables, ready });
+    const batch = await source.readSmall({
+      from: standing.from,
+      held,
+      acknowledge: this.#owed,
+      limit,
+      tables,
+      ready,
+      hush: known.hush,
+    });
     if (batch === null) return null;
     for (const id of [...ready, ...batch.tables.map(({ table }) => table.source.id)]) this.#ready.add(id);
     this.#owed = null;

@@ -74,6 +74,9 @@ type SmallDocument =
       readonly tables: readonly { readonly id: number; readonly known: Position | null; readonly rows: string[] }[];
     };
 
+/** Ends the asking to be told of commits. */
+const hushed = step("wake", "select tandem.hush_wake()");
+
 /** Raised inside a reading transaction when a table without a lock turns out to have entries. */
 class MoreTables extends Error {}
 
@@ -181,7 +184,7 @@ export class PostgresSource implements Source {
     }
   }
 
-  async readSmall({ from, held, acknowledge, limit, tables, ready }: SmallRequest): Promise<SmallBatch | null> {
+  async readSmall({ from, held, acknowledge, limit, tables, ready, hush }: SmallRequest): Promise<SmallBatch | null> {
     const { serverVersion } = this.#connection;
     const named = tables.map(({ source: { id, mark }, columns, unplaced }) => ({ id, mark, columns, unplaced }));
     const unready = named.filter(({ id }) => !ready.has(id));
@@ -195,7 +198,7 @@ export class PostgresSource implements Source {
     try {
       answers = await execWhole(
         this.#connection,
-        `${beginUnhurried(serverVersion)}\n${step("small-open", open)};\ncommit;
+        `${beginUnhurried(serverVersion)}\n${hush ? `${hushed};\n` : ""}${step("small-open", open)};\ncommit;
         ${step("small-begin", this.#beginReading(this.#lockTimeout))}\n${lockAtOnce(relations)}\n${step("small-read", read)};\ncommit;
         ${beginDurable(serverVersion)}\n${step("small-offer", offered)};\ncommit`,
       );
@@ -268,12 +271,16 @@ export class PostgresSource implements Source {
     return true;
   }
 
+  /** Whether it is asked for or not may be lost with a crash: nothing is waited for. */
   async askWake(ms: number): Promise<boolean> {
-    return await callJson<boolean>(this.#connection, "wake", `to_jsonb(tandem.ask_wake(${ms}))`);
+    const sql = step("wake", `select tandem.ask_wake(${ms})::text as stood`);
+    const begin = beginUnhurried(this.#connection.serverVersion);
+    const answers = await execWhole(this.#connection, `${begin}\n${sql};\ncommit`);
+    return answers.at(-2)?.rows[0]?.stood === "true";
   }
 
   async hushWake(): Promise<void> {
-    await call(this.#connection, "wake", "select tandem.hush_wake()");
+    await execWhole(this.#connection, `${beginUnhurried(this.#connection.serverVersion)}\n${hushed};\ncommit`);
   }
 
   #changedTables({ from, own }: TablesRequest): string {

@@ -90,7 +90,7 @@ export class LinkLoop {
       await this.#leased();
       const link = (await this.#connected()).link;
       this.#set({ state: "working" });
-      const woken = await this.#wakeUp?.rise();
+      const woken = this.#wakeUp?.rise();
       const began = this.#options.clock.now();
       const beganAt = performance.now();
       const { worked, reached, now, pausedBy = null } = await link.round(woken);

@@ -21,12 +21,11 @@ export class WakeUp {
     this.#askMs = Math.max(10_000, 4 * intervalMs);
   }
 
-  /** Before a round: whether it has been told of something. */
-  async rise(): Promise<boolean> {
+  /** Before a round, which ends the asking if so: whether it has been told of something. */
+  rise(): boolean {
     if (!this.#told) return false;
     this.#told = false;
     this.#asked = false;
-    await this.#source.hushWake();
     return true;
   }
 
