@@ -1,6 +1,6 @@
 import type { LinkState, TableName, TableState } from "../base/ends.ts";
 import { tableKey } from "./carry-batch.ts";
-import type { RoundContext } from "./round-context.ts";
+import type { RoundContext, Step } from "./round-context.ts";
 
 // A range is one transaction on either side: short enough for a provider's limits, long enough to be fast.
 const rangeRows = 50_000;
@@ -29,44 +29,41 @@ async function parentsFirst(
 
 async function copyRange(context: RoundContext, state: TableState, undecided: Set<string>): Promise<void> {
   const name: TableName = { schema: state.schema, name: state.name };
-  let done = false;
+  const { source, target } = context.ends;
+  let copied = state.rowsCopied;
   let total: number | null = null;
-  const result = await context.carry({ from: context.position, own: [], tables: [name] }, async (batch) => {
-    const table = batch.tables.find((shape) => tableKey(shape) === tableKey(name));
-    if (!table) {
-      done = true;
+  /** The range that begins after a key, and those behind it. */
+  const range = (copiedTo: TableState["copiedTo"]): Step => ({
+    request: { from: context.position, own: [], tables: [name] },
+    async plan(batch) {
+      const table = batch.tables.find((shape) => tableKey(shape) === tableKey(name));
+      const upto = table ? await batch.bound(table, copiedTo, rangeRows) : null;
+      if (table) total = table.estimate;
       return {
-        wanted: [],
+        wanted: table ? [{ table, what: { kind: "range", after: copiedTo, upto } }] : [],
         mode: "copy",
         to: context.position,
         cut: false,
-        copy: { ...name, upto: null, done },
+        copy: { ...name, upto, done: upto === null },
         released: [],
       };
-    }
-    const upto = await batch.bound(table, state.copiedTo, rangeRows);
-    done = upto === null;
-    total = table.estimate;
-    return {
-      wanted: [{ table, what: { kind: "range", after: state.copiedTo, upto } }],
-      mode: "copy",
-      to: context.position,
-      cut: false,
-      copy: { ...name, upto, done },
-      released: [],
-    };
+    },
+    after: ({ copy }) => (copy?.upto ? range(copy.upto) : null),
+    applied({ tables }, { copy }) {
+      copied += tables.find((table) => tableKey(table) === tableKey(name))?.staged ?? 0;
+      const all = copy?.done ? copied : total;
+      context.options.onEvent?.({
+        source: source.name,
+        target: target.name,
+        kind: "copy",
+        table: name,
+        rows: copied,
+        total: all,
+      });
+    },
   });
-  if (result === null) return;
-  const staged = result.tables.find((table) => tableKey(table) === tableKey(name))?.staged ?? 0;
-  context.options.onEvent?.({
-    source: context.ends.source.name,
-    target: context.ends.target.name,
-    kind: "copy",
-    table: name,
-    rows: state.rowsCopied + staged,
-    total: done ? state.rowsCopied + staged : total,
-  });
-  if (!done) return;
-  const after = (await context.ends.target.state()).tables.find((table) => tableKey(table) === tableKey(name));
+  const carried = await context.carry(range(state.copiedTo));
+  if (!carried?.plan.copy?.done) return;
+  const after = (await target.state()).tables.find((table) => tableKey(table) === tableKey(name));
   if (after?.state === "copy" && after.reason !== null) undecided.add(tableKey(name));
 }

@@ -15,7 +15,7 @@ import { copyTables } from "./first-copy.ts";
 import { retryBusy } from "./parked.ts";
 import { previewLink } from "./preview.ts";
 import { type LinkReport, newReport } from "./report.ts";
-import { type LinkOptions, movedOn, RoundContext } from "./round-context.ts";
+import { type LinkOptions, movedOn, RoundContext, type Step } from "./round-context.ts";
 import { SmallBatches } from "./small-batches.ts";
 import { askForVanished } from "./vanished.ts";
 
@@ -254,26 +254,34 @@ export class Link {
     if (own.length === 0 && parked.length === 0 && !unconfirmed && !(await this.source.hasEntries(from))) {
       return { worked: false, reached: true };
     }
-    let cut = false;
-    const result = await context.carry({ from, own, tables: parked }, (batch) => {
-      const wanted: Wanted[] = [];
-      for (const table of batch.tables) {
-        if (resting.has(tableKey(table))) continue;
-        const ownState = own.find((other) => tableKey(other) === tableKey(table));
-        const keys = parked.find((other) => tableKey(other) === tableKey(table))?.keys ?? [];
-        const changed = batch.changed.some((other) => tableKey(other) === tableKey(table));
-        if (ownState || changed || keys.length > 0) {
-          wanted.push({ table, what: { kind: "changes", from: ownState?.position ?? from, keys } });
+    /** What has changed since a position; only what is `due` is not repeated. */
+    const changes = (
+      from: Position,
+      { own, parked }: { own: LinkState["tables"]; parked: LinkState["parked"] },
+    ): Step => ({
+      request: { from, own, tables: parked },
+      plan(batch) {
+        const wanted: Wanted[] = [];
+        for (const table of batch.tables) {
+          if (resting.has(tableKey(table))) continue;
+          const ownState = own.find((other) => tableKey(other) === tableKey(table));
+          const keys = parked.find((other) => tableKey(other) === tableKey(table))?.keys ?? [];
+          const changed = batch.changed.some((other) => tableKey(other) === tableKey(table));
+          if (ownState || changed || keys.length > 0) {
+            wanted.push({ table, what: { kind: "changes", from: ownState?.position ?? from, keys } });
+          }
         }
-      }
-      cut = batch.cut;
-      return { wanted, mode: "batch", to: batch.to, cut: batch.cut, copy: null, released: own };
+        return { wanted, mode: "batch", to: batch.to, cut: batch.cut, copy: null, released: own };
+      },
+      after: ({ to, cut }) => (cut ? changes(to, { own: [], parked: [] }) : null),
     });
-    if (result === null) return { worked: true, reached: false };
+    const carried = await context.carry(changes(from, { own, parked }));
+    if (carried === null) return { worked: true, reached: false };
+    const { result, plan } = carried;
     this.#scanned = null;
     const plain = result.parked.length === 0 && result.held.length === 0;
     this.#stand(context, { from: context.position, clock: state.clock, plain });
     await retryBusy(context, parked, result.parked);
-    return { worked: true, reached: !cut };
+    return { worked: true, reached: !plan.cut };
   }
 }

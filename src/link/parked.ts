@@ -32,15 +32,18 @@ export async function retryBusy(
 }
 
 async function retryAlone(context: RoundContext, name: ParkedKeys, key: readonly string[]): Promise<void> {
-  await context.carry({ from: context.position, own: [], tables: [name] }, (batch) => {
-    const table = batch.tables.find((shape) => tableKey(shape) === tableKey(name));
-    return {
-      wanted: table ? [{ table, what: { kind: "keys", keys: [key] } }] : [],
-      mode: "alone",
-      to: context.position,
-      cut: false,
-      copy: null,
-      released: [],
-    };
+  await context.carry({
+    request: { from: context.position, own: [], tables: [name] },
+    plan(batch) {
+      const table = batch.tables.find((shape) => tableKey(shape) === tableKey(name));
+      return {
+        wanted: table ? [{ table, what: { kind: "keys", keys: [key] } }] : [],
+        mode: "alone",
+        to: context.position,
+        cut: false,
+        copy: null,
+        released: [],
+      };
+    },
   });
 }

@@ -23,9 +23,10 @@ export async function previewLink(context: RoundContext, state: LinkState): Prom
   const resting = new Set(state.tables.filter((table) => table.state === "held").map(tableKey));
   const own = state.tables.filter((table) => table.state !== "held");
   const previews = await again(() =>
-    context.preview({ from: context.position, own, tables: state.parked }, (batch) =>
-      changesPlan(batch, context, own, resting),
-    ),
+    context.preview({
+      request: { from: context.position, own, tables: state.parked },
+      plan: (batch) => changesPlan(batch, context, own, resting),
+    }),
   );
   const fresh = new Set(copied.map(tableKey));
   for (const preview of previews) add(sum, preview, fresh.has(tableKey(preview)));
@@ -59,11 +60,14 @@ async function* ranges(context: RoundContext, table: TableState): AsyncGenerator
     let upto: readonly string[] | null = null;
     const start = after;
     yield await again(() =>
-      context.preview({ from: context.position, own: [], tables: [table] }, async (batch) => {
-        const shape = batch.tables.find((other) => tableKey(other) === tableKey(table));
-        upto = shape ? await batch.bound(shape, start, rangeRows) : null;
-        const wanted: Wanted[] = shape ? [{ table: shape, what: { kind: "range", after: start, upto } }] : [];
-        return { wanted, mode: "copy", to: batch.to, cut: false, copy: null, released: [] };
+      context.preview({
+        request: { from: context.position, own: [], tables: [table] },
+        async plan(batch) {
+          const shape = batch.tables.find((other) => tableKey(other) === tableKey(table));
+          upto = shape ? await batch.bound(shape, start, rangeRows) : null;
+          const wanted: Wanted[] = shape ? [{ table: shape, what: { kind: "range", after: start, upto } }] : [];
+          return { wanted, mode: "copy", to: batch.to, cut: false, copy: null, released: [] };
+        },
       }),
     );
     after = upto;

@@ -8,11 +8,13 @@ import type {
   Reach,
   Source,
   TableName,
+  TablePreview,
   Target,
 } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import type { Clock } from "../base/time.ts";
 import { carryBatch, NotOfItsType, type Staged, tableKey, type Wanted } from "./carry-batch.ts";
+import { Reading, readAgain } from "./reading.ts";
 import { addResult, type LinkEvent, type LinkReport } from "./report.ts";
 
 /** How a link works. */
@@ -24,6 +26,8 @@ export interface LinkOptions {
   readonly signal?: AbortSignal | undefined;
   /** Runs what holds a transaction on either end at once; where sessions are few, one link at a time. */
   readonly inTurn?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
+  /** Whether a round goes on with the batches that follow, each read while the one before is applied; not with `inTurn`. */
+  readonly readAhead?: boolean | undefined;
 }
 
 /** What a batch is to become, once it is open. */
@@ -50,6 +54,32 @@ export interface CarryRequest {
   readonly tables: readonly TableName[];
 }
 
+/** A batch to be carried. */
+export interface Step {
+  readonly request: CarryRequest;
+  readonly plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>;
+  /** The batch that follows this one, if it is applied plainly; null: none. It is asked for before that. */
+  readonly after?: (plan: BatchPlan) => Step | null;
+  readonly applied?: (result: ApplyResult, plan: BatchPlan) => void;
+}
+
+/** A batch that was applied. */
+export interface Carried {
+  readonly result: ApplyResult;
+  readonly plan: BatchPlan;
+  readonly token: string;
+}
+
+/** A batch that was read and staged. */
+interface Read {
+  readonly staged: Staged;
+  readonly plan: BatchPlan;
+  readonly horizon: string;
+}
+
+// A round begins no further batch after so long: what only its beginning sees (who pauses the link, tables that change) waits for its end.
+const longestMs = 2_000;
+
 /** The error to end a round with when another applier has carried this link on since the target had `token`; else null. */
 export async function movedOn({ source, target }: Ends, token: string | null): Promise<TandemError | null> {
   if ((await target.state()).token === token) return null;
@@ -67,6 +97,8 @@ export class RoundContext {
   readonly #reach: Reach;
   readonly #allVersions: boolean;
   readonly #onMatched: (table: MatchedTable) => void;
+  /** Tables as they were staged by their types, in this round. */
+  readonly #matched = new Map<string, MatchedTable>();
   /** Whether there are tables that do not flow with the link. */
   #someHeld: boolean;
   #position: Position;
@@ -113,42 +145,77 @@ export class RoundContext {
   }
 
   /**
-   * Carries one batch. Null: nothing was applied and the round must begin anew, because the source first had to write
-   * fresh entries, or a table must be staged as text.
+   * Carries one batch, and where `after` names them those that follow it, each of which is read while the one before is applied. Returns the last
+   * one that was applied. Null: none was, and the round must begin anew, because the source first had to write fresh entries, or a table must be staged
+   * as text.
    */
-  async carry(
-    request: CarryRequest,
-    plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>,
-  ): Promise<ApplyResult | null> {
-    const read = await this.#read(request, plan);
-    if (read === null) return null;
-    this.options.signal?.throwIfAborted();
-    const { source } = this.ends;
-    const token = await this.#unlessMovedOn(this.#token, () => source.offerContact(this.#token));
-    const { wanted: _, ...planned } = read.plan;
-    const apply: ApplyRequest = {
-      ...planned,
-      staging: read.staged.id,
-      from: this.#position,
-      token,
-      horizon: read.horizon,
-      skewMs: this.#skewMs,
-      reach: this.#reach,
-      tables: read.staged.tables,
-    };
-    let result = await this.#apply(apply);
-    if (result.unsettled.length > 0) {
-      // Rows that the application holds locked there hold up nothing else: they wait in the target.
-      const left = await source.settle(result.unsettled, planned.mode === "alone");
-      if (left === 0) return null;
-      result = await this.#apply({ ...apply, unsettled: "park" });
+  async carry(first: Step): Promise<Carried | null> {
+    const began = this.options.clock.now();
+    let last: Carried | null = null;
+    let reading = this.#begin(first, false);
+    for (let step = first; ; ) {
+      const [outcome] = await Promise.allSettled([reading.take()]);
+      // Its source is free to be told of the batch before it.
+      if (last !== null) await this.#tell(last);
+      if (outcome.status === "rejected") {
+        if (!(outcome.reason instanceof NotOfItsType)) throw outcome.reason;
+        this.#asText.add(tableKey(outcome.reason.table));
+        return last;
+      }
+      const read = outcome.value;
+      if (read === null) return last;
+      this.options.signal?.throwIfAborted();
+      const { source } = this.ends;
+      const { plan } = read;
+      const token = await this.#unlessMovedOn(this.#token, () => source.offerContact(this.#token));
+      const apply = this.#applyRequest(read, token);
+      const next = this.#goesOn(began) ? (step.after?.(plan) ?? null) : null;
+      let ahead = next && this.#begin(next, true);
+      const giveUp = async () => {
+        await ahead?.giveUp();
+        ahead = null;
+      };
+      let result: ApplyResult;
+      try {
+        result = await this.#apply(apply);
+        if (result.unsettled.length > 0) {
+          await giveUp();
+          // Rows that the application holds locked there hold up nothing else: they wait in the target.
+          const left = await source.settle(result.unsettled, plan.mode === "alone");
+          if (left === 0) return last;
+          result = await this.#apply({ ...apply, unsettled: "park" });
+        }
+      } catch (error) {
+        await giveUp();
+        throw error;
+      }
+      this.#token = token;
+      this.#position = plan.to;
+      last = { result, plan, token };
+      step.applied?.(result, plan);
+      // Retrying what is parked, and telling of what is held, come before the next batch.
+      if (result.parked.length > 0 || result.held.length > 0) await giveUp();
+      if (next === null || ahead === null) {
+        await this.#tell(last);
+        return last;
+      }
+      step = next;
+      reading = ahead;
     }
-    this.#token = token;
-    this.#position = planned.to;
-    await this.#unlessMovedOn(token, () => source.confirm(planned.to, token, result.seen, result.parked));
+  }
+
+  /** Whether another batch may be begun in this round. */
+  #goesOn(began: number): boolean {
+    const { clock, readAhead = false, inTurn, signal } = this.options;
+    return readAhead && !inTurn && !signal?.aborted && clock.now() - began < longestMs;
+  }
+
+  /** Tells the source of a batch that was applied. */
+  async #tell({ result, plan, token }: Carried): Promise<void> {
+    const { source } = this.ends;
+    await this.#unlessMovedOn(token, () => source.confirm(plan.to, token, result.seen, result.parked));
     if (this.#someHeld || result.held.length > 0) await source.noteHeld(result.held);
     this.#someHeld = result.held.length > 0;
-    return result;
   }
 
   /**
@@ -165,48 +232,61 @@ export class RoundContext {
   }
 
   /** What applying the batch would do; nothing is applied. */
-  async preview(request: CarryRequest, plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>) {
-    const read = await this.#read(request, plan);
-    if (read === null) return null;
-    const { wanted: _, ...planned } = read.plan;
-    return await this.ends.target.preview({
-      ...planned,
-      staging: read.staged.id,
-      from: this.#position,
-      token: null,
-      horizon: read.horizon,
-      skewMs: this.#skewMs,
-      reach: this.#reach,
-      tables: read.staged.tables,
-    });
-  }
-
-  async #read(
-    request: CarryRequest,
-    plan: (batch: OpenBatch) => BatchPlan | Promise<BatchPlan>,
-  ): Promise<{ staged: Staged; plan: BatchPlan; horizon: string } | null> {
-    const { source, target } = this.ends;
-    const { onEvent, batchRows, inTurn = (work) => work() } = this.options;
-    const read = () =>
-      source.read({ ...request, limit: batchRows, allVersions: this.#allVersions }, async (batch) => {
-        const planned = await plan(batch);
-        const kind = planned.mode === "copy" ? "copy" : "batch";
-        const staged = await carryBatch(batch, target, planned.wanted, {
-          asText: this.#asText,
-          held: this.#held,
-          onMatched: this.#onMatched,
-          onRows: (table, rows) =>
-            onEvent?.({ source: source.name, target: target.name, kind, table, rows, total: null }),
-        });
-        return { staged, plan: planned, horizon: batch.horizon };
-      });
+  async preview(step: Step): Promise<readonly TablePreview[] | null> {
     try {
-      return await inTurn(read);
+      const read = await this.#begin(step, false).take();
+      return read && (await this.ends.target.preview(this.#applyRequest(read, null)));
     } catch (error) {
       if (!(error instanceof NotOfItsType)) throw error;
       this.#asText.add(tableKey(error.table));
       return null;
     }
+  }
+
+  #applyRequest({ staged, plan, horizon }: Read, token: string | null): ApplyRequest {
+    const { wanted: _, ...planned } = plan;
+    return {
+      ...planned,
+      staging: staged.id,
+      from: this.#position,
+      token,
+      horizon,
+      skewMs: this.#skewMs,
+      reach: this.#reach,
+      tables: staged.tables,
+    };
+  }
+
+  /** Begins to read a batch; `ahead`: while another one is applied. */
+  #begin({ request, plan }: Step, ahead: boolean): Reading<Read> {
+    const { source, target } = this.ends;
+    const { onEvent, batchRows, inTurn = (work) => work() } = this.options;
+    let planned: BatchPlan | null = null;
+    const guess = async (batch: OpenBatch) => {
+      planned = await plan(batch);
+      const [wanted] = planned.wanted;
+      const matched = wanted && this.#matched.get(tableKey(wanted.table));
+      if (!matched || matched.source.mark !== wanted.table.mark || this.#asText.has(tableKey(wanted.table)))
+        return null;
+      return readAgain(matched, wanted.table, wanted.what);
+    };
+    const asked = { ...request, limit: batchRows, allVersions: this.#allVersions };
+    const open = (body: (batch: OpenBatch) => Promise<Read | null>) => inTurn(() => source.read(asked, body));
+    return new Reading(open, ahead ? guess : null, async (batch) => {
+      planned ??= await plan(batch);
+      const kind = planned.mode === "copy" ? "copy" : "batch";
+      const staged = await carryBatch(batch, target, planned.wanted, {
+        asText: this.#asText,
+        held: this.#held,
+        onMatched: (table) => {
+          this.#matched.set(tableKey(table.source), table);
+          this.#onMatched(table);
+        },
+        onRows: (table, rows) =>
+          onEvent?.({ source: source.name, target: target.name, kind, table, rows, total: null }),
+      });
+      return { staged, plan: planned, horizon: batch.horizon };
+    });
   }
 
   async #apply(request: ApplyRequest): Promise<ApplyResult> {

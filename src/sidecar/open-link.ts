@@ -63,7 +63,11 @@ export async function openLink(
     const [from, to] = connections as [Connection, Connection];
     const few = from.pooled || to.pooled;
     const inTurn = few ? <T>(work: () => Promise<T>) => turns.take(work) : undefined;
-    const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), { ...options, inTurn });
+    const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), {
+      readAhead: true,
+      ...options,
+      inTurn,
+    });
     return {
       link,
       [Symbol.asyncDispose]: dispose,

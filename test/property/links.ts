@@ -44,9 +44,13 @@ export class HistoryLink {
       // one by one: where the second cannot be had, the first is there to be ended
       for (const node of [this.source, this.target]) this.#sessions.push(await this.#session(node));
       const [from, to] = this.#sessions as [Connection, Connection];
+      const readsAhead = () => this.#rounds % 2 === 0;
       this.#link = new Link(new PostgresSource(from, this.target.name), new PostgresTarget(to, this.source.name), {
         clock: systemClock,
         batchRows: this.#ways.batchRows,
+        get readAhead() {
+          return readsAhead();
+        },
       });
       this.reports.push(this.#link.report);
     }

@@ -29,6 +29,7 @@ export interface LinkedOptions {
   pairs?: (readonly [string, string])[];
   /** May be changed between rounds. */
   batchRows?: number;
+  readAhead?: boolean;
   maxSkewMs?: number;
   seed?: string | null;
   keepConflictsMs?: number;
@@ -113,12 +114,13 @@ export class Links implements AsyncDisposable {
   async another(source: string, target: string): Promise<{ link: Link; connections: Connection[] }> {
     const [from, to] = [await this.connection(source), await this.connection(target)];
     const options = this.#options;
-    const { clock = systemClock, signal, onEvent } = options;
+    const { clock = systemClock, readAhead, signal, onEvent } = options;
     const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), {
       clock,
       get batchRows() {
         return options.batchRows ?? 100_000;
       },
+      readAhead,
       signal,
       onEvent,
     });
