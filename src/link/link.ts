@@ -77,7 +77,10 @@ export class Link {
     return this.#skewMs;
   }
 
-  /** One round: whatever waits is carried, at most one batch. `woken`: the source has said that there is something, and need not say so again. */
+  /**
+   * One round: whatever waits is carried, one batch, or with `readAhead` those that follow too, for two seconds. `woken`: the source has said that there
+   * is something, and need not say so again.
+   */
   async round(woken = false): Promise<RoundResult> {
     const last = this.#last;
     this.#last = null;
@@ -254,11 +257,8 @@ export class Link {
     if (own.length === 0 && parked.length === 0 && !unconfirmed && !(await this.source.hasEntries(from))) {
       return { worked: false, reached: true };
     }
-    /** What has changed since a position; only what is `due` is not repeated. */
-    const changes = (
-      from: Position,
-      { own, parked }: { own: LinkState["tables"]; parked: LinkState["parked"] },
-    ): Step => ({
+    /** What has changed since a position. */
+    const changes = (from: Position, own: LinkState["tables"], parked: LinkState["parked"]): Step => ({
       request: { from, own, tables: parked },
       plan(batch) {
         const wanted: Wanted[] = [];
@@ -273,9 +273,9 @@ export class Link {
         }
         return { wanted, mode: "batch", to: batch.to, cut: batch.cut, copy: null, released: own };
       },
-      after: ({ to, cut }) => (cut ? changes(to, { own: [], parked: [] }) : null),
+      after: ({ to, cut }) => (cut ? changes(to, [], []) : null),
     });
-    const carried = await context.carry(changes(from, { own, parked }));
+    const carried = await context.carry(changes(from, own, parked));
     if (carried === null) return { worked: true, reached: false };
     const { result, plan } = carried;
     this.#scanned = null;
