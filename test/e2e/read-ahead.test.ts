@@ -179,7 +179,8 @@ test("C6 a first copy reads the next range while one is applied, tells how far i
     schema,
     clock,
     readAhead: true,
-    onEvent: (event) => event.kind === "copy" && event.total !== null && event.table?.name === "t" && events.push(event),
+    onEvent: (event) =>
+      event.kind === "copy" && event.total !== null && event.table?.name === "t" && events.push(event),
   });
   const { nodes, links } = linked;
   await nodes.local.admin.query(
