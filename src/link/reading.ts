@@ -1,4 +1,4 @@
-import { PassThrough, type Readable } from "node:stream";
+import { PassThrough, pipeline, type Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { MatchedTable, OpenBatch, ReadRequest } from "../base/ends.ts";
 import { chooseCopyFormat } from "./columns.ts";
@@ -29,9 +29,15 @@ export class Reading<T> {
     this.#over = open(async (batch) => {
       if (guess === null) return await body(batch);
       const ahead = await Ahead.begin(batch, await guess(batch));
-      if (await decided) return await body(ahead.batch);
+      let result: T | null = null;
+      try {
+        if (await decided) result = await body(ahead.batch);
+      } catch (error) {
+        await ahead.drain().catch(() => {});
+        throw error;
+      }
       await ahead.drain();
-      return null;
+      return result;
     });
     // It may fail long before anybody asks.
     this.#over.catch(() => {});
@@ -66,10 +72,9 @@ class Ahead {
     if (request === null) return new Ahead(batch, null, null);
     const from = await batch.rows(request);
     const rows = new PassThrough({ highWaterMark: buffered });
-    from.once("error", (error) => rows.destroy(error));
-    // The reader gets the error when it comes; until then nobody listens.
+    // Either takes the other along when it fails. The reader gets the error when it comes; until then nobody listens.
+    pipeline(from, rows, () => {});
     rows.on("error", () => {});
-    from.pipe(rows);
     return new Ahead(batch, request, rows);
   }
 

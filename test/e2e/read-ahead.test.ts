@@ -14,6 +14,10 @@ const schema = `create table public.t (id int primary key, v text check (v <> 'b
 /** It stands still: a round goes on until nothing is cut off. */
 const clock: Clock = { now: () => 1_000_000, sleep: async () => {} };
 
+/** A row of ten megabytes. */
+const wide = (id: number) =>
+  `insert into u select ${id}, string_agg(md5(g::text), '') from generate_series(1, 320000) g`;
+
 /** Whether a session of the source is reading for a link now. */
 const reading = async ({ admin }: TestNode) =>
   (await admin.value(`select true from pg_stat_activity where datname = current_database() and state <> 'idle'
@@ -127,6 +131,31 @@ describe.each(ways)("the next batch is read while one is applied, in $way", ({ o
       },
     });
     await expect(link.round()).rejects.toThrow("stopped here");
+    expect(await reading(nodes.local)).toBe(false);
+    await links.reopen();
+    await links.sync();
+    await links.expectRest();
+  });
+
+  test("C1 a target that is lost before it takes what waits in memory leaves no transaction open at the source", async () => {
+    await using linked = await open({ batchRows: 3 });
+    const { nodes, links } = linked;
+    const link = await links.link("local", "external");
+    await app(nodes.local, "insert into u values (0, 'a')");
+    await links.sync();
+    for (let id = 1; id <= 6; id++) await app(nodes.local, wide(id));
+    watch(link, nodes.local);
+    const stage = link.target.stage.bind(link.target);
+    let staged = 0;
+    link.target.stage = async (tables, body) => {
+      if (++staged === 2)
+        await nodes.external.admin.query(
+          "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and query ~ 'tandem:apply'",
+        );
+      return await stage(tables, body);
+    };
+    await expect(link.round()).rejects.toMatchObject({ node: "external" });
+    expect(staged).toBe(2);
     expect(await reading(nodes.local)).toBe(false);
     await links.reopen();
     await links.sync();
