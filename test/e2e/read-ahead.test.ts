@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { Clock } from "../../src/base/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import type { LinkEvent } from "../../src/link/report.ts";
-import { app, linkedCluster, ways } from "../support/link.ts";
+import { app, type Links, linkedCluster, ways } from "../support/link.ts";
 import { expectEqual, openClient, type TestNode } from "../support/pg.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -38,6 +38,13 @@ function watch(link: Link, source: TestNode, before: Readonly<Record<number, () 
     return await apply(request);
   };
   return went;
+}
+
+/** Other connections, as a new process would have, bring the rest. */
+async function goOnAnew(links: Links): Promise<void> {
+  await links.reopen();
+  await links.sync();
+  await links.expectRest();
 }
 
 describe.each(ways)("the next batch is read while one is applied, in $way", ({ options }) => {
@@ -115,9 +122,7 @@ describe.each(ways)("the next batch is read while one is applied, in $way", ({ o
     });
     await expect(link.round()).rejects.toMatchObject({ node: "local" });
     expect(await nodes.external.admin.value("select count(*) from t")).toBe("21");
-    await links.reopen();
-    await links.sync();
-    await links.expectRest();
+    await goOnAnew(links);
   });
 
   test("C1 a target that fails leaves no transaction open at the source", async () => {
@@ -132,9 +137,7 @@ describe.each(ways)("the next batch is read while one is applied, in $way", ({ o
     });
     await expect(link.round()).rejects.toThrow("stopped here");
     expect(await reading(nodes.local)).toBe(false);
-    await links.reopen();
-    await links.sync();
-    await links.expectRest();
+    await goOnAnew(links);
   });
 
   test("C1 a target that is lost before it takes what waits in memory leaves no transaction open at the source", async () => {
@@ -157,9 +160,7 @@ describe.each(ways)("the next batch is read while one is applied, in $way", ({ o
     await expect(link.round()).rejects.toMatchObject({ node: "external" });
     expect(staged).toBe(2);
     expect(await reading(nodes.local)).toBe(false);
-    await links.reopen();
-    await links.sync();
-    await links.expectRest();
+    await goOnAnew(links);
   });
 
   test("C9 a column that is added while a batch is read ahead is noticed", async () => {
