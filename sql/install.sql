@@ -49,6 +49,7 @@ set check_function_bodies = off;
 \ir conflict/decide.sql
 \ir conflict/record.sql
 \ir conflict/foreign_keys.sql
+\ir conflict/actions.sql
 \ir conflict/foreign_key_updates.sql
 \ir conflict/closure.sql
 \ir conflict/unique.sql

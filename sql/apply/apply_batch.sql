@@ -157,6 +157,11 @@ begin
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
+  if v_plans @> '[{"act": true}]' then
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_conflicts := v_conflicts + tandem.keep_taken(v_plan, tandem.over(v_plan, v_result -> 'left'));
+    end loop;
+  end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan), tandem.note_kept(v_plan), tandem.note_fallbacks(v_plan);

@@ -180,6 +180,17 @@ language sql stable as $$
 $$;
 comment on function tandem.staged_parents(jsonb) is 'Parents that staged rows refer to.';
 
+-- tandem.staged_row(p_table_id, p_columns, p_as_text) -> text: the values of the staged row s under the table's own column names, a list.
+create or replace function tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean) returns text
+language sql stable as $$
+  select string_agg(q.e, ', ') from tandem.tracked_table t cross join lateral (
+    select format('%s as %I', tandem.staged_key(u.i, format_type(a.atttypid, null)), u.name) as e from unnest(t.key_columns) with ordinality u (name, i)
+    join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped where u.name <> all (p_columns)
+    union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q
+  where t.table_id = p_table_id
+$$;
+comment on function tandem.staged_row(integer, text[], boolean) is 'A staged row under the table''s column names.';
+
 -- tandem.unique_matches(...): per unique index beside the key: the staged rows under the table's own column names (alias r) and the
 -- local rows (alias t), each with the index's values as tandem_1, tandem_2, ... and its predicate as tandem_where; the condition
 -- that both hold the same value, by the index's own operators, and that both have the same key.
@@ -187,11 +198,7 @@ create or replace function tandem.unique_matches(p_table_id integer, p_columns t
 returns table (index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
 language sql stable as $$
   select ic.relname::text, t.key_columns,
-    format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_,
-      (select string_agg(q.e, ', ') from (
-        select format('%s as %I', tandem.staged_key(u.i, format_type(a.atttypid, null)), u.name) as e from unnest(t.key_columns) with ordinality u (name, i)
-        join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped where u.name <> all (p_columns)
-        union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q),
+    format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_, tandem.staged_row(p_table_id, p_columns, p_as_text),
       p_stage),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
     x.same || ' and r.tandem_where and t.tandem_where',

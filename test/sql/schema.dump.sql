@@ -529,6 +529,11 @@ begin
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
+  if v_plans @> '[{"act": true}]' then
+    for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      v_conflicts := v_conflicts + tandem.keep_taken(v_plan, tandem.over(v_plan, v_result -> 'left'));
+    end loop;
+  end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
     if exists (select from tandem.verdict v where v.peer_id = v_peer and v.table_id = (v_plan ->> 'id')::integer and v.verdict in ('prefer', 'keep', 'anew')) then
       perform tandem.write_anew(v_plan), tandem.note_kept(v_plan), tandem.note_fallbacks(v_plan);
@@ -4074,6 +4079,54 @@ COMMENT ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) I
 
 
 --
+-- Name: keep_taken(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_columns text[] := array(select jsonb_array_elements_text(p_plan -> 'incoming_columns'));
+  f record;
+  v_count bigint;
+  v_total bigint := 0;
+begin
+  for f in
+    select r.name, r.child_is_t, r.child_columns, p.relid::regclass::text as parent
+    from tandem.tracked_table p cross join lateral tandem.references_to(p.table_id) r
+    where r.child_id = (p_plan ->> 'id')::integer and r.action not in ('a', 'r') and r.child_columns <@ v_columns
+  loop
+    -- the order takes the index whatever the planner believes of the log's size
+    execute format($sql$
+      with own as materialized (
+        select distinct on (%1$s) l.* from (select * from %2$s l where l.xid >= pg_current_xact_id() order by l.xid) l
+        where l.received_from is null and l.origin = %3$L order by %4$s)
+      insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin,
+        incoming_columns, incoming_values)
+      select %5$s, %6$L, %7$L, %8$s, 'referring/delete', %9$L, 'local', l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
+      from own l join %12$s s on %13$s cross join lateral (select %14$s) c
+      where s.present and %15$s and %16$s and %17$s and not exists (select from %18$s t where %19$s)
+      on conflict do nothing
+    $sql$, p_plan ->> 'log_keys', p_plan ->> 'entries', (select name from tandem.local_node), p_plan ->> 'newest_first',
+      p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', 'foreign key ' || f.name, v_columns, p_plan ->> 'incoming_values',
+      p_plan ->> 'stage', p_plan ->> 'key_is_entry',
+      tandem.staged_row((p_plan ->> 'id')::integer, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean),
+      tandem.applies(p_plan), p_over, (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t);
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+  end loop;
+  return v_total;
+end $_$;
+
+
+--
+-- Name: FUNCTION keep_taken(p_plan jsonb, p_over text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) IS 'Keeps the images of written rows that a foreign key''s action took at once.';
+
+
+--
 -- Name: key_names(text, integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -5151,7 +5204,8 @@ begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
       if exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r')) then
-        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0);
+        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0
+          or v_plan ->> 'gone' is distinct from '0' and current_setting('session_replication_role') <> 'replica');
       end if;
       if exists (select from tandem.plan_changes(v_plan) r where r.action not in ('a', 'r')) then
         perform tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update');
@@ -8598,6 +8652,28 @@ COMMENT ON FUNCTION tandem.staged_parents(p_plan jsonb) IS 'Parents that staged 
 
 
 --
+-- Name: staged_row(integer, text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select string_agg(q.e, ', ') from tandem.tracked_table t cross join lateral (
+    select format('%s as %I', tandem.staged_key(u.i, format_type(a.atttypid, null)), u.name) as e from unnest(t.key_columns) with ordinality u (name, i)
+    join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped where u.name <> all (p_columns)
+    union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q
+  where t.table_id = p_table_id
+$$;
+
+
+--
+-- Name: FUNCTION staged_row(p_table_id integer, p_columns text[], p_as_text boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean) IS 'A staged row under the table''s column names.';
+
+
+--
 -- Name: staged_value(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -9212,11 +9288,7 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
     LANGUAGE sql STABLE
     AS $_$
   select ic.relname::text, t.key_columns,
-    format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_,
-      (select string_agg(q.e, ', ') from (
-        select format('%s as %I', tandem.staged_key(u.i, format_type(a.atttypid, null)), u.name) as e from unnest(t.key_columns) with ordinality u (name, i)
-        join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped where u.name <> all (p_columns)
-        union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q),
+    format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_, tandem.staged_row(p_table_id, p_columns, p_as_text),
       p_stage),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
     x.same || ' and r.tandem_where and t.tandem_where',
@@ -13267,6 +13339,13 @@ REVOKE ALL ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text
 
 
 --
+-- Name: FUNCTION keep_taken(p_plan jsonb, p_over text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION key_names(p_alias text, p_count integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -14265,6 +14344,13 @@ REVOKE ALL ON FUNCTION tandem.staged_key(p_number bigint, p_type text) FROM PUBL
 --
 
 REVOKE ALL ON FUNCTION tandem.staged_parents(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION staged_row(p_table_id integer, p_columns text[], p_as_text boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean) FROM PUBLIC;
 
 
 --
