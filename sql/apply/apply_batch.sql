@@ -83,7 +83,7 @@ begin
   perform tandem.take_turns(v_plans);
   perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
-    perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
+    perform tandem.tell_triggers(v_plan);
   end loop;
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
@@ -157,9 +157,9 @@ begin
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
-  if v_plans @> '[{"act": true}]' then
+  if v_plans @> '[{"act": true}]' or v_plans @> '[{"move": true}]' then
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
-      v_conflicts := v_conflicts + tandem.keep_taken(v_plan, tandem.over(v_plan, v_result -> 'left'));
+      v_conflicts := v_conflicts + tandem.keep_taken(v_plans, v_plan, tandem.over(v_plan, v_result -> 'left'));
     end loop;
   end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e loop

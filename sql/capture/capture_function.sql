@@ -3,7 +3,7 @@
 -- everything is captured; 0: it is, and nothing is. The setting alone is not believed: the row in tandem.inbound, which only
 -- Tandem may write, must name this transaction. What application triggers write then runs one trigger level deeper; what
 -- foreign-key actions do to rows of the table does not (PostgreSQL fires those triggers with the outer statement's), so where
--- there are such actions it is the peer, and what is not in its staging table is captured: tandem.capture_caused.
+-- there are such actions it is the peer, and what is not in its staging table, or not so, is captured: tandem.capture_caused.
 create or replace function tandem.applying_peer(p_table_id integer) returns integer
 language plpgsql stable as $$
 declare
@@ -26,15 +26,17 @@ comment on function tandem.applying_peer(integer) is 'Whose rows the applier its
 
 -- tandem.capture_caused(p_table_id, p_peer_id, p_op, p_from) -> text
 -- The statement that logs the rows of p_from ($1: the stamp) but those that the applier writes: staged, not kept back by a verdict,
--- and staged as what happens to them; or removed by it, as the entry of this transaction says.
+-- and staged as what happens to them, an update with what they refer to (an action may change a row as soon as it has come, see tandem.links_as_staged);
+-- or removed by it, as the entry of this transaction says.
 create or replace function tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) returns text
 language sql stable as $$
   select tandem.capture_insert(t, n.name, '$1', left(p_op, 1), k.columns, format(
-    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L and not exists (select from tandem.verdict v
+    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L%s and not exists (select from tandem.verdict v
         where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew'')))
       and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
     p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
     tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
+    case when p_op = 'UPDATE' then ' and ' || nullif(current_setting('tandem.links_of_' || p_table_id, true), '') end,
     p_peer_id, t.table_id,
     t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
   from tandem.tracked_table t

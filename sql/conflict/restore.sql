@@ -82,7 +82,7 @@ begin
   into v_there;
   if not v_there then
     update tandem.inbound set applying = pg_current_xact_id(), applying_tables = array[p_table.table_id] where peer_id = p_peer_id;
-    perform set_config('tandem.applying', pg_current_xact_id()::text, true), set_config('tandem.image_of_' || p_table.table_id, v_plan ->> 'image_query', true);
+    perform set_config('tandem.applying', pg_current_xact_id()::text, true), tandem.tell_triggers(v_plan);
     v_plan := v_plan || tandem.lock_rows(v_plan, true);
     v_result := tandem.apply_set(jsonb_build_array(v_plan), 'true', false);
     select v.reason into v_reason from tandem.verdict v where v.peer_id = p_peer_id and v.verdict = 'park';

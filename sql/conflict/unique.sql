@@ -221,7 +221,7 @@ begin
     return 0;
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), '', true);
+  perform tandem.tell_triggers(p_plan, false);
   for w in select * from tandem.swaps(p_plan, p_where) loop
     continue when w.vacant is null;
     execute format('with h as materialized (%s) update %s t set %I = %s from h where %s',
@@ -230,7 +230,7 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
-  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), p_plan ->> 'image_query', true);
+  perform tandem.tell_triggers(p_plan);
   return v_total;
 end $$;
 comment on function tandem.vacate(jsonb, text) is 'First step of a swap of unique values.';

@@ -67,4 +67,11 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "a row committed under a deletion received before it was overwritten without a word",
   },
+  {
+    seed: 9946058,
+    nodes: 4,
+    writes: 6,
+    faults: true,
+    what: "what an action made of a row as soon as it had come was not captured",
+  },
 ];

@@ -455,7 +455,7 @@ begin
   perform tandem.take_turns(v_plans);
   perform tandem.limit_waits(v_alone);
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
-    perform set_config('tandem.image_of_' || (v_plan ->> 'id'), v_plan ->> 'image_query', true);
+    perform tandem.tell_triggers(v_plan);
   end loop;
   for v_try in 1..5 loop
     -- What the last call for this staging could not write is not tried again: else rows that take all of its time would never end.
@@ -529,9 +529,9 @@ begin
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
-  if v_plans @> '[{"act": true}]' then
+  if v_plans @> '[{"act": true}]' or v_plans @> '[{"move": true}]' then
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
-      v_conflicts := v_conflicts + tandem.keep_taken(v_plan, tandem.over(v_plan, v_result -> 'left'));
+      v_conflicts := v_conflicts + tandem.keep_taken(v_plans, v_plan, tandem.over(v_plan, v_result -> 'left'));
     end loop;
   end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
@@ -1609,11 +1609,12 @@ CREATE FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_o
     LANGUAGE sql STABLE
     AS $_$
   select tandem.capture_insert(t, n.name, '$1', left(p_op, 1), k.columns, format(
-    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L and not exists (select from tandem.verdict v
+    'from %s o where not exists (select from tandem_log.%I s where %s and s.present = %L%s and not exists (select from tandem.verdict v
         where v.peer_id = %s and v.table_id = %s and v.n = s.n and v.verdict not in (''win'', ''anew'')))
       and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
     p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
     tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
+    case when p_op = 'UPDATE' then ' and ' || nullif(current_setting('tandem.links_of_' || p_table_id, true), '') end,
     p_peer_id, t.table_id,
     t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
   from tandem.tracked_table t
@@ -4079,10 +4080,10 @@ COMMENT ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) I
 
 
 --
--- Name: keep_taken(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: keep_taken(jsonb, jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) RETURNS bigint
+CREATE FUNCTION tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over text) RETURNS bigint
     LANGUAGE plpgsql
     AS $_$
 declare
@@ -4092,9 +4093,9 @@ declare
   v_total bigint := 0;
 begin
   for f in
-    select r.name, r.child_is_t, r.child_columns, p.relid::regclass::text as parent
+    select r.name, r.action, r.child_is_t, r.child_columns, p.relid::regclass::text as parent
     from tandem.tracked_table p cross join lateral tandem.references_to(p.table_id) r
-    where r.child_id = (p_plan ->> 'id')::integer and r.action not in ('a', 'r') and r.child_columns <@ v_columns
+    where r.child_id = (p_plan ->> 'id')::integer and (r.action not in ('a', 'r') or r.update_action not in ('a', 'r')) and r.child_columns <@ v_columns
   loop
     -- the order takes the index whatever the planner believes of the log's size
     execute format($sql$
@@ -4103,15 +4104,20 @@ begin
         where l.received_from is null and l.origin = %3$L order by %4$s)
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin,
         incoming_columns, incoming_values)
-      select %5$s, %6$L, %7$L, %8$s, 'referring/delete', %9$L, 'local', l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
-      from own l join %12$s s on %13$s cross join lateral (select %14$s) c
-      where s.present and %15$s and %16$s and %17$s and not exists (select from %18$s t where %19$s)
+      select %5$s, %6$L, %7$L, %8$s, case when %20$s is not distinct from null or %21$L then 'referring/delete' else 'referring/update' end, %9$L, 'local',
+        l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
+      from own l join %12$s s on %13$s left join %22$s t on %23$s cross join lateral (select %14$s) c
+      where s.present and %15$s and %16$s and %17$s
+        and case when %20$s is not distinct from null then %24$L and not exists (select from %18$s t where %19$s) else array[%25$s] is distinct from array[%26$s] end
       on conflict do nothing
     $sql$, p_plan ->> 'log_keys', p_plan ->> 'entries', (select name from tandem.local_node), p_plan ->> 'newest_first',
       p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', 'foreign key ' || f.name, v_columns, p_plan ->> 'incoming_values',
       p_plan ->> 'stage', p_plan ->> 'key_is_entry',
       tandem.staged_row((p_plan ->> 'id')::integer, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean),
-      tandem.applies(p_plan), p_over, (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t);
+      tandem.applies(p_plan), p_over, (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t,
+      p_plan ->> 'first_key', p_plans @> '[{"act": true}]', p_plan ->> 'relation', p_plan ->> 'key_is_row', f.action = 'c',
+      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('t', f.child_columns)) u),
+      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', f.child_columns)) u));
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
@@ -4120,10 +4126,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION keep_taken(p_plan jsonb, p_over text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION keep_taken(p_plans jsonb, p_plan jsonb, p_over text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) IS 'Keeps the images of written rows that a foreign key''s action took at once.';
+COMMENT ON FUNCTION tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over text) IS 'Keeps the images of written rows that a foreign key''s action took at once.';
 
 
 --
@@ -4445,6 +4451,29 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.link_lock() IS 'Class of the advisory locks of links.';
+
+
+--
+-- Name: links_as_staged(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.links_as_staged(p_plan jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select format('record_image_eq(row(%s), row(%s))', string_agg(format('o.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i))
+  from tandem.tracked_table t
+  cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) c
+  where t.table_id = (p_plan ->> 'id')::integer and exists (select from pg_constraint k where k.conrelid = t.relid and k.contype = 'f' and c.attnum = any (k.conkey)
+    and (k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r')))
+  having count(*) > 0
+$$;
+
+
+--
+-- Name: FUNCTION links_as_staged(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.links_as_staged(p_plan jsonb) IS 'Condition that a row refers to what it was staged with.';
 
 
 --
@@ -5200,15 +5229,18 @@ CREATE FUNCTION tandem.mark_actions(p_plans jsonb) RETURNS jsonb
 declare
   v_plan jsonb;
   v_result jsonb := '[]';
+  v_owner boolean := current_setting('session_replication_role') <> 'replica';
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
       if exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r')) then
-        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0
-          or v_plan ->> 'gone' is distinct from '0' and current_setting('session_replication_role') <> 'replica');
+        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0);
       end if;
       if exists (select from tandem.plan_changes(v_plan) r where r.action not in ('a', 'r')) then
-        perform tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update');
+        v_plan := v_plan || jsonb_build_object('move', tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update') > 0);
+      end if;
+      if v_owner and exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r') or r.update_action not in ('a', 'r')) then
+        v_plan := v_plan || '{"move": true}';
       end if;
     end if;
     v_result := v_result || jsonb_build_array(v_plan);
@@ -6282,7 +6314,7 @@ begin
   if exists (select from pg_constraint c where c.conrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(
       'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(v_id) f),
-      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r));
+      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r), 'links', tandem.links_as_staged(p_plan));
   end if;
   if exists (select from pg_constraint c where c.confrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(
@@ -9001,6 +9033,25 @@ COMMENT ON FUNCTION tandem.take_turns(p_plans jsonb) IS 'Lets no two links write
 
 
 --
+-- Name: tell_triggers(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.tell_triggers(p_plan jsonb, p_images boolean DEFAULT true) RETURNS void
+    LANGUAGE sql
+    AS $$
+  select set_config('tandem.image_of_' || (p_plan ->> 'id'), case when p_images then p_plan ->> 'image_query' else '' end, true),
+    set_config('tandem.links_of_' || (p_plan ->> 'id'), case when p_images then coalesce(p_plan ->> 'links', '') else '' end, true)
+$$;
+
+
+--
+-- Name: FUNCTION tell_triggers(p_plan jsonb, p_images boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.tell_triggers(p_plan jsonb, p_images boolean) IS 'Tells triggers how rows are staged.';
+
+
+--
 -- Name: text_of(text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -9523,7 +9574,7 @@ begin
     return 0;
   end if;
   select * into strict t from tandem.tracked_table where table_id = (p_plan ->> 'id')::integer;
-  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), '', true);
+  perform tandem.tell_triggers(p_plan, false);
   for w in select * from tandem.swaps(p_plan, p_where) loop
     continue when w.vacant is null;
     execute format('with h as materialized (%s) update %s t set %I = %s from h where %s',
@@ -9532,7 +9583,7 @@ begin
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
-  perform set_config('tandem.image_of_' || (p_plan ->> 'id'), p_plan ->> 'image_query', true);
+  perform tandem.tell_triggers(p_plan);
   return v_total;
 end $$;
 
@@ -10241,7 +10292,7 @@ begin
   into v_there;
   if not v_there then
     update tandem.inbound set applying = pg_current_xact_id(), applying_tables = array[p_table.table_id] where peer_id = p_peer_id;
-    perform set_config('tandem.applying', pg_current_xact_id()::text, true), set_config('tandem.image_of_' || p_table.table_id, v_plan ->> 'image_query', true);
+    perform set_config('tandem.applying', pg_current_xact_id()::text, true), tandem.tell_triggers(v_plan);
     v_plan := v_plan || tandem.lock_rows(v_plan, true);
     v_result := tandem.apply_set(jsonb_build_array(v_plan), 'true', false);
     select v.reason into v_reason from tandem.verdict v where v.peer_id = p_peer_id and v.verdict = 'park';
@@ -13339,10 +13390,10 @@ REVOKE ALL ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text
 
 
 --
--- Name: FUNCTION keep_taken(p_plan jsonb, p_over text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION keep_taken(p_plans jsonb, p_plan jsonb, p_over text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over text) FROM PUBLIC;
 
 
 --
@@ -13420,6 +13471,13 @@ REVOKE ALL ON FUNCTION tandem.limit_waits(p_alone boolean) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.link_lock() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION links_as_staged(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.links_as_staged(p_plan jsonb) FROM PUBLIC;
 
 
 --
@@ -14428,6 +14486,13 @@ REVOKE ALL ON FUNCTION tandem.take_over_table(p_table tandem.tracked_table) FROM
 --
 
 REVOKE ALL ON FUNCTION tandem.take_turns(p_plans jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION tell_triggers(p_plan jsonb, p_images boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.tell_triggers(p_plan jsonb, p_images boolean) FROM PUBLIC;
 
 
 --
