@@ -243,18 +243,25 @@ begin
 end $$;
 comment on function tandem.looked_in(tandem.tracked_table, boolean) is 'What entries of single keys are looked for in.';
 
--- tandem.newest_and_row(p_table, p_alias, p_no_blocks) -> text, tandem.join_row(p_table, p_alias) -> text
--- Joins to the keys in p_alias: n, the newest entry; t, the row. p_no_blocks: see looked_in.
+-- tandem.newest_and_row(p_table, p_alias, p_no_blocks) -> text, tandem.newest_entry(p_table, p_alias, p_no_blocks) -> text, tandem.join_row(p_table, p_alias) -> text
+-- Joins to the keys in p_alias: n, the newest entry; t, the row; both. p_no_blocks: see looked_in.
 create or replace function tandem.newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean default false) returns text
+language plpgsql stable as $$
+begin
+  return tandem.newest_entry(p_table, p_alias, p_no_blocks) || ' ' || tandem.join_row(p_table, p_alias);
+end $$;
+comment on function tandem.newest_and_row(tandem.tracked_table, text, boolean) is 'Joins of a key with its newest entry and its row.';
+
+create or replace function tandem.newest_entry(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean default false) returns text
 language plpgsql stable as $$
 declare
   v_entry text[] := tandem.key_names('l', cardinality(p_table.key_columns));
 begin
-  return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true %s',
+  return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true',
     tandem.looked_in(p_table, p_no_blocks), tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
-    array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '), tandem.join_row(p_table, p_alias));
+    array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '));
 end $$;
-comment on function tandem.newest_and_row(tandem.tracked_table, text, boolean) is 'Joins of a key with its newest entry and its row.';
+comment on function tandem.newest_entry(tandem.tracked_table, text, boolean) is 'Join of a key with its newest entry.';
 
 create or replace function tandem.join_row(p_table tandem.tracked_table, p_alias text) returns text
 language plpgsql stable as $$
@@ -283,7 +290,7 @@ comment on function tandem.staged_key(bigint, text) is 'A staged key as its colu
 -- tandem.sent_columns(...) -> text
 -- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
--- p_more: condition that the key has more than one entry, where that is known. p_look: see keys_query; it is not run while there are blocks.
+-- p_more: condition that the key has more than one entry, where that is known; 'none': no key has any. p_look: see keys_query; it is not run while there are blocks.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
   p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text default 'true', p_look boolean default false) returns text
 language plpgsql stable as $$
@@ -302,9 +309,9 @@ begin
         then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
           tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
         else 'false' end,
-      format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+      case when p_more = 'none' then 'false' else format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
           or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name),
+        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name) end,
       case when cardinality(p_unplaced) = 0 then 'null'
         else format('nullif(concat_ws('', '', %s), '''')',
           (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,

@@ -2580,7 +2580,7 @@ COMMENT ON FUNCTION tandem.contact_fits(p_peer_id integer, p_token uuid) IS 'Whe
 
 CREATE FUNCTION tandem.copy_bound(p_table_id integer, p_after text[], p_rows bigint) RETURNS text[]
     LANGUAGE plpgsql STABLE
-    AS $$
+    AS $_$
 declare
   t tandem.tracked_table;
   v_key text[];
@@ -2588,12 +2588,22 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_order := array_to_string(tandem.copy_order(t, 't'), ', ');
-  execute format('select array[%s] from %I.%I t where %s order by %s offset %s limit 1',
-    (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
-    t.schema_name, t.table_name, tandem.copy_range(t, p_after, null), v_order, p_rows - 1)
-  into v_key;
+  if t.key_types in ('{bigint}', '{integer}') then
+    -- 50 numbers of the range, at no regular distance
+    execute format('select array[(x.first + %4$s - 1)::text] from (select t.%1$I::bigint as first from %2$I.%3$I t where %5$s order by t.%1$I limit 1) x
+      where x.first < 9223372036854775807 - %4$s and exists (select from %2$I.%3$I t where t.%1$I > x.first + %4$s - 1)
+        and 40 <= (select count(*) from generate_series(1, 50) g where exists (select from %2$I.%3$I t where t.%1$I = x.first + (g * 7919) %% %4$s))',
+      t.key_columns[1], t.schema_name, t.table_name, p_rows, tandem.copy_range(t, p_after, null))
+    into v_key;
+  end if;
+  if v_key is null then
+    execute format('select array[%s] from %I.%I t where %s order by %s offset %s limit 1',
+      (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
+      t.schema_name, t.table_name, tandem.copy_range(t, p_after, null), v_order, p_rows - 1)
+    into v_key;
+  end if;
   return v_key;
-end $$;
+end $_$;
 
 
 --
@@ -2634,15 +2644,20 @@ CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after
     AS $$
 declare
   t tandem.tracked_table;
+  v_none boolean;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   perform tandem.refuse_blocks(t, true);
-  return (select format('select %s from (select %s from %I.%I t where %s) k %s',
+  v_none := tandem.none_logged(t, p_after, p_upto);
+  return (select format('select %s from %I.%I t cross join lateral (select %s) k %s where %s',
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
-      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin)), false),
+      format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin)), false,
+      case when v_none then 'none' else 'true' end),
+    t.schema_name, t.table_name,
     (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
-    t.schema_name, t.table_name, tandem.copy_range(t, p_after, p_upto),
-    tandem.newest_and_row(t, 'k'))
+    case when v_none then 'cross join lateral (select null::"char" as op, null::timestamptz as stamp, null::text as origin, null::integer as received_from, null::xid8 as xid) n'
+      else tandem.newest_entry(t, 'k') end,
+    tandem.copy_range(t, p_after, p_upto))
   from (select (select b.rejoin from tandem.inbound_table b
     where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, t.schema_name, t.table_name)) as rejoin) x);
 end $$;
@@ -5466,12 +5481,8 @@ COMMENT ON FUNCTION tandem.moved_children(p_plan jsonb, p_plans jsonb) IS 'Query
 CREATE FUNCTION tandem.newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
-declare
-  v_entry text[] := tandem.key_names('l', cardinality(p_table.key_columns));
 begin
-  return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true %s',
-    tandem.looked_in(p_table, p_no_blocks), tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
-    array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '), tandem.join_row(p_table, p_alias));
+  return tandem.newest_entry(p_table, p_alias, p_no_blocks) || ' ' || tandem.join_row(p_table, p_alias);
 end $$;
 
 
@@ -5512,6 +5523,29 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_condition text, p_repeats boolean) IS 'Query of the newest entries of all keys.';
+
+
+--
+-- Name: newest_entry(tandem.tracked_table, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.newest_entry(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_entry text[] := tandem.key_names('l', cardinality(p_table.key_columns));
+begin
+  return format('left join lateral (select l.op, l.stamp, l.origin, l.received_from, l.xid from tandem_log.%I l where %s order by %s, l.stamp desc, l.origin desc limit 1) n on true',
+    tandem.looked_in(p_table, p_no_blocks), tandem.all_equal(p_table.key_operators, v_entry, tandem.key_names(p_alias, cardinality(v_entry))),
+    array_to_string(array(select u || ' desc' from unnest(v_entry) u), ', '));
+end $$;
+
+
+--
+-- Name: FUNCTION newest_entry(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.newest_entry(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean) IS 'Join of a key with its newest entry.';
 
 
 --
@@ -5611,6 +5645,32 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.none_here(p_plan jsonb) IS 'Whether no key of a staged set is here.';
+
+
+--
+-- Name: none_logged(tandem.tracked_table, text[], text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.none_logged(p_table tandem.tracked_table, p_after text[], p_upto text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_none boolean := pg_relation_size(format('tandem_log.%I', p_table.log_name)) = 0;
+begin
+  if not v_none and p_table.key_types[1] in ('smallint', 'integer', 'bigint', 'date', 'timestamp with time zone', 'timestamp without time zone', 'uuid') then
+    execute format('select not exists (select from tandem_log.%I l where %s and %s)', p_table.log_name,
+      case when p_after is null then 'true' else format('l.k1 >= %L', p_after[1]) end, case when p_upto is null then 'true' else format('l.k1 <= %L', p_upto[1]) end)
+    into v_none;
+  end if;
+  return v_none;
+end $$;
+
+
+--
+-- Name: FUNCTION none_logged(p_table tandem.tracked_table, p_after text[], p_upto text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.none_logged(p_table tandem.tracked_table, p_after text[], p_upto text[]) IS 'Whether a range of keys has no entries.';
 
 
 --
@@ -8096,9 +8156,9 @@ begin
         then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
           tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
         else 'false' end,
-      format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+      case when p_more = 'none' then 'false' else format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
           or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name),
+        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name) end,
       case when cardinality(p_unplaced) = 0 then 'null'
         else format('nullif(concat_ws('', '', %s), '''')',
           (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
@@ -13670,6 +13730,13 @@ REVOKE ALL ON FUNCTION tandem.newest_entries(p_table tandem.tracked_table, p_con
 
 
 --
+-- Name: FUNCTION newest_entry(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.newest_entry(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION newest_of_all(p_table tandem.tracked_table, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13688,6 +13755,13 @@ REVOKE ALL ON FUNCTION tandem.next_stamp() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.none_here(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION none_logged(p_table tandem.tracked_table, p_after text[], p_upto text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.none_logged(p_table tandem.tracked_table, p_after text[], p_upto text[]) FROM PUBLIC;
 
 
 --
