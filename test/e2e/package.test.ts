@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -99,6 +99,8 @@ test("the command is made of a few files, with the licences of what is in them, 
   const files = packed.filter((path) => path.startsWith("dist/cli/"));
   expect(files.filter((path) => !path.endsWith(".js"))).toEqual(["dist/cli/license.md"]);
   expect(files).toContain("dist/cli/main.js");
+  // npx makes it so at its first use only: after an update it would say "Permission denied".
+  expect((await stat(join(projectRoot, "dist", "cli", "main.js"))).mode & 0o111, "executable by").toBe(0o111);
   const licences = await readFile(join(projectRoot, "dist", "cli", "license.md"), "utf8");
   for (const inside of ["yargs", "yargs-parser", "pg", "pg-types", "drizzle-orm", "zod", "yaml"])
     expect(licences).toMatch(new RegExp(`^## ${inside} - `, "m"));
