@@ -214,8 +214,9 @@ create table tandem.conflict (
   check (cardinality(local_columns) is not distinct from cardinality(local_values)),
   check (cardinality(incoming_columns) is not distinct from cardinality(incoming_values))
 );
+-- One version can lose to another both as itself and as a row that refers to it: where a clock is behind, changes of one node bear one stamp.
 create unique index conflict_once on tandem.conflict
-  (schema_name, table_name, key, local_stamp, local_origin, incoming_stamp, incoming_origin);
+  (schema_name, table_name, key, local_stamp, local_origin, incoming_stamp, incoming_origin, (kind like 'referring/%'));
 create index conflict_peer on tandem.conflict (peer_id);
 create index conflict_detected on tandem.conflict (detected_at);
 comment on table tandem.conflict is 'Two changes of one row where neither writer had seen the other''s; both images, each column as its own text. Null values: the row was gone.';

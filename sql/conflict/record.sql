@@ -43,13 +43,15 @@ end $$;
 comment on function tandem.record_conflicts(jsonb, text) is 'Keeps both images of conflicts.';
 
 -- tandem.conflict_id(p_conflict) -> text
--- What a conflict is called on every node that decided it: made of the row and the two versions, whichever of them was the local one.
+-- What a conflict is called on every node that decided it: made of the row and the two versions, whichever of them was the local one, and
+-- whether it is about what the row refers to.
 create or replace function tandem.conflict_id(p_conflict tandem.conflict) returns text
 language sql stable as $$
   select left(md5(concat_ws(chr(31), p_conflict.schema_name, p_conflict.table_name, p_conflict.key::text,
     (select string_agg(v.version, chr(31) order by v.version collate "C") from (values
       (to_char(p_conflict.local_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.local_origin),
-      (to_char(p_conflict.incoming_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.incoming_origin)) v (version)))), 12)
+      (to_char(p_conflict.incoming_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.incoming_origin)) v (version)),
+    case when p_conflict.kind like 'referring/%' then 'referring' end)), 12)
 $$;
 comment on function tandem.conflict_id(tandem.conflict) is 'The name of a conflict, the same on every node.';
 

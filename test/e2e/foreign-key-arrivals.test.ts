@@ -205,5 +205,38 @@ describe.each(shapes)(
         }
       }
     });
+
+    test("C5: a row loses to a newer one that goes with what that refers to, all changes with one stamp: both images are kept", async () => {
+      await using linked = await linkedCluster(2, {
+        ...options,
+        schema: `create table public.parent (id int primary key);
+          create table public.child (id int primary key, note text, parent int references public.parent on delete cascade ${clause});`,
+      });
+      const { nodes, links } = linked;
+      for (const [i, order] of orders.entries()) {
+        const id = 100 + i * 100;
+        await app(nodes.local, `insert into public.parent values (${id}), (${id + 1})`);
+        await links.sync();
+        // As where the clock is behind: whatever is written there next bears the stamp after the floor.
+        await nodes.local.admin.query(
+          `select setval('tandem_log."floor external"', tandem.to_us(clock_timestamp() + interval '${100 * (i + 1)} seconds'))`,
+        );
+        await app(nodes.local, `insert into public.parent values (${id + 2})`);
+        await links.catchUp("local", "external");
+        await app(
+          nodes.local,
+          `delete from public.parent where id = ${id}; insert into public.child values (${id}, 'of local ${id}', ${id + 1});`,
+        );
+        await app(nodes.external, `insert into public.child values (${id}, 'of external ${id}', ${id})`);
+        await comeToRest(nodes, links, order);
+
+        expect(await linesOf(nodes, `select * from public.child where id = ${id}`)).toEqual([]);
+        const kept = await keptImages(nodes, "child");
+        for (const node of ["local", "external"])
+          expect({ order, kept }).toMatchObject({ kept: expect.stringContaining(`of ${node} ${id}`) });
+        const ids = await nodes.external.admin.query("select id from tandem.conflicts");
+        expect(new Set(ids.map((row) => row.id)).size, "names of conflicts").toBe(ids.length);
+      }
+    });
   },
 );

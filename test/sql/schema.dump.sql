@@ -2542,7 +2542,8 @@ CREATE FUNCTION tandem.conflict_id(p_conflict tandem.conflict) RETURNS text
   select left(md5(concat_ws(chr(31), p_conflict.schema_name, p_conflict.table_name, p_conflict.key::text,
     (select string_agg(v.version, chr(31) order by v.version collate "C") from (values
       (to_char(p_conflict.local_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.local_origin),
-      (to_char(p_conflict.incoming_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.incoming_origin)) v (version)))), 12)
+      (to_char(p_conflict.incoming_stamp at time zone 'UTC', 'YYYYMMDDHH24MISSUS') || p_conflict.incoming_origin)) v (version)),
+    case when p_conflict.kind like 'referring/%' then 'referring' end)), 12)
 $$;
 
 
@@ -12438,7 +12439,7 @@ CREATE INDEX conflict_detected ON tandem.conflict USING btree (detected_at);
 -- Name: conflict_once; Type: INDEX; Schema: tandem; Owner: -
 --
 
-CREATE UNIQUE INDEX conflict_once ON tandem.conflict USING btree (schema_name, table_name, key, local_stamp, local_origin, incoming_stamp, incoming_origin);
+CREATE UNIQUE INDEX conflict_once ON tandem.conflict USING btree (schema_name, table_name, key, local_stamp, local_origin, incoming_stamp, incoming_origin, ((kind ~~ 'referring/%'::text)));
 
 
 --
