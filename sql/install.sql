@@ -50,6 +50,7 @@ set check_function_bodies = off;
 \ir conflict/record.sql
 \ir conflict/foreign_keys.sql
 \ir conflict/actions.sql
+\ir conflict/equal_keys.sql
 \ir conflict/foreign_key_updates.sql
 \ir conflict/closure.sql
 \ir conflict/unique.sql

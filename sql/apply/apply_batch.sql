@@ -157,9 +157,9 @@ begin
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
-  if v_plans @> '[{"act": true}]' or v_plans @> '[{"move": true}]' then
+  if v_plans @> '[{"act": true}]' then
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
-      v_conflicts := v_conflicts + tandem.keep_taken(v_plans, v_plan, tandem.over(v_plan, v_result -> 'left'));
+      v_conflicts := v_conflicts + tandem.keep_taken(v_plan, tandem.over(v_plan, v_result -> 'left'));
     end loop;
   end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e loop

@@ -89,7 +89,8 @@ begin
   if exists (select from pg_constraint c where c.confrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(
       'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(v_id) r),
-      'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.reference_changes(v_id, v_columns, v_as_text) r));
+      'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.reference_changes(v_id, v_columns, v_as_text) r),
+      'rewriting', tandem.key_rewriting(p_plan));
   end if;
   if (select count(*) > 1 from pg_index i where i.indrelid = v_relid and i.indisunique) then
     v_said := v_said || jsonb_build_object('uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')

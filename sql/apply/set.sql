@@ -16,6 +16,9 @@ declare
 begin
   for v_try in 1..100 loop
     begin
+      for v_plan in select e from jsonb_array_elements(p_plans) e where not p_replica and e ->> 'rewriting' is not null loop
+        perform tandem.rewrite_keys(v_plan, p_where);
+      end loop;
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
       end loop;

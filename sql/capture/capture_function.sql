@@ -4,6 +4,7 @@
 -- Tandem may write, must name this transaction. What application triggers write then runs one trigger level deeper; what
 -- foreign-key actions do to rows of the table does not (PostgreSQL fires those triggers with the outer statement's), so where
 -- there are such actions it is the peer, and what is not in its staging table, or not so, is captured: tandem.capture_caused.
+-- A table of which the applier says that its rows will be as before (tandem.rewrite_keys) is none of the batch's, perhaps, and 0 too.
 create or replace function tandem.applying_peer(p_table_id integer) returns integer
 language plpgsql stable as $$
 declare
@@ -13,8 +14,8 @@ begin
     return null;
   end if;
   select i.peer_id into v_peer from tandem.inbound i
-  where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables);
-  if v_peer is not null and (current_setting('session_replication_role') = 'replica' or not exists (
+  where i.applying = pg_current_xact_id_if_assigned() and (p_table_id = any (i.applying_tables) or current_setting('tandem.as_before', true) = 'true');
+  if v_peer is not null and (current_setting('tandem.as_before', true) = 'true' or current_setting('session_replication_role') = 'replica' or not exists (
     select from pg_constraint c join tandem.tracked_table t on t.relid = c.conrelid
     where t.table_id = p_table_id and c.contype = 'f' and (c.confdeltype not in ('a', 'r') or c.confupdtype not in ('a', 'r'))))
   then

@@ -3,25 +3,21 @@
 
 -- tandem.mark_actions(p_plans) -> jsonb
 -- Keeps the images of rows that CASCADE, SET NULL or SET DEFAULT will delete or change, at any depth, but of rows that the set writes, which
--- tandem.keep_taken looks after. Returns the plans, those with such deletions marked "act", those with such changes "move", which are all that may have
--- any where PostgreSQL carries the actions out: it takes a key for changed that is written otherwise, 2.5 for 2.50.
+-- tandem.keep_taken looks after. Returns the plans, those with such deletions marked "act"; where PostgreSQL carries the actions out, all that may have some.
 create or replace function tandem.mark_actions(p_plans jsonb) returns jsonb
 language plpgsql as $$
 declare
   v_plan jsonb;
   v_result jsonb := '[]';
-  v_owner boolean := current_setting('session_replication_role') <> 'replica';
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
       if exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r')) then
-        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0);
+        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0
+          or v_plan ->> 'gone' is distinct from '0' and current_setting('session_replication_role') <> 'replica');
       end if;
       if exists (select from tandem.plan_changes(v_plan) r where r.action not in ('a', 'r')) then
-        v_plan := v_plan || jsonb_build_object('move', tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update') > 0);
-      end if;
-      if v_owner and exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r') or r.update_action not in ('a', 'r')) then
-        v_plan := v_plan || '{"move": true}';
+        perform tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update');
       end if;
     end if;
     v_result := v_result || jsonb_build_array(v_plan);
@@ -72,12 +68,11 @@ begin
 end $$;
 comment on function tandem.keep_images(jsonb, text, text) is 'Keeps the images of rows that a foreign key''s action changes.';
 
--- tandem.keep_taken(p_plans, p_plan, p_over) -> bigint
+-- tandem.keep_taken(p_plan, p_over) -> bigint
 -- After a set was written: puts rows that came with it, and that an action took or changed at once, into tandem.conflict, as they came. What they
--- refer to was here, and went or changed with the set, which the source could not know to go so far: a deletion that takes other rows here, a
--- key that is written as the source has it (2.5 for 2.50). p_plans: as mark_actions left them; p_over: condition on s, rows that are done with.
--- Returns how many there are.
-create or replace function tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over text) returns bigint
+-- refer to was here, and went by a deletion of the same set that the source could not know to go so far. (What a change of the set moves on so
+-- is still at the source as it was, and its image is kept there; keys that are only written otherwise move nothing: tandem.rewrite_keys.) p_over: condition on s, rows that are done with. Returns how many there are.
+create or replace function tandem.keep_taken(p_plan jsonb, p_over text) returns bigint
 language plpgsql as $$
 declare
   v_columns text[] := array(select jsonb_array_elements_text(p_plan -> 'incoming_columns'));
@@ -86,9 +81,9 @@ declare
   v_total bigint := 0;
 begin
   for f in
-    select r.name, r.action, r.child_is_t, r.child_columns, p.relid::regclass::text as parent
+    select r.name, r.child_is_t, r.child_columns, p.relid::regclass::text as parent
     from tandem.tracked_table p cross join lateral tandem.references_to(p.table_id) r
-    where r.child_id = (p_plan ->> 'id')::integer and (r.action not in ('a', 'r') or r.update_action not in ('a', 'r')) and r.child_columns <@ v_columns
+    where r.child_id = (p_plan ->> 'id')::integer and r.action not in ('a', 'r') and r.child_columns <@ v_columns
   loop
     -- the order takes the index whatever the planner believes of the log's size
     execute format($sql$
@@ -97,26 +92,21 @@ begin
         where l.received_from is null and l.origin = %3$L order by %4$s)
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin,
         incoming_columns, incoming_values)
-      select %5$s, %6$L, %7$L, %8$s, case when %20$s is not distinct from null or %21$L then 'referring/delete' else 'referring/update' end, %9$L, 'local',
-        l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
-      from own l join %12$s s on %13$s left join %22$s t on %23$s cross join lateral (select %14$s) c
-      where s.present and %15$s and %16$s and %17$s
-        and case when %20$s is not distinct from null then %24$L and not exists (select from %18$s t where %19$s) else array[%25$s] is distinct from array[%26$s] end
+      select %5$s, %6$L, %7$L, %8$s, 'referring/delete', %9$L, 'local', l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
+      from own l join %12$s s on %13$s cross join lateral (select %14$s) c
+      where s.present and %15$s and %16$s and %17$s and not exists (select from %18$s t where %19$s)
       on conflict do nothing
     $sql$, p_plan ->> 'log_keys', p_plan ->> 'entries', (select name from tandem.local_node), p_plan ->> 'newest_first',
       p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', 'foreign key ' || f.name, v_columns, p_plan ->> 'incoming_values',
       p_plan ->> 'stage', p_plan ->> 'key_is_entry',
       tandem.staged_row((p_plan ->> 'id')::integer, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean),
-      tandem.applies(p_plan), p_over, (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t,
-      p_plan ->> 'first_key', p_plans @> '[{"act": true}]', p_plan ->> 'relation', p_plan ->> 'key_is_row', f.action = 'c',
-      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('t', f.child_columns)) u),
-      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', f.child_columns)) u));
+      tandem.applies(p_plan), p_over, (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t);
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
   return v_total;
 end $$;
-comment on function tandem.keep_taken(jsonb, jsonb, text) is 'Keeps the images of written rows that a foreign key''s action took at once.';
+comment on function tandem.keep_taken(jsonb, text) is 'Keeps the images of written rows that a foreign key''s action took at once.';
 
 -- tandem.carry_out_actions(p_plans) -> void
 -- In replica role PostgreSQL carries out no foreign-key action: this does, after the parents went, level by level, captured as

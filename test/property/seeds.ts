@@ -74,4 +74,18 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "what an action made of a row as soon as it had come was not captured",
   },
+  {
+    seed: 9948224,
+    nodes: 4,
+    writes: 10,
+    faults: true,
+    what: "a key that is written otherwise could not be, for rows that refer to it",
+  },
+  {
+    seed: 9947493,
+    nodes: 2,
+    writes: 14,
+    faults: true,
+    what: "of two conflicts of one row, all with one stamp, one was kept",
+  },
 ];

@@ -529,9 +529,9 @@ begin
     v_complete := (v_result ->> 'complete')::boolean;
   end if;
 
-  if v_plans @> '[{"act": true}]' or v_plans @> '[{"move": true}]' then
+  if v_plans @> '[{"act": true}]' then
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
-      v_conflicts := v_conflicts + tandem.keep_taken(v_plans, v_plan, tandem.over(v_plan, v_result -> 'left'));
+      v_conflicts := v_conflicts + tandem.keep_taken(v_plan, tandem.over(v_plan, v_result -> 'left'));
     end loop;
   end if;
   for v_plan in select e from jsonb_array_elements(v_plans) e loop
@@ -666,6 +666,9 @@ declare
 begin
   for v_try in 1..100 loop
     begin
+      for v_plan in select e from jsonb_array_elements(p_plans) e where not p_replica and e ->> 'rewriting' is not null loop
+        perform tandem.rewrite_keys(v_plan, p_where);
+      end loop;
       for v_plan in select e from jsonb_array_elements(p_plans) e loop
         perform tandem.displace(v_plan, p_plans, p_where), tandem.vacate(v_plan, p_where);
       end loop;
@@ -968,8 +971,8 @@ begin
     return null;
   end if;
   select i.peer_id into v_peer from tandem.inbound i
-  where i.applying = pg_current_xact_id_if_assigned() and p_table_id = any (i.applying_tables);
-  if v_peer is not null and (current_setting('session_replication_role') = 'replica' or not exists (
+  where i.applying = pg_current_xact_id_if_assigned() and (p_table_id = any (i.applying_tables) or current_setting('tandem.as_before', true) = 'true');
+  if v_peer is not null and (current_setting('tandem.as_before', true) = 'true' or current_setting('session_replication_role') = 'replica' or not exists (
     select from pg_constraint c join tandem.tracked_table t on t.relid = c.conrelid
     where t.table_id = p_table_id and c.contype = 'f' and (c.confdeltype not in ('a', 'r') or c.confupdtype not in ('a', 'r'))))
   then
@@ -4096,10 +4099,10 @@ COMMENT ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text) I
 
 
 --
--- Name: keep_taken(jsonb, jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: keep_taken(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over text) RETURNS bigint
+CREATE FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) RETURNS bigint
     LANGUAGE plpgsql
     AS $_$
 declare
@@ -4109,9 +4112,9 @@ declare
   v_total bigint := 0;
 begin
   for f in
-    select r.name, r.action, r.child_is_t, r.child_columns, p.relid::regclass::text as parent
+    select r.name, r.child_is_t, r.child_columns, p.relid::regclass::text as parent
     from tandem.tracked_table p cross join lateral tandem.references_to(p.table_id) r
-    where r.child_id = (p_plan ->> 'id')::integer and (r.action not in ('a', 'r') or r.update_action not in ('a', 'r')) and r.child_columns <@ v_columns
+    where r.child_id = (p_plan ->> 'id')::integer and r.action not in ('a', 'r') and r.child_columns <@ v_columns
   loop
     -- the order takes the index whatever the planner believes of the log's size
     execute format($sql$
@@ -4120,20 +4123,15 @@ begin
         where l.received_from is null and l.origin = %3$L order by %4$s)
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin,
         incoming_columns, incoming_values)
-      select %5$s, %6$L, %7$L, %8$s, case when %20$s is not distinct from null or %21$L then 'referring/delete' else 'referring/update' end, %9$L, 'local',
-        l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
-      from own l join %12$s s on %13$s left join %22$s t on %23$s cross join lateral (select %14$s) c
-      where s.present and %15$s and %16$s and %17$s
-        and case when %20$s is not distinct from null then %24$L and not exists (select from %18$s t where %19$s) else array[%25$s] is distinct from array[%26$s] end
+      select %5$s, %6$L, %7$L, %8$s, 'referring/delete', %9$L, 'local', l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
+      from own l join %12$s s on %13$s cross join lateral (select %14$s) c
+      where s.present and %15$s and %16$s and %17$s and not exists (select from %18$s t where %19$s)
       on conflict do nothing
     $sql$, p_plan ->> 'log_keys', p_plan ->> 'entries', (select name from tandem.local_node), p_plan ->> 'newest_first',
       p_plan ->> 'peer', p_plan ->> 'schema', p_plan ->> 'table', p_plan ->> 'key_text', 'foreign key ' || f.name, v_columns, p_plan ->> 'incoming_values',
       p_plan ->> 'stage', p_plan ->> 'key_is_entry',
       tandem.staged_row((p_plan ->> 'id')::integer, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean),
-      tandem.applies(p_plan), p_over, (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t,
-      p_plan ->> 'first_key', p_plans @> '[{"act": true}]', p_plan ->> 'relation', p_plan ->> 'key_is_row', f.action = 'c',
-      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('t', f.child_columns)) u),
-      (select string_agg(tandem.text_of(u), ', ') from unnest(tandem.columns('c', f.child_columns)) u));
+      tandem.applies(p_plan), p_over, (select string_agg(format('c.%I is distinct from null', u), ' and ') from unnest(f.child_columns) u), f.parent, f.child_is_t);
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
   end loop;
@@ -4142,10 +4140,10 @@ end $_$;
 
 
 --
--- Name: FUNCTION keep_taken(p_plans jsonb, p_plan jsonb, p_over text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION keep_taken(p_plan jsonb, p_over text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over text) IS 'Keeps the images of written rows that a foreign key''s action took at once.';
+COMMENT ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) IS 'Keeps the images of written rows that a foreign key''s action took at once.';
 
 
 --
@@ -4166,6 +4164,31 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.key_names(p_alias text, p_count integer) IS 'References to the key columns of a log or staging table.';
+
+
+--
+-- Name: key_rewriting(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.key_rewriting(p_plan jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object(
+    'differs', format('not record_image_eq(row(%s), row(%s))', string_agg(format('t.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i)),
+    'set', string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i))
+  from tandem.tracked_table t
+  cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) c
+  where t.table_id = (p_plan ->> 'id')::integer and c.name = any (t.key_columns) and c.identity <> 'a'
+    and exists (select from tandem.references_to(t.table_id) r where r.to_key and r.update_action in ('r', 'n', 'd'))
+  having count(*) > 0
+$$;
+
+
+--
+-- Name: FUNCTION key_rewriting(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.key_rewriting(p_plan jsonb) IS 'How keys are written as the source has them.';
 
 
 --
@@ -5245,18 +5268,15 @@ CREATE FUNCTION tandem.mark_actions(p_plans jsonb) RETURNS jsonb
 declare
   v_plan jsonb;
   v_result jsonb := '[]';
-  v_owner boolean := current_setting('session_replication_role') <> 'replica';
 begin
   for v_plan in select e from jsonb_array_elements(p_plans) e loop
     if (v_plan ->> 'existing')::bigint > 0 then
       if exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r')) then
-        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0);
+        v_plan := v_plan || jsonb_build_object('act', tandem.keep_images(v_plan, tandem.deletion_tree(v_plan, p_plans), 'referring/delete') > 0
+          or v_plan ->> 'gone' is distinct from '0' and current_setting('session_replication_role') <> 'replica');
       end if;
       if exists (select from tandem.plan_changes(v_plan) r where r.action not in ('a', 'r')) then
-        v_plan := v_plan || jsonb_build_object('move', tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update') > 0);
-      end if;
-      if v_owner and exists (select from tandem.plan_references(v_plan) r where r.action not in ('a', 'r') or r.update_action not in ('a', 'r')) then
-        v_plan := v_plan || '{"move": true}';
+        perform tandem.keep_images(v_plan, tandem.moved_children(v_plan, p_plans), 'referring/update');
       end if;
     end if;
     v_result := v_result || jsonb_build_array(v_plan);
@@ -6380,7 +6400,8 @@ begin
   if exists (select from pg_constraint c where c.confrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(
       'references', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.references_to(v_id) r),
-      'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.reference_changes(v_id, v_columns, v_as_text) r));
+      'changes', (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]') from tandem.reference_changes(v_id, v_columns, v_as_text) r),
+      'rewriting', tandem.key_rewriting(p_plan));
   end if;
   if (select count(*) > 1 from pg_index i where i.indrelid = v_relid and i.indisunique) then
     v_said := v_said || jsonb_build_object('uniques', (select coalesce(jsonb_agg(to_jsonb(u) order by u.index_name), '[]')
@@ -8011,6 +8032,85 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.retype_log(p_table tandem.tracked_table, p_types text[]) IS 'Gives the key columns of a log other types.';
+
+
+--
+-- Name: rewrite_keys(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.rewrite_keys(p_plan jsonb, p_where text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_rows text := format('%s s join %s t on %s where s.present and (%s) and %s and %s', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row',
+    p_where, tandem.applies(p_plan), p_plan #>> '{rewriting,differs}');
+  v_there boolean;
+  v_same text;
+  v_gone jsonb;
+  v_back jsonb := '[]';   -- [[whether no trigger of the application's may change the row, statement], ...]
+  v_count bigint;
+  f record;
+begin
+  execute format('select exists (select from %s)', v_rows) into v_there;
+  if not v_there then
+    return 0;
+  end if;
+  for f in
+    select r.name, r.child, r.child_is_t, a.attname::text as column_name, format_type(a.atttypid, a.atttypmod) as type,
+      not exists (select from pg_trigger g where g.tgrelid = r.child_oid and g.tgname = '~tandem_last') as untouched,
+      -- By its key, for it may be one of the rows whose keys are rewritten.
+      case when k.table_id is null then '{c.tableoid,c.ctid}'::text[] else tandem.columns('c', k.key_columns) end as found_by,
+      case when k.table_id is null then '{oid,tid}'::text[] else k.key_types end as found_types,
+      case when k.table_id is null then array_fill('operator(pg_catalog.=)'::text, array[2]) else k.key_operators end as operators
+    from tandem.plan_references(p_plan) r
+    join pg_constraint c on c.conrelid = r.child_oid and c.conname = r.name and c.contype = 'f'
+    left join lateral (select a.* from pg_attribute a where a.attrelid = r.child_oid and a.attname = any (r.child_columns) and not a.attnotnull and a.attgenerated = ''
+      and (c.confmatchtype = 's' or cardinality(c.conkey) = 1) order by a.attnum limit 1) a on true
+    left join tandem.tracked_table k on k.table_id = r.child_id
+    where r.to_key and r.update_action in ('r', 'n', 'd')
+  loop
+    if f.column_name is null then
+      execute format('select exists (select from %s c where exists (select from %s and %s))', f.child, v_rows, f.child_is_t) into v_there;
+      if v_there then
+        raise exception 'its key is written otherwise here, and rows that refer to it may not be null meanwhile (%)', f.name using errcode = '23001';
+      end if;
+      continue;
+    end if;
+    v_same := tandem.all_equal(f.operators, f.found_by, array(select format('x.f%s::%s', u.i, u.type) from unnest(f.found_types) with ordinality u (type, i) order by u.i));
+    perform set_config('tandem.as_before', f.untouched::text, true);
+    execute format('with x as materialized (select %1$s, %2$s as was from %3$s c where exists (select from %4$s and %5$s)),
+        u as (update %3$s c set %6$I = null from x where %7$s returning x.*)
+        select jsonb_agg(to_jsonb(u)) from u',
+      (select string_agg(format('%s as f%s', tandem.text_of(u.e), u.i), ', ') from unnest(f.found_by) with ordinality u (e, i)), tandem.text_of(format('c.%I', f.column_name)),
+      f.child, v_rows, f.child_is_t, f.column_name, v_same)
+    into v_gone;
+    if v_gone is not null then
+      v_back := v_back || jsonb_build_array(jsonb_build_array(f.untouched, format('update %s c set %I = x.was::%s from (select %s, e ->> ''was'' as was from jsonb_array_elements(%L) e) x where %s',
+        f.child, f.column_name, f.type, (select string_agg(format('e ->> ''f%1$s'' as f%1$s', i), ', ') from generate_series(1, cardinality(f.found_by)) i), v_gone, v_same)));
+    end if;
+  end loop;
+  perform set_config('tandem.as_before', 'false', true);
+  perform tandem.tell_triggers(p_plan, false);
+  execute format('update %s t set %s from (select s.* from %s) s where %s', p_plan ->> 'relation', p_plan #>> '{rewriting,set}', v_rows, p_plan ->> 'key_is_row');
+  get diagnostics v_count = row_count;
+  -- Now, for what has let go is back before the end of the transaction.
+  set constraints all immediate;
+  set constraints all deferred;
+  perform tandem.tell_triggers(p_plan);
+  for f in select (e ->> 0) as untouched, e ->> 1 as statement from jsonb_array_elements(v_back) e loop
+    perform set_config('tandem.as_before', f.untouched, true);
+    execute f.statement;
+  end loop;
+  perform set_config('tandem.as_before', 'false', true);
+  return v_count;
+end $_$;
+
+
+--
+-- Name: FUNCTION rewrite_keys(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.rewrite_keys(p_plan jsonb, p_where text) IS 'Writes keys as the source has them.';
 
 
 --
@@ -13451,10 +13551,10 @@ REVOKE ALL ON FUNCTION tandem.keep_images(p_plan jsonb, p_rows text, p_kind text
 
 
 --
--- Name: FUNCTION keep_taken(p_plans jsonb, p_plan jsonb, p_over text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION keep_taken(p_plan jsonb, p_over text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) FROM PUBLIC;
 
 
 --
@@ -13462,6 +13562,13 @@ REVOKE ALL ON FUNCTION tandem.keep_taken(p_plans jsonb, p_plan jsonb, p_over tex
 --
 
 REVOKE ALL ON FUNCTION tandem.key_names(p_alias text, p_count integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION key_rewriting(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.key_rewriting(p_plan jsonb) FROM PUBLIC;
 
 
 --
@@ -14323,6 +14430,13 @@ REVOKE ALL ON FUNCTION tandem.retry_parked(p_parked_id bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.retype_log(p_table tandem.tracked_table, p_types text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION rewrite_keys(p_plan jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.rewrite_keys(p_plan jsonb, p_where text) FROM PUBLIC;
 
 
 --
