@@ -88,4 +88,5 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "of two conflicts of one row, all with one stamp, one was kept",
   },
+  { seed: 13191, nodes: 3, writes: 10, what: "a value that two nodes wrote alike was called lost by the test" },
 ];

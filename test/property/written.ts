@@ -52,7 +52,13 @@ export class Written {
       after.set(key, { image, writes: new Set([write]) });
     }
     for (const [key, { image, writes }] of before) {
-      if (images.get(key)?.image !== image) for (const write of writes) write.superseded = true;
+      if (images.get(key)?.image === image) continue;
+      for (const write of writes) write.superseded = true;
+      // An equal value that another node wrote meanwhile is the same one: it is adopted, and this writer had it before its eyes.
+      for (const rows of this.#rows.values()) {
+        const equal = rows.get(key);
+        if (equal?.image === image) for (const write of equal.writes) write.superseded = true;
+      }
     }
     this.#rows.set(node, after);
   }
