@@ -84,7 +84,7 @@ begin
   if exists (select from pg_constraint c where c.conrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(
       'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(v_id) f),
-      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r), 'links', tandem.links_as_staged(p_plan));
+      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r), 'refers', tandem.refers_as_staged(p_plan));
   end if;
   if exists (select from pg_constraint c where c.confrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(

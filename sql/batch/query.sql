@@ -244,7 +244,7 @@ end $$;
 comment on function tandem.looked_in(tandem.tracked_table, boolean) is 'What entries of single keys are looked for in.';
 
 -- tandem.newest_and_row(p_table, p_alias, p_no_blocks) -> text, tandem.newest_entry(p_table, p_alias, p_no_blocks) -> text, tandem.join_row(p_table, p_alias) -> text
--- Joins to the keys in p_alias: n, the newest entry; t, the row; both. p_no_blocks: see looked_in.
+-- Joins to the keys in p_alias: n, the newest entry, and t, the row; each of them alone. p_no_blocks: see looked_in.
 create or replace function tandem.newest_and_row(p_table tandem.tracked_table, p_alias text, p_no_blocks boolean default false) returns text
 language plpgsql stable as $$
 begin

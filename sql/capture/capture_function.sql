@@ -27,7 +27,7 @@ comment on function tandem.applying_peer(integer) is 'Whose rows the applier its
 
 -- tandem.capture_caused(p_table_id, p_peer_id, p_op, p_from) -> text
 -- The statement that logs the rows of p_from ($1: the stamp) but those that the applier writes: staged, not kept back by a verdict,
--- and staged as what happens to them, an update with what they refer to (an action may change a row as soon as it has come, see tandem.links_as_staged);
+-- and staged as what happens to them, an update with what they refer to (an action may change a row as soon as it has come, see tandem.refers_as_staged);
 -- or removed by it, as the entry of this transaction says.
 create or replace function tandem.capture_caused(p_table_id integer, p_peer_id integer, p_op text, p_from text) returns text
 language sql stable as $$
@@ -37,7 +37,7 @@ language sql stable as $$
       and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
     p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
     tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
-    case when p_op = 'UPDATE' then ' and ' || nullif(current_setting('tandem.links_of_' || p_table_id, true), '') end,
+    case when p_op = 'UPDATE' then ' and ' || nullif(current_setting('tandem.refers_of_' || p_table_id, true), '') end,
     p_peer_id, t.table_id,
     t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
   from tandem.tracked_table t

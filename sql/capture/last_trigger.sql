@@ -71,13 +71,13 @@ comment on function tandem.arm_last_trigger(integer) is 'Adds or removes the tri
 create or replace function tandem.tell_triggers(p_plan jsonb, p_images boolean default true) returns void
 language sql as $$
   select set_config('tandem.image_of_' || (p_plan ->> 'id'), case when p_images then p_plan ->> 'image_query' else '' end, true),
-    set_config('tandem.links_of_' || (p_plan ->> 'id'), case when p_images then coalesce(p_plan ->> 'links', '') else '' end, true)
+    set_config('tandem.refers_of_' || (p_plan ->> 'id'), case when p_images then coalesce(p_plan ->> 'refers', '') else '' end, true)
 $$;
 comment on function tandem.tell_triggers(jsonb, boolean) is 'Tells triggers how rows are staged.';
 
--- tandem.links_as_staged(p_plan) -> text
+-- tandem.refers_as_staged(p_plan) -> text
 -- Condition on the row o that the columns by which actions of foreign keys change rows are as in the staged row s; null where there are none.
-create or replace function tandem.links_as_staged(p_plan jsonb) returns text
+create or replace function tandem.refers_as_staged(p_plan jsonb) returns text
 language sql stable as $$
   select format('record_image_eq(row(%s), row(%s))', string_agg(format('o.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i))
   from tandem.tracked_table t
@@ -86,7 +86,7 @@ language sql stable as $$
     and (k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r')))
   having count(*) > 0
 $$;
-comment on function tandem.links_as_staged(jsonb) is 'Condition that a row refers to what it was staged with.';
+comment on function tandem.refers_as_staged(jsonb) is 'Condition that a row refers to what it was staged with.';
 
 -- tandem.image_query(p_plan) -> text
 -- What "~tandem_last" runs for each row, $1: the row as staged. A value that is too long does not come so far:

@@ -71,7 +71,8 @@ comment on function tandem.keep_images(jsonb, text, text) is 'Keeps the images o
 -- tandem.keep_taken(p_plan, p_over) -> bigint
 -- After a set was written: puts rows that came with it, and that an action took or changed at once, into tandem.conflict, as they came. What they
 -- refer to was here, and went by a deletion of the same set that the source could not know to go so far. (What a change of the set moves on so
--- is still at the source as it was, and its image is kept there; keys that are only written otherwise move nothing: tandem.rewrite_keys.) p_over: condition on s, rows that are done with. Returns how many there are.
+-- is still at the source as it was, and its image is kept there; keys that are only written otherwise move nothing: tandem.rewrite_keys.)
+-- p_over: condition on s, rows that are done with. Returns how many there are.
 create or replace function tandem.keep_taken(p_plan jsonb, p_over text) returns bigint
 language plpgsql as $$
 declare

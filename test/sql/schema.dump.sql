@@ -1617,7 +1617,7 @@ CREATE FUNCTION tandem.capture_caused(p_table_id integer, p_peer_id integer, p_o
       and not exists (select from tandem_log.%I l where %s and l.xid = pg_current_xact_id() and l.op = ''D'' and %L = ''DELETE'')',
     p_from, tandem.stage_name(p_peer_id, t.schema_name, t.table_name),
     tandem.all_equal(t.key_operators, tandem.key_names('s', cardinality(k.columns)), k.columns), p_op <> 'DELETE',
-    case when p_op = 'UPDATE' then ' and ' || nullif(current_setting('tandem.links_of_' || p_table_id, true), '') end,
+    case when p_op = 'UPDATE' then ' and ' || nullif(current_setting('tandem.refers_of_' || p_table_id, true), '') end,
     p_peer_id, t.table_id,
     t.entries_name, tandem.all_equal(t.key_operators, tandem.key_names('l', cardinality(k.columns)), k.columns), p_op))
   from tandem.tracked_table t
@@ -4493,29 +4493,6 @@ COMMENT ON FUNCTION tandem.link_lock() IS 'Class of the advisory locks of links.
 
 
 --
--- Name: links_as_staged(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
---
-
-CREATE FUNCTION tandem.links_as_staged(p_plan jsonb) RETURNS text
-    LANGUAGE sql STABLE
-    AS $$
-  select format('record_image_eq(row(%s), row(%s))', string_agg(format('o.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i))
-  from tandem.tracked_table t
-  cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) c
-  where t.table_id = (p_plan ->> 'id')::integer and exists (select from pg_constraint k where k.conrelid = t.relid and k.contype = 'f' and c.attnum = any (k.conkey)
-    and (k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r')))
-  having count(*) > 0
-$$;
-
-
---
--- Name: FUNCTION links_as_staged(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
---
-
-COMMENT ON FUNCTION tandem.links_as_staged(p_plan jsonb) IS 'Condition that a row refers to what it was staged with.';
-
-
---
 -- Name: listed(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -6395,7 +6372,7 @@ begin
   if exists (select from pg_constraint c where c.conrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(
       'foreign_keys', (select coalesce(jsonb_agg(to_jsonb(f) order by f.name), '[]') from tandem.foreign_keys(v_id) f),
-      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r), 'links', tandem.links_as_staged(p_plan));
+      'parents', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from tandem.staged_parents(p_plan) r), 'refers', tandem.refers_as_staged(p_plan));
   end if;
   if exists (select from pg_constraint c where c.confrelid = v_relid and c.contype = 'f') then
     v_said := v_said || jsonb_build_object(
@@ -7284,6 +7261,29 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.referring_keys(p_schema text, p_name text, p_keys jsonb) IS 'Keys of rows that refer to others.';
+
+
+--
+-- Name: refers_as_staged(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.refers_as_staged(p_plan jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select format('record_image_eq(row(%s), row(%s))', string_agg(format('o.%I::%s', c.name, c.base), ', ' order by c.i), string_agg(format('%s::%s', c.value, c.base), ', ' order by c.i))
+  from tandem.tracked_table t
+  cross join lateral tandem.plan_columns(t.relid, array(select jsonb_array_elements_text(p_plan -> 'columns')), (p_plan ->> 'as_text')::boolean) c
+  where t.table_id = (p_plan ->> 'id')::integer and exists (select from pg_constraint k where k.conrelid = t.relid and k.contype = 'f' and c.attnum = any (k.conkey)
+    and (k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r')))
+  having count(*) > 0
+$$;
+
+
+--
+-- Name: FUNCTION refers_as_staged(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.refers_as_staged(p_plan jsonb) IS 'Condition that a row refers to what it was staged with.';
 
 
 --
@@ -9201,7 +9201,7 @@ CREATE FUNCTION tandem.tell_triggers(p_plan jsonb, p_images boolean DEFAULT true
     LANGUAGE sql
     AS $$
   select set_config('tandem.image_of_' || (p_plan ->> 'id'), case when p_images then p_plan ->> 'image_query' else '' end, true),
-    set_config('tandem.links_of_' || (p_plan ->> 'id'), case when p_images then coalesce(p_plan ->> 'links', '') else '' end, true)
+    set_config('tandem.refers_of_' || (p_plan ->> 'id'), case when p_images then coalesce(p_plan ->> 'refers', '') else '' end, true)
 $$;
 
 
@@ -13642,13 +13642,6 @@ REVOKE ALL ON FUNCTION tandem.link_lock() FROM PUBLIC;
 
 
 --
--- Name: FUNCTION links_as_staged(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
---
-
-REVOKE ALL ON FUNCTION tandem.links_as_staged(p_plan jsonb) FROM PUBLIC;
-
-
---
 -- Name: FUNCTION listed(p_texts jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -14269,6 +14262,13 @@ REVOKE ALL ON FUNCTION tandem.referred_to_in_turn(p_table_id integer, p_columns 
 --
 
 REVOKE ALL ON FUNCTION tandem.referring_keys(p_schema text, p_name text, p_keys jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION refers_as_staged(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.refers_as_staged(p_plan jsonb) FROM PUBLIC;
 
 
 --
