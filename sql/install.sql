@@ -6,6 +6,7 @@ set check_function_bodies = off;
 \ir capture/wake.sql
 \ir capture/candidates.sql
 \ir capture/blocks.sql
+\ir capture/many_rows.sql
 \ir capture/capture_function.sql
 \ir capture/triggers.sql
 \ir capture/last_trigger.sql

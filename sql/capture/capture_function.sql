@@ -88,6 +88,7 @@ declare
   v_most %13$s;
   v_newer boolean;
   v_many boolean := false;
+  v_listed boolean := false;%16$s
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -176,7 +177,8 @@ $body$,
     v_gone,
     (tandem.log_types(t.relid, t.key_columns))[1],
     tandem.keys_moved(t),
-    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
+    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)),
+    tandem.key_lists(t));
   if not exists (
     select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
   then
@@ -188,68 +190,6 @@ $body$,
   end if;
 end $$;
 comment on function tandem.make_capture_function(integer) is 'Makes the capture function of a tracked table.';
-
--- tandem.capture_many(p_table, p_node, p_op, p_rows) -> text
--- The statements that log the rows of a transition table: the first ones (block_after) each by itself, the others after one look for all of them, by blocks
--- where they are worth it. They leave in v_many whether there may have been others, else in v_rows how many there were.
-create or replace function tandem.capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text) returns text
-language sql stable as $$
-  select format('%1$s;
-      get diagnostics v_rows = row_count;
-      if v_rows = %6$s then
-        v_many := true;
-        %2$s;
-        %3$s
-        %4$s;
-        %5$s
-      end if;',
-    tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r limit %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind'),
-    tandem.capture_look(p_table, p_rows),
-    case when p_table.blocks_name is not null then format('if v_newer and not v_blind and v_rows >= %s then
-          %s;
-          perform tandem.raise_block_floor(v_now);
-        else', tandem.block_least(), tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
-          format('select %1$s, (row_number() over () - 1 - %4$s) / %2$s as block from %3$s r offset %4$s', x.named, tandem.block_rows(), p_rows, tandem.block_after()), false)) end,
-    tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r offset %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind', 'v_newer'),
-    case when p_table.blocks_name is not null then 'end if;' end, tandem.block_after())
-  from (select tandem.columns('r', p_table.key_columns) as columns, array_to_string(tandem.columns('r', p_table.key_columns), ', ') as keys,
-    (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)) as named) x
-$$;
-comment on function tandem.capture_many(tandem.tracked_table, text, text, text) is 'The statements that log the rows of a statement.';
-
--- tandem.keys_moved(p_table) -> text
--- Condition that the keys of the old and the new rows of an update are not the same one by one; 'true' where lists of them cannot be compared
--- as the key's own operators would. The lists are whole, or where they would be too long in pieces, which cost a half more.
-create or replace function tandem.keys_moved(p_table tandem.tracked_table) returns text
-language sql stable as $$
-  select case when p_table.blocks_name is null or p_table.key_operators <> array_fill('operator(pg_catalog.=)'::text, array[cardinality(p_table.key_operators)]) then 'true'
-    else format('case when v_rows <= %s then %s else exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s)) end',
-      case when x.fixed then 1000000 else 10000 end,
-      (select string_agg(format('(select array_agg(o.%1$I) from tandem_old o) is distinct from (select array_agg(n.%1$I) from tandem_new n)', u), ' or ') from unnest(p_table.key_columns) u),
-      x.lists[1], x.lists[2], array_to_string(tandem.key_names('o', cardinality(p_table.key_columns)), ', '), array_to_string(tandem.key_names('n', cardinality(p_table.key_columns)), ', ')) end
-  from (select array_agg(format('select y.block, %s from (select %s, (row_number() over () - 1) / %s as block from %s r) y group by y.block',
-      (select string_agg(format('array_agg(y.k%1$s) as k%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
-      (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)),
-      tandem.block_rows(), r) order by r desc) as lists,
-      -- Short values of one length, so that many fit into a list.
-      (select bool_and(a.attlen > 0) from pg_attribute a where a.attrelid = p_table.relid and a.attname = any (p_table.key_columns) and not a.attisdropped) as fixed
-    from unnest('{tandem_old,tandem_new}'::text[]) r) x
-$$;
-comment on function tandem.keys_moved(tandem.tracked_table) is 'Condition that an update may have changed keys.';
-
--- tandem.capture_look(p_table, p_rows) -> text
--- The statements for what lies beyond the first rows of a transition table: a stamp of its own, later than theirs, and in v_newer whether it
--- is newer than every entry of those rows. The order is that of the log's index by key.
-create or replace function tandem.capture_look(p_table tandem.tracked_table, p_rows text) returns text
-language sql stable as $$
-  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when tandem.has_least(p_table) then format(
-    'select count(*), min(r.%2$I), max(r.%2$I) into v_rows, v_least, v_most from (select r.%2$I from %3$s r offset %4$s) r;
-        select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
-        from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
-    p_table.log_name, p_table.key_columns[1], p_rows, tandem.block_after())
-  else 'v_newer := false' end
-$$;
-comment on function tandem.capture_look(tandem.tracked_table, text) is 'One look for the newest entries of many rows.';
 
 -- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from, p_blind, p_newer) -> text
 -- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty), each stamped p_now or, if

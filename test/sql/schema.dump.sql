@@ -1587,6 +1587,29 @@ COMMENT ON FUNCTION tandem.block_least() IS 'How many entries are worth a block.
 
 
 --
+-- Name: block_of_lists(tandem.tracked_table, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.block_of_lists(p_table tandem.tracked_table, p_node text, p_op text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format('with k as materialized (select %1$s)
+            insert into tandem_log.%2$I (xid, oldest, stamp, op, origin, rows, least, most, %3$s)
+            select pg_current_xact_id(), v_now, v_now, %4$L, %5$L, least(%6$s, v_rows - (i - 1) * %6$s), v_leasts[i], v_mosts[i], %7$s from k, generate_series(1, cardinality(v_leasts)) i',
+    string_agg(format('v_list%1$s || ''{}'' as list%1$s', i), ', ' order by i), p_table.blocks_name, string_agg('k' || i, ', ' order by i), p_op, p_node, tandem.block_rows(),
+    string_agg(format('k.list%s[%s + (i - 1) * %s + 1:%2$s + i * %3$s]', i, tandem.block_after(), tandem.block_rows()), ', ' order by i))
+  from generate_series(1, cardinality(p_table.key_columns)) i
+$_$;
+
+
+--
+-- Name: FUNCTION block_of_lists(p_table tandem.tracked_table, p_node text, p_op text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.block_of_lists(p_table tandem.tracked_table, p_node text, p_op text) IS 'The statement that writes blocks of lists.';
+
+
+--
 -- Name: block_rows(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -1689,17 +1712,48 @@ COMMENT ON FUNCTION tandem.capture_intact(p_table_id integer) IS 'Whether a tabl
 
 
 --
+-- Name: capture_list(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.capture_list(p_table tandem.tracked_table, p_rows text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select format('select %1$s into %2$s from (select %3$s from %4$s r limit %5$s) r;
+        v_listed := cardinality(v_list1) <= %6$s;
+        v_rows := cardinality(v_list1) - %7$s;
+        ', tandem.lists_of(p_table, 'r'), (select string_agg('v_list' || i, ', ') from generate_series(1, cardinality(p_table.key_columns)) i),
+    array_to_string(tandem.columns('r', p_table.key_columns), ', '), p_rows, tandem.list_most(p_table) + 1, tandem.list_most(p_table), tandem.block_after())
+$_$;
+
+
+--
+-- Name: FUNCTION capture_list(p_table tandem.tracked_table, p_rows text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.capture_list(p_table tandem.tracked_table, p_rows text) IS 'The statements that put keys into lists.';
+
+
+--
 -- Name: capture_look(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
 CREATE FUNCTION tandem.capture_look(p_table tandem.tracked_table, p_rows text) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
-  select 'v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); ' || case when tandem.has_least(p_table) then format(
-    'select count(*), min(r.%2$I), max(r.%2$I) into v_rows, v_least, v_most from (select r.%2$I from %3$s r offset %4$s) r;
-        select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
-        from (select l.stamp from tandem_log.%1$I l where l.k1 between v_least and v_most limit 3 * v_rows) few',
-    p_table.log_name, p_table.key_columns[1], p_rows, tandem.block_after())
+  select case when tandem.has_least(p_table) then concat(
+    case when p_table.blocks_name is not null then format('if v_listed then
+          with k as materialized (select v_list1 || ''{}'' as list)
+          select array_agg(b.least order by i), array_agg(b.most order by i) into v_leasts, v_mosts
+          from k, generate_series(%1$s, v_rows + %1$s - 1, %2$s) i, lateral (select min(y.u) as least, max(y.u) as most from (select unnest(k.list[i + 1:i + %2$s]) as u) y) b;
+          select min(u.least), max(u.most) into v_least, v_most from unnest(v_leasts, v_mosts) u (least, most);
+        else
+          ', tandem.block_after(), tandem.block_rows()) end,
+    format('select count(*), min(r.%1$I), max(r.%1$I) into v_rows, v_least, v_most from (select r.%1$I from %2$s r offset %3$s) r;
+        ', p_table.key_columns[1], p_rows, tandem.block_after()),
+    case when p_table.blocks_name is not null then 'end if;
+        ' end,
+    format('select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
+        from (select l.stamp from tandem_log.%I l where l.k1 between v_least and v_most limit 3 * v_rows) few', p_table.log_name))
   else 'v_newer := false' end
 $_$;
 
@@ -1720,20 +1774,27 @@ CREATE FUNCTION tandem.capture_many(p_table tandem.tracked_table, p_node text, p
     AS $_$
   select format('%1$s;
       get diagnostics v_rows = row_count;
-      if v_rows = %6$s then
+      if v_rows = %7$s then
         v_many := true;
-        %2$s;
-        %3$s
-        %4$s;
-        %5$s
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now));
+        %2$s%3$s;
+        %4$s
+        %5$s;
+        %6$s
       end if;',
     tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r limit %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind'),
+    case when p_table.blocks_name is not null and (p_op = 'U' or tandem.has_least(p_table)) then tandem.capture_list(p_table, p_rows) end,
     tandem.capture_look(p_table, p_rows),
     case when p_table.blocks_name is not null then format('if v_newer and not v_blind and v_rows >= %s then
-          %s;
+          if v_listed then
+            %s;
+          else
+            %s;
+          end if;
           perform tandem.raise_block_floor(v_now);
-        else', tandem.block_least(), tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
-          format('select %1$s, (row_number() over () - 1 - %4$s) / %2$s as block from %3$s r offset %4$s', x.named, tandem.block_rows(), p_rows, tandem.block_after()), false)) end,
+        else', tandem.block_least(), tandem.block_of_lists(p_table, p_node, p_op),
+          tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
+            format('select %1$s, (row_number() over () - 1 - %4$s) / %2$s as block from %3$s r offset %4$s', x.named, tandem.block_rows(), p_rows, tandem.block_after()), false)) end,
     tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r offset %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind', 'v_newer'),
     case when p_table.blocks_name is not null then 'end if;' end, tandem.block_after())
   from (select tandem.columns('r', p_table.key_columns) as columns, array_to_string(tandem.columns('r', p_table.key_columns), ', ') as keys,
@@ -4147,6 +4208,28 @@ COMMENT ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) IS 'Keeps the i
 
 
 --
+-- Name: key_lists(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.key_lists(p_table tandem.tracked_table) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select string_agg(format(E'\n  %s %s;', x.name, regexp_replace(x.type, '( collate .*)?$', '[]\1')), '')
+  from tandem.log_types(p_table.relid, p_table.key_columns) t (types)
+  cross join lateral (select 'v_list' || u.i as name, u.type from unnest(t.types) with ordinality u (type, i)
+    union all select u, t.types[1] from unnest('{v_leasts,v_mosts}'::text[]) u) x
+  where p_table.blocks_name is not null
+$_$;
+
+
+--
+-- Name: FUNCTION key_lists(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.key_lists(p_table tandem.tracked_table) IS 'The lists of a capture function.';
+
+
+--
 -- Name: key_names(text, integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4217,16 +4300,13 @@ CREATE FUNCTION tandem.keys_moved(p_table tandem.tracked_table) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select case when p_table.blocks_name is null or p_table.key_operators <> array_fill('operator(pg_catalog.=)'::text, array[cardinality(p_table.key_operators)]) then 'true'
-    else format('case when v_rows <= %s then %s else exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s)) end',
-      case when x.fixed then 1000000 else 10000 end,
-      (select string_agg(format('(select array_agg(o.%1$I) from tandem_old o) is distinct from (select array_agg(n.%1$I) from tandem_new n)', u), ' or ') from unnest(p_table.key_columns) u),
-      x.lists[1], x.lists[2], array_to_string(tandem.key_names('o', cardinality(p_table.key_columns)), ', '), array_to_string(tandem.key_names('n', cardinality(p_table.key_columns)), ', ')) end
+    else format('case when v_listed then (select (%s) is distinct from (%s) from tandem_old o) else exists (select from (%s) o full join (%s) n using (block) where (%s) is distinct from (%s)) end',
+      tandem.lists_of(p_table, 'o'), (select string_agg('v_list' || i, ', ') from generate_series(1, cardinality(p_table.key_columns)) i),
+      x.pieces[1], x.pieces[2], array_to_string(tandem.key_names('o', cardinality(p_table.key_columns)), ', '), array_to_string(tandem.key_names('n', cardinality(p_table.key_columns)), ', ')) end
   from (select array_agg(format('select y.block, %s from (select %s, (row_number() over () - 1) / %s as block from %s r) y group by y.block',
       (select string_agg(format('array_agg(y.k%1$s) as k%1$s', i), ', ' order by i) from generate_series(1, cardinality(p_table.key_columns)) i),
       (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)),
-      tandem.block_rows(), r) order by r desc) as lists,
-      -- Short values of one length, so that many fit into a list.
-      (select bool_and(a.attlen > 0) from pg_attribute a where a.attrelid = p_table.relid and a.attname = any (p_table.key_columns) and not a.attisdropped) as fixed
+      tandem.block_rows(), r) order by r desc) as pieces
     from unnest('{tandem_old,tandem_new}'::text[]) r) x
 $_$;
 
@@ -4493,6 +4573,26 @@ COMMENT ON FUNCTION tandem.link_lock() IS 'Class of the advisory locks of links.
 
 
 --
+-- Name: list_most(tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.list_most(p_table tandem.tracked_table) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+  select case when p_table.blocks_name is null then 0
+    when (select bool_and(a.attlen > 0) from pg_attribute a where a.attrelid = p_table.relid and a.attname = any (p_table.key_columns) and not a.attisdropped) then 1000000
+    else 10000 end
+$$;
+
+
+--
+-- Name: FUNCTION list_most(p_table tandem.tracked_table); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.list_most(p_table tandem.tracked_table) IS 'How many keys of a statement go into lists.';
+
+
+--
 -- Name: listed(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4508,6 +4608,25 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.listed(p_texts jsonb) IS 'Texts with commas between them.';
+
+
+--
+-- Name: lists_of(tandem.tracked_table, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.lists_of(p_table tandem.tracked_table, p_alias text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select string_agg(format('array_agg(%s.%I::%s)', p_alias, u.name, t.types[u.i]), ', ' order by u.i)
+  from tandem.log_types(p_table.relid, p_table.key_columns) t (types) cross join unnest(p_table.key_columns) with ordinality u (name, i)
+$$;
+
+
+--
+-- Name: FUNCTION lists_of(p_table tandem.tracked_table, p_alias text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.lists_of(p_table tandem.tracked_table, p_alias text) IS 'Lists of a transition table''s keys.';
 
 
 --
@@ -4901,6 +5020,7 @@ declare
   v_most %13$s;
   v_newer boolean;
   v_many boolean := false;
+  v_listed boolean := false;%16$s
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(%1$s);
@@ -4989,7 +5109,8 @@ $body$,
     v_gone,
     (tandem.log_types(t.relid, t.key_columns))[1],
     tandem.keys_moved(t),
-    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
+    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)),
+    tandem.key_lists(t));
   if not exists (
     select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
   then
@@ -10777,6 +10898,10 @@ declare
   v_most bigint;
   v_newer boolean;
   v_many boolean := false;
+  v_listed boolean := false;
+  v_list1 bigint[];
+  v_leasts bigint[];
+  v_mosts bigint[];
 begin
   if current_setting('tandem.applying', true) <> '' then
     v_peer := tandem.applying_peer(1);
@@ -10828,11 +10953,28 @@ begin
       get diagnostics v_rows = row_count;
       if v_rows = 100 then
         v_many := true;
-        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_new r offset 100) r;
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now));
+        select array_agg(r.id::bigint) into v_list1 from (select r.id from tandem_new r limit 1000001) r;
+        v_listed := cardinality(v_list1) <= 1000000;
+        v_rows := cardinality(v_list1) - 100;
+        if v_listed then
+          with k as materialized (select v_list1 || '{}' as list)
+          select array_agg(b.least order by i), array_agg(b.most order by i) into v_leasts, v_mosts
+          from k, generate_series(100, v_rows + 100 - 1, 1000) i, lateral (select min(y.u) as least, max(y.u) as most from (select unnest(k.list[i + 1:i + 1000]) as u) y) b;
+          select min(u.least), max(u.most) into v_least, v_most from unnest(v_leasts, v_mosts) u (least, most);
+        else
+          select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_new r offset 100) r;
+        end if;
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
         if v_newer and not v_blind and v_rows >= 500 then
-          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'I', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_new r offset 100) x group by x.block;
+          if v_listed then
+            with k as materialized (select v_list1 || '{}' as list1)
+            insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1)
+            select pg_current_xact_id(), v_now, v_now, 'I', 'local', least(1000, v_rows - (i - 1) * 1000), v_leasts[i], v_mosts[i], k.list1[100 + (i - 1) * 1000 + 1:100 + i * 1000] from k, generate_series(1, cardinality(v_leasts)) i;
+          else
+            insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'I', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_new r offset 100) x group by x.block;
+          end if;
           perform tandem.raise_block_floor(v_now);
         else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
@@ -10847,11 +10989,28 @@ begin
       get diagnostics v_rows = row_count;
       if v_rows = 100 then
         v_many := true;
-        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_new r offset 100) r;
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now));
+        select array_agg(r.id::bigint) into v_list1 from (select r.id from tandem_new r limit 1000001) r;
+        v_listed := cardinality(v_list1) <= 1000000;
+        v_rows := cardinality(v_list1) - 100;
+        if v_listed then
+          with k as materialized (select v_list1 || '{}' as list)
+          select array_agg(b.least order by i), array_agg(b.most order by i) into v_leasts, v_mosts
+          from k, generate_series(100, v_rows + 100 - 1, 1000) i, lateral (select min(y.u) as least, max(y.u) as most from (select unnest(k.list[i + 1:i + 1000]) as u) y) b;
+          select min(u.least), max(u.most) into v_least, v_most from unnest(v_leasts, v_mosts) u (least, most);
+        else
+          select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_new r offset 100) r;
+        end if;
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
         if v_newer and not v_blind and v_rows >= 500 then
-          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'U', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_new r offset 100) x group by x.block;
+          if v_listed then
+            with k as materialized (select v_list1 || '{}' as list1)
+            insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1)
+            select pg_current_xact_id(), v_now, v_now, 'U', 'local', least(1000, v_rows - (i - 1) * 1000), v_leasts[i], v_mosts[i], k.list1[100 + (i - 1) * 1000 + 1:100 + i * 1000] from k, generate_series(1, cardinality(v_leasts)) i;
+          else
+            insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'U', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_new r offset 100) x group by x.block;
+          end if;
           perform tandem.raise_block_floor(v_now);
         else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
@@ -10863,7 +11022,7 @@ begin
       -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
       -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
       if v_many then
-        if (case when v_rows <= 1000000 then (select array_agg(o.id) from tandem_old o) is distinct from (select array_agg(n.id) from tandem_new n) else exists (select from (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_old r) y group by y.block) o full join (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_new r) y group by y.block) n using (block) where (o.k1) is distinct from (n.k1)) end) then
+        if (case when v_listed then (select (array_agg(o.id::bigint)) is distinct from (v_list1) from tandem_old o) else exists (select from (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_old r) y group by y.block) o full join (select y.block, array_agg(y.k1) as k1 from (select r.id as k1, (row_number() over () - 1) / 1000 as block from tandem_new r) y group by y.block) n using (block) where (o.k1) is distinct from (n.k1)) end) then
           if exists (select from tandem_old o where not exists (select from tandem_new n where n.id operator(pg_catalog.=) o.id)) then
             insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
       select pg_current_xact_id(), greatest(v_now, case when not (v_blind or false) then (select tandem.after(l.stamp) from tandem_log."public.perfis" l where l.k1 operator(pg_catalog.=) o.id and l.stamp >= v_now
@@ -10888,11 +11047,28 @@ begin
       get diagnostics v_rows = row_count;
       if v_rows = 100 then
         v_many := true;
-        v_now := greatest(tandem.next_stamp(), tandem.after(v_now)); select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_old r offset 100) r;
+        v_now := greatest(tandem.next_stamp(), tandem.after(v_now));
+        select array_agg(r.id::bigint) into v_list1 from (select r.id from tandem_old r limit 1000001) r;
+        v_listed := cardinality(v_list1) <= 1000000;
+        v_rows := cardinality(v_list1) - 100;
+        if v_listed then
+          with k as materialized (select v_list1 || '{}' as list)
+          select array_agg(b.least order by i), array_agg(b.most order by i) into v_leasts, v_mosts
+          from k, generate_series(100, v_rows + 100 - 1, 1000) i, lateral (select min(y.u) as least, max(y.u) as most from (select unnest(k.list[i + 1:i + 1000]) as u) y) b;
+          select min(u.least), max(u.most) into v_least, v_most from unnest(v_leasts, v_mosts) u (least, most);
+        else
+          select count(*), min(r.id), max(r.id) into v_rows, v_least, v_most from (select r.id from tandem_old r offset 100) r;
+        end if;
         select count(*) < 3 * v_rows and bool_and(few.stamp < v_now) is not false into v_newer
         from (select l.stamp from tandem_log."public.perfis" l where l.k1 between v_least and v_most limit 3 * v_rows) few;
         if v_newer and not v_blind and v_rows >= 500 then
-          insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'D', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_old r offset 100) x group by x.block;
+          if v_listed then
+            with k as materialized (select v_list1 || '{}' as list1)
+            insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1)
+            select pg_current_xact_id(), v_now, v_now, 'D', 'local', least(1000, v_rows - (i - 1) * 1000), v_leasts[i], v_mosts[i], k.list1[100 + (i - 1) * 1000 + 1:100 + i * 1000] from k, generate_series(1, cardinality(v_leasts)) i;
+          else
+            insert into tandem_log."blocks public.perfis" (xid, oldest, stamp, op, origin, rows, least, most, k1) select pg_current_xact_id(), v_now, v_now, 'D', 'local', count(*), min(x.k1), max(x.k1), array_agg(x.k1) from (select r.id as k1, (row_number() over () - 1 - 100) / 1000 as block from tandem_old r offset 100) x group by x.block;
+          end if;
           perform tandem.raise_block_floor(v_now);
         else
         insert into tandem_log."public.perfis" (xid, stamp, op, blind, origin, k1)
@@ -12991,6 +13167,13 @@ REVOKE ALL ON FUNCTION tandem.block_least() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION block_of_lists(p_table tandem.tracked_table, p_node text, p_op text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.block_of_lists(p_table tandem.tracked_table, p_node text, p_op text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION block_rows(); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13016,6 +13199,13 @@ REVOKE ALL ON FUNCTION tandem.capture_insert(p_table tandem.tracked_table, p_nod
 --
 
 REVOKE ALL ON FUNCTION tandem.capture_intact(p_table_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_list(p_table tandem.tracked_table, p_rows text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.capture_list(p_table tandem.tracked_table, p_rows text) FROM PUBLIC;
 
 
 --
@@ -13558,6 +13748,13 @@ REVOKE ALL ON FUNCTION tandem.keep_taken(p_plan jsonb, p_over text) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION key_lists(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.key_lists(p_table tandem.tracked_table) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION key_names(p_alias text, p_count integer); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13642,10 +13839,24 @@ REVOKE ALL ON FUNCTION tandem.link_lock() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION list_most(p_table tandem.tracked_table); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.list_most(p_table tandem.tracked_table) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION listed(p_texts jsonb); Type: ACL; Schema: tandem; Owner: -
 --
 
 REVOKE ALL ON FUNCTION tandem.listed(p_texts jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION lists_of(p_table tandem.tracked_table, p_alias text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.lists_of(p_table tandem.tracked_table, p_alias text) FROM PUBLIC;
 
 
 --
