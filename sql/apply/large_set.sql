@@ -16,6 +16,13 @@ begin
 end $$;
 comment on function tandem.is_worth(text, bigint) is 'Whether reading all of a log pays.';
 
+-- tandem.sample_step(p_rows) -> bigint: of so many staged rows each such one is looked at where a few hundred tell what all are like.
+create or replace function tandem.sample_step(p_rows bigint) returns bigint
+language sql immutable as $$
+  select greatest(1, p_rows / 300)
+$$;
+comment on function tandem.sample_step(bigint) is 'Which of many staged rows are looked at.';
+
 -- tandem.use_memory() -> void
 -- Lets each sort and each transition table of this transaction's statements take half of the memory that the administrator grants to maintenance, 32 MB at
 -- most, for there are two or three of them; over a large set they would be put into files otherwise.

@@ -14,6 +14,7 @@ declare
   v_updated text[] := '{}';
   v_inserted text[] := '{}';
   v_expected text[] := '{}';
+  v_assumed text[] := '{}';
   v_applies text;
   v_id text;
   v_whole boolean := p_where = 'true';
@@ -21,6 +22,7 @@ declare
   v_some boolean;
   v_insert text;
   v_rows bigint;
+  v_more bigint[];
   v_result jsonb;
   v_pinned text := current_setting('search_path');
   v_path text := tandem.application_path(p_plans);
@@ -38,6 +40,9 @@ begin
         v_ctes := v_ctes || format('u%s as (update %s t set %s from %s s where %s and s.present and %s and (select count(*) from d%s) >= 0 returning 1)',
           v_id, v_plan ->> 'relation', v_plan ->> 'set', v_plan ->> 'stage', v_plan ->> 'key_is_row', v_applies, v_id);
         v_updated := v_updated || format('(select count(*) from u%s)', v_id);
+        if (v_plan ->> 'assumed')::boolean then
+          v_assumed := v_assumed || format('%L, (select count(*) from u%s)', v_id, v_id);
+        end if;
       end if;
     end if;
     -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees;
@@ -65,11 +70,16 @@ begin
     get diagnostics v_rows = row_count;
     execute format('select jsonb_build_object(''deleted'', 0, ''updated'', 0, ''inserted'', %s, ''expected'', %s)', v_rows, v_expected[1]) into v_result;
   else
-    execute format('with %s select jsonb_build_object(''deleted'', %s, ''updated'', %s, ''inserted'', %s, ''expected'', %s)',
-      array_to_string(v_ctes, ', '),
+    execute format('with %s select jsonb_build_object(''assumed'', jsonb_build_object(%s), ''deleted'', %s, ''updated'', %s, ''inserted'', %s, ''expected'', %s)',
+      array_to_string(v_ctes, ', '), array_to_string(v_assumed, ', '),
       coalesce(nullif(array_to_string(v_deleted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_updated, ' + '), ''), '0'),
       coalesce(nullif(array_to_string(v_inserted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_expected, ' + '), ''), '0'))
     into v_result;
+    for v_plan in select e from jsonb_array_elements(p_plans) e where v_whole and (v_result -> 'assumed' ->> (e ->> 'id'))::bigint < (e ->> 'staged')::bigint loop
+      v_more := tandem.insert_missing(v_plan);
+      v_result := v_result || jsonb_build_object('inserted', (v_result ->> 'inserted')::bigint + v_more[1], 'expected', (v_result ->> 'expected')::bigint + v_more[2]);
+    end loop;
+    v_result := v_result - 'assumed';
   end if;
   if v_path is not null then
     perform set_config('search_path', v_pinned, true);
@@ -83,6 +93,22 @@ begin
   return v_result;
 end $$;
 comment on function tandem.write_rows(jsonb, text) is 'Writes staged rows and notes their versions.';
+
+-- tandem.insert_missing(p_plan) -> bigint[]: inserts the staged rows that are to be written and not here; how many, and how many were to be.
+create or replace function tandem.insert_missing(p_plan jsonb) returns bigint[]
+language plpgsql as $$
+declare
+  v_where text := format('s.present and %s and not exists (select from %s t where %s)', tandem.applies(p_plan), p_plan ->> 'relation', p_plan ->> 'key_is_row');
+  v_rows bigint;
+  v_expected bigint;
+begin
+  execute format('select count(*) from %s s where %s', p_plan ->> 'stage', v_where) into v_expected;
+  execute format('insert into %s (%s) %s select %s from %s s where %s order by s.n on conflict (%s) do nothing',
+    p_plan ->> 'relation', p_plan ->> 'insert_columns', p_plan ->> 'overriding', p_plan ->> 'insert_values', p_plan ->> 'stage', v_where, p_plan ->> 'key_columns');
+  get diagnostics v_rows = row_count;
+  return array[v_rows, v_expected];
+end $$;
+comment on function tandem.insert_missing(jsonb) is 'Inserts staged rows that are not here.';
 
 -- tandem.application_path(p_plans) -> text
 -- The search_path that a session of this role begins with, where triggers of the application's will fire for what is written: they name their

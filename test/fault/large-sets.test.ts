@@ -108,4 +108,29 @@ describe.each(ways)("a set that is looked at as a whole, in $way", ({ options })
     }
     expect(content.filter((row) => row.startsWith("(155,"))).toEqual([]);
   });
+
+  test("C1: a set that is newer than all that is here, of which few rows are not here yet and few are as they were", async () => {
+    await using linked = await largeCluster(options);
+    const { nodes, links } = linked;
+    const { local, external } = nodes;
+    await app(local, "insert into t select i, 'a' from generate_series(10, 1500) i; delete from t where id < 10");
+    await links.sync();
+    // Few are looked at before, and hardly these.
+    for (const { admin } of nodes) {
+      await admin.query(`create or replace function tandem.sample_step(p_rows bigint) returns bigint
+        language sql immutable as 'select 500'`);
+    }
+    await app(
+      local,
+      `begin; update t set v = 'b' where id <> 1400; update t set v = v where id = 1400; insert into t values (701, 'new'), (9, 'new')
+        on conflict (id) do update set v = 'again'; commit`,
+    );
+    const done = await links.sync();
+    await links.expectRest();
+    expect(await contentOf(external.superUrl, "public.t")).toEqual(await contentOf(local.superUrl, "public.t"));
+    expect(await external.admin.value("select string_agg(v, ',' order by id) from t where id in (9, 700, 701, 1400)")).toBe(
+      "new,b,again,a",
+    );
+    expect(done["local external"]).toMatchObject({ staged: 1492, parked: 0, superseded: 0 });
+  });
 });

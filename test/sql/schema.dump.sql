@@ -3936,6 +3936,33 @@ COMMENT ON FUNCTION tandem.index_stage(p_plan jsonb, p_what text) IS 'Indexes a 
 
 
 --
+-- Name: insert_missing(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.insert_missing(p_plan jsonb) RETURNS bigint[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_where text := format('s.present and %s and not exists (select from %s t where %s)', tandem.applies(p_plan), p_plan ->> 'relation', p_plan ->> 'key_is_row');
+  v_rows bigint;
+  v_expected bigint;
+begin
+  execute format('select count(*) from %s s where %s', p_plan ->> 'stage', v_where) into v_expected;
+  execute format('insert into %s (%s) %s select %s from %s s where %s order by s.n on conflict (%s) do nothing',
+    p_plan ->> 'relation', p_plan ->> 'insert_columns', p_plan ->> 'overriding', p_plan ->> 'insert_values', p_plan ->> 'stage', v_where, p_plan ->> 'key_columns');
+  get diagnostics v_rows = row_count;
+  return array[v_rows, v_expected];
+end $$;
+
+
+--
+-- Name: FUNCTION insert_missing(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.insert_missing(p_plan jsonb) IS 'Inserts staged rows that are not here.';
+
+
+--
 -- Name: interleave_sequences(bigint, bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4642,8 +4669,17 @@ declare
   v_existing bigint;
   v_locked bigint;
   v_statement text;
+  v_assumed boolean;
 begin
   if (p_plan ->> 'ahead')::boolean then
+    -- Not where foreign keys would have all of the set be written by one statement.
+    if current_setting('session_replication_role') = 'replica' and p_plan ->> 'set' is not null then
+      execute format('select count(*) > 0 and count(*) = count(*) filter (where %s is distinct from null and not %s) from (select * from %s s where s.n %% %s = 0) s left join %s t on %s',
+        p_plan ->> 'first_key', p_plan ->> 'image_is_row', p_plan ->> 'stage', tandem.sample_step((p_plan ->> 'staged')::bigint), p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_assumed;
+      if v_assumed then
+        return jsonb_build_object('existing', p_plan -> 'staged', 'same', 0, 'assumed', true);
+      end if;
+    end if;
     execute format('select count(*), count(*) filter (where %s) from %s s join %s t on %s',
       p_plan ->> 'image_is_row', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row') into v_existing, v_same;
     if v_same = 0 then
@@ -8357,6 +8393,24 @@ COMMENT ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias
 
 
 --
+-- Name: sample_step(bigint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.sample_step(p_rows bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select greatest(1, p_rows / 300)
+$$;
+
+
+--
+-- Name: FUNCTION sample_step(p_rows bigint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.sample_step(p_rows bigint) IS 'Which of many staged rows are looked at.';
+
+
+--
 -- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -10799,6 +10853,7 @@ declare
   v_updated text[] := '{}';
   v_inserted text[] := '{}';
   v_expected text[] := '{}';
+  v_assumed text[] := '{}';
   v_applies text;
   v_id text;
   v_whole boolean := p_where = 'true';
@@ -10806,6 +10861,7 @@ declare
   v_some boolean;
   v_insert text;
   v_rows bigint;
+  v_more bigint[];
   v_result jsonb;
   v_pinned text := current_setting('search_path');
   v_path text := tandem.application_path(p_plans);
@@ -10823,6 +10879,9 @@ begin
         v_ctes := v_ctes || format('u%s as (update %s t set %s from %s s where %s and s.present and %s and (select count(*) from d%s) >= 0 returning 1)',
           v_id, v_plan ->> 'relation', v_plan ->> 'set', v_plan ->> 'stage', v_plan ->> 'key_is_row', v_applies, v_id);
         v_updated := v_updated || format('(select count(*) from u%s)', v_id);
+        if (v_plan ->> 'assumed')::boolean then
+          v_assumed := v_assumed || format('%L, (select count(*) from u%s)', v_id, v_id);
+        end if;
       end if;
     end if;
     -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees;
@@ -10850,11 +10909,16 @@ begin
     get diagnostics v_rows = row_count;
     execute format('select jsonb_build_object(''deleted'', 0, ''updated'', 0, ''inserted'', %s, ''expected'', %s)', v_rows, v_expected[1]) into v_result;
   else
-    execute format('with %s select jsonb_build_object(''deleted'', %s, ''updated'', %s, ''inserted'', %s, ''expected'', %s)',
-      array_to_string(v_ctes, ', '),
+    execute format('with %s select jsonb_build_object(''assumed'', jsonb_build_object(%s), ''deleted'', %s, ''updated'', %s, ''inserted'', %s, ''expected'', %s)',
+      array_to_string(v_ctes, ', '), array_to_string(v_assumed, ', '),
       coalesce(nullif(array_to_string(v_deleted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_updated, ' + '), ''), '0'),
       coalesce(nullif(array_to_string(v_inserted, ' + '), ''), '0'), coalesce(nullif(array_to_string(v_expected, ' + '), ''), '0'))
     into v_result;
+    for v_plan in select e from jsonb_array_elements(p_plans) e where v_whole and (v_result -> 'assumed' ->> (e ->> 'id'))::bigint < (e ->> 'staged')::bigint loop
+      v_more := tandem.insert_missing(v_plan);
+      v_result := v_result || jsonb_build_object('inserted', (v_result ->> 'inserted')::bigint + v_more[1], 'expected', (v_result ->> 'expected')::bigint + v_more[2]);
+    end loop;
+    v_result := v_result - 'assumed';
   end if;
   if v_path is not null then
     perform set_config('search_path', v_pinned, true);
@@ -13685,6 +13749,13 @@ REVOKE ALL ON FUNCTION tandem.index_stage(p_plan jsonb, p_what text) FROM PUBLIC
 
 
 --
+-- Name: FUNCTION insert_missing(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.insert_missing(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION interleave_sequences(p_residue bigint, p_modulus bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -14676,6 +14747,13 @@ REVOKE ALL ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_ali
 --
 
 REVOKE ALL ON FUNCTION tandem.same_parked_key(p_table tandem.tracked_table, p_alias text, p_names text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION sample_step(p_rows bigint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.sample_step(p_rows bigint) FROM PUBLIC;
 
 
 --

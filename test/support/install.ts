@@ -44,7 +44,10 @@ export async function countFewAsMany(url: string): Promise<void> {
     `${made.join("\n")}
     create or replace function tandem.is_large(p_relation text) returns boolean language plpgsql stable as
       'begin return pg_relation_size(p_relation) > 0; end';
-    create or replace function tandem.is_worth(p_log text, p_rows bigint) returns boolean language sql stable as 'select true';`,
+    create or replace function tandem.is_worth(p_log text, p_rows bigint) returns boolean language sql stable as 'select true';
+    create or replace function tandem.sample_step(p_rows bigint) returns bigint language sql immutable as 'select 2';
+    create or replace function tandem.list_most(p_table tandem.tracked_table) returns integer language sql stable as
+      'select case when p_table.blocks_name is null then 0 else 7 end';`,
   );
 }
 
