@@ -128,9 +128,9 @@ describe.each(ways)("a set that is looked at as a whole, in $way", ({ options })
     const done = await links.sync();
     await links.expectRest();
     expect(await contentOf(external.superUrl, "public.t")).toEqual(await contentOf(local.superUrl, "public.t"));
-    expect(await external.admin.value("select string_agg(v, ',' order by id) from t where id in (9, 700, 701, 1400)")).toBe(
-      "new,b,again,a",
-    );
+    expect(
+      await external.admin.value("select string_agg(v, ',' order by id) from t where id in (9, 700, 701, 1400)"),
+    ).toBe("new,b,again,a");
     expect(done["local external"]).toMatchObject({ staged: 1492, parked: 0, superseded: 0 });
   });
 });

@@ -114,3 +114,12 @@ async function logOf(client: pg.Client, table: string): Promise<{ name: string; 
   const keys = Array.from({ length: Number(row.count) }, (_, i) => `l.k${i + 1}`);
   return { name: row.name!, key: keys.length === 1 ? `l.k1::text` : `row(${keys.join(", ")})::text` };
 }
+
+/** Installs as the owner of the database, who is no superuser. */
+export async function installSqlAs(superUrl: string, owner: string): Promise<void> {
+  await sql(superUrl, `grant create on schema public to "${owner}"`);
+  const url = new URL(superUrl);
+  url.username = owner;
+  url.password = "tandem";
+  await installSql(url.href);
+}
