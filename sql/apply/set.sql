@@ -89,8 +89,8 @@ comment on function tandem.apply_set(jsonb, text, boolean) is 'Writes one set of
 -- After the whole set failed: tables parents first for what is written, children first for what is deleted, from the lowest number
 -- on, range by range, each in a savepoint. A range that fails is searched by halves for its first row at fault, which gets the
 -- verdict "park" with the reason; a range that succeeds is followed by one twice as long, and a row at fault by one as long as the
--- way to it was: so few bad rows cost a search each, and many do not make every range fail. A row that only a unique value or a missing
--- parent stands in the way of is tried once more at the end: a deletion of the same set may have freed the value. Returns {"complete", "rows", "left", "step"}: not
+-- way to it was: so few bad rows cost a search each, and many do not make every range fail. A row that only a unique value, a missing
+-- row, or one that refers to it, stands in the way of is tried once more at the end, a deletion too: the same set may have freed the value. Returns {"complete", "rows", "left", "step"}: not
 -- complete where p_deadline passed first; then the caller commits what there is and comes again, so that locks are not
 -- held for long, and left says what is still to be written: [{"id", "phase", "low"}], staged rows of that phase from n = low on, and
 -- step is the p_step to go on with: how many rows are tried at a time (null at first: all). However late it is, at least one row is gone
@@ -170,9 +170,9 @@ begin
   loop
     exit when clock_timestamp() > p_deadline;
     delete from tandem.verdict v where (v.peer_id, v.table_id, v.n) = (v_parked.peer_id, v_parked.table_id, v_parked.n);
-    v_result := tandem.apply_set(jsonb_build_array(v_parked.plan), format('s.present and s.n = %s', v_parked.n), p_replica);
+    v_result := tandem.apply_set(jsonb_build_array(v_parked.plan), format('s.n = %s', v_parked.n), p_replica);
     if (v_result ->> 'ok')::boolean then
-      v_rows := v_rows + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+      v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
     else
       insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
       values (v_parked.peer_id, v_parked.table_id, v_parked.n, 'park', v_parked.kind, v_parked.reason, v_parked.sqlstate);

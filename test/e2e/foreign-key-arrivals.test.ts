@@ -12,6 +12,7 @@ import {
   suffix,
 } from "../support/foreign-key-actions.ts";
 import { app, linkedCluster } from "../support/link.ts";
+import { contentOf } from "../support/pg.ts";
 
 // Several databases and many rounds: patience for slow machines, not a measure.
 vi.setConfig({ testTimeout: 240_000 });
@@ -207,6 +208,28 @@ describe.each(shapes)(
         { k1: "101", op: "I" },
         { k1: "201", op: "I" },
       ]);
+    });
+
+    test.each(orders)("C2 C7: a default goes together with what it would stand in for, %s first", async (...order) => {
+      await using linked = await linkedCluster(2, {
+        ...options,
+        schema: `create table public.parent (id numeric primary key, note text);
+          create table public.child (id int primary key, note text, parent numeric default 1 references public.parent on delete set default ${clause});
+          insert into public.parent values (1.00, 'default'), (2, 'other'), (3, 'third');
+          insert into public.child values (7, 'old', 2);`,
+      });
+      const { nodes, links } = linked;
+      await links.sync();
+      await app(
+        nodes.external,
+        "begin; delete from child; delete from parent; insert into parent values (2.5, 'new'); commit",
+      );
+      await app(nodes.local, "update child set note = 'newer'");
+      await comeToRest(nodes, links, order);
+      for (const { superUrl } of nodes) {
+        expect(await contentOf(superUrl, "public.child")).toEqual(["(7,newer,1)"]);
+        expect(await contentOf(superUrl, "public.parent")).toEqual(["(1.00,default)", "(2.5,new)"]);
+      }
     });
 
     test("C6: where what refers to such a key may not be null, an ordinary owner's row waits for a person, and all else flows", async () => {

@@ -89,4 +89,11 @@ export const failedOnce: readonly FailedSeed[] = [
     what: "of two conflicts of one row, all with one stamp, one was kept",
   },
   { seed: 13191, nodes: 3, writes: 10, what: "a value that two nodes wrote alike was called lost by the test" },
+  {
+    seed: 9953157,
+    nodes: 2,
+    writes: 14,
+    faults: true,
+    what: "a deletion that failed alone was forgotten, its default having gone with it",
+  },
 ];

@@ -938,9 +938,9 @@ begin
   loop
     exit when clock_timestamp() > p_deadline;
     delete from tandem.verdict v where (v.peer_id, v.table_id, v.n) = (v_parked.peer_id, v_parked.table_id, v_parked.n);
-    v_result := tandem.apply_set(jsonb_build_array(v_parked.plan), format('s.present and s.n = %s', v_parked.n), p_replica);
+    v_result := tandem.apply_set(jsonb_build_array(v_parked.plan), format('s.n = %s', v_parked.n), p_replica);
     if (v_result ->> 'ok')::boolean then
-      v_rows := v_rows + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
+      v_rows := v_rows + (v_result ->> 'deleted')::bigint + (v_result ->> 'updated')::bigint + (v_result ->> 'inserted')::bigint;
     else
       insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason, sqlstate)
       values (v_parked.peer_id, v_parked.table_id, v_parked.n, 'park', v_parked.kind, v_parked.reason, v_parked.sqlstate);
