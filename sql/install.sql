@@ -38,6 +38,7 @@ set check_function_bodies = off;
 \ir apply/plan_cache.sql
 \ir apply/large_set.sql
 \ir apply/lock.sql
+\ir apply/writers.sql
 \ir apply/write.sql
 \ir apply/check.sql
 \ir apply/set.sql

@@ -99,7 +99,7 @@ begin
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
-      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
+      v_plan := v_plan || jsonb_build_object('claiming', tandem.heed_writers(v_plan)) || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
       v_next := v_next || jsonb_build_array(v_plan || case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then '{"existing": 0}'
         else tandem.lock_rows(v_plan, v_alone) end);
       perform tandem.limit_waits(v_alone);

@@ -22,8 +22,8 @@ comment on function tandem.turn_lock() is 'Class of the advisory locks of turns 
 -- tandem.take_turns(p_plans) -> void
 -- To be called before the first row lock: of several links' appliers that write one table at once none may delete. A deletion of a row that is not here
 -- leaves nothing but its entry; whoever is inserting that row meanwhile, from another peer, would neither see that nor be seen, and none of the two entries
--- is sent on by which a reader would notice. (Where it is the application that inserts, its own entry is sent, and the reader settles it.) All tables in
--- one order, so that nobody waits in a circle. Error: 55P03, after a minute.
+-- is sent on by which a reader would notice. (Where it is the application that inserts, its own entry is sent, and the reader settles it.) Nor do two
+-- write a table with a deferrable unique constraint at once (see apply/writers.sql). All tables in one order, so that nobody waits in a circle. Error: 55P03, after a minute.
 create or replace function tandem.take_turns(p_plans jsonb) returns void
 language plpgsql as $$
 declare
@@ -36,7 +36,7 @@ begin
     if v_deletes is null then
       execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
     end if;
-    if v_deletes then
+    if v_deletes or v_plan ->> 'claims' is not null then
       perform pg_advisory_xact_lock(tandem.turn_lock(), (v_plan ->> 'id')::integer);
     else
       perform pg_advisory_xact_lock_shared(tandem.turn_lock(), (v_plan ->> 'id')::integer);

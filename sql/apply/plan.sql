@@ -49,6 +49,11 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
+    'claims', case when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
+        string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or '))
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c
+      where exists (select from pg_constraint d where d.conrelid = t.relid and d.contype in ('u', 'p') and d.condeferrable and c.attnum = any (d.conkey))
+      having count(*) > 0) end,
     -- PostgreSQL refuses a text that is too long for its column, but one that is so by blanks alone it cuts.
     'too_long', coalesce((select format('nullif(concat_ws('', '', %s), '''')', string_agg(format('case when length(%s) > %s then %L end', c.value, m.typmod - 4, c.name), ', ' order by c.i))
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c

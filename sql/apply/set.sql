@@ -38,6 +38,9 @@ begin
       if v_active <> '[]' then
         v_counts := tandem.write_rows(v_active, p_where);
       end if;
+      if exists (select from jsonb_array_elements(v_active) e where (e ->> 'claiming')::boolean and not tandem.await_writers(e)) then
+        raise exception 'another session is writing to a table, perhaps a unique value that is claimed' using errcode = 'TD007';
+      end if;
       v_found := '[]';
       for v_plan in select e from jsonb_array_elements(v_active) e loop
         select v_found || coalesce(jsonb_agg(jsonb_build_object('id', v_plan -> 'id', 'peer', v_plan -> 'peer', 'n', r.n, 'kind', r.kind, 'reason', r.reason, 'sqlstate', r.state)), '[]')

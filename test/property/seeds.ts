@@ -96,4 +96,11 @@ export const failedOnce: readonly FailedSeed[] = [
     faults: true,
     what: "a deletion that failed alone was forgotten, its default having gone with it",
   },
+  {
+    seed: 9954045,
+    nodes: 2,
+    writes: 11,
+    faults: true,
+    what: "a deferrable unique value of an open transaction was taken for free",
+  },
 ];

@@ -471,7 +471,7 @@ begin
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
-      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
+      v_plan := v_plan || jsonb_build_object('claiming', tandem.heed_writers(v_plan)) || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
       v_next := v_next || jsonb_build_array(v_plan || case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then '{"existing": 0}'
         else tandem.lock_rows(v_plan, v_alone) end);
       perform tandem.limit_waits(v_alone);
@@ -626,6 +626,11 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
+    'claims', case when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
+        string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or '))
+      from tandem.plan_columns(t.relid, p_columns, p_as_text) c
+      where exists (select from pg_constraint d where d.conrelid = t.relid and d.contype in ('u', 'p') and d.condeferrable and c.attnum = any (d.conkey))
+      having count(*) > 0) end,
     -- PostgreSQL refuses a text that is too long for its column, but one that is so by blanks alone it cuts.
     'too_long', coalesce((select format('nullif(concat_ws('', '', %s), '''')', string_agg(format('case when length(%s) > %s then %L end', c.value, m.typmod - 4, c.name), ', ' order by c.i))
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
@@ -687,6 +692,9 @@ begin
       v_counts := '{"deleted": 0, "updated": 0, "inserted": 0, "expected": 0}';
       if v_active <> '[]' then
         v_counts := tandem.write_rows(v_active, p_where);
+      end if;
+      if exists (select from jsonb_array_elements(v_active) e where (e ->> 'claiming')::boolean and not tandem.await_writers(e)) then
+        raise exception 'another session is writing to a table, perhaps a unique value that is claimed' using errcode = 'TD007';
       end if;
       v_found := '[]';
       for v_plan in select e from jsonb_array_elements(v_active) e loop
@@ -1239,6 +1247,39 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.ask_wake(p_ms bigint) IS 'Asks to be told of commits for a while.';
+
+
+--
+-- Name: await_writers(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.await_writers(p_plan jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_tables oid[] := array(select h.relid from tandem.tracked_table t cross join lateral (select t.relid union select p.relid from pg_partition_tree(t.relid) p) h
+    where t.table_id = (p_plan ->> 'id')::integer);
+  v_until timestamptz := clock_timestamp() + current_setting('lock_timeout')::interval;
+  v_writers text[];
+begin
+  loop
+    v_writers := array(select distinct l.virtualtransaction from pg_locks l
+      where l.locktype = 'relation' and l.relation = any (v_tables) and l.database = (select d.oid from pg_database d where d.datname = current_database())
+        and l.granted and l.mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+        and l.pid is distinct from pg_backend_pid() and (v_writers is null or l.virtualtransaction = any (v_writers)));
+    if cardinality(v_writers) = 0 or clock_timestamp() >= v_until then
+      return cardinality(v_writers) = 0;
+    end if;
+    perform pg_sleep(0.001);
+  end loop;
+end $$;
+
+
+--
+-- Name: FUNCTION await_writers(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.await_writers(p_plan jsonb) IS 'Waits for whoever writes a table.';
 
 
 --
@@ -3694,6 +3735,38 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) IS 'Whose changes a peer hears directly.';
+
+
+--
+-- Name: heed_writers(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.heed_writers(p_plan jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_claiming boolean := false;
+begin
+  if p_plan ->> 'claims' is not null then
+    execute format('select exists (select from %s s left join %s t on %s where s.present and %s)',
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'claims') into v_claiming;
+    if v_claiming and not tandem.await_writers(p_plan) then
+      execute format('insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
+        select %s, %s, s.n, ''park'', ''busy'', ''another session is writing to the table, perhaps the unique value that this row claims''
+        from %s s left join %s t on %s where s.present and %s on conflict do nothing',
+        p_plan ->> 'peer', p_plan ->> 'id', p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'claims');
+      v_claiming := false;
+    end if;
+  end if;
+  return v_claiming;
+end $$;
+
+
+--
+-- Name: FUNCTION heed_writers(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.heed_writers(p_plan jsonb) IS 'Whether rows claim values that nobody else may be writing.';
 
 
 --
@@ -9352,7 +9425,7 @@ begin
     if v_deletes is null then
       execute format('select exists (select from %s s where not s.present)', v_plan ->> 'stage') into v_deletes;
     end if;
-    if v_deletes then
+    if v_deletes or v_plan ->> 'claims' is not null then
       perform pg_advisory_xact_lock(tandem.turn_lock(), (v_plan ->> 'id')::integer);
     else
       perform pg_advisory_xact_lock_shared(tandem.turn_lock(), (v_plan ->> 'id')::integer);
@@ -13147,6 +13220,13 @@ REVOKE ALL ON FUNCTION tandem.ask_wake(p_ms bigint) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION await_writers(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.await_writers(p_plan jsonb) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION base_type(p_type oid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13690,6 +13770,13 @@ REVOKE ALL ON FUNCTION tandem.has_returned(p_peer_id integer) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION heed_writers(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.heed_writers(p_plan jsonb) FROM PUBLIC;
 
 
 --

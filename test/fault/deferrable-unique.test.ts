@@ -1,0 +1,90 @@
+import { describe, expect, test, vi } from "vitest";
+import { brokenByQuery } from "../support/constraints.ts";
+import { app, linkedCluster, ways } from "../support/link.ts";
+import { contentOf, openClient, type TestNode } from "../support/pg.ts";
+import { waitFor } from "../support/wait.ts";
+
+vi.setConfig({ testTimeout: 180_000 });
+
+const schema = `create table public.place (id int primary key, rank text, note text, unique (rank) deferrable initially deferred);
+  create table public.other (id int primary key, note text);
+  insert into public.place values (1, 'a', 'first')`;
+
+/** Holds an applier, while `gate` is 1, before it writes. */
+const gate = `create sequence public.gate; select setval('public.gate', 1); grant all on sequence public.gate to public;
+  alter function tandem.write_rows(jsonb, text) rename to write_rows_itself;
+  create function tandem.write_rows(p_plans jsonb, p_where text default 'true') returns jsonb language plpgsql as $$
+  begin
+    while pg_sequence_last_value('public.gate') = 1 loop
+      perform pg_sleep(0.01);
+    end loop;
+    return tandem.write_rows_itself(p_plans, p_where);
+  end $$`;
+const held =
+  "select true from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and query ~ 'apply_batch'";
+
+const parkedIn = (node: TestNode) => node.admin.query("select table_name, key, kind from tandem.parked_change");
+
+describe.each(ways)(
+  "a deferrable unique value that the application writes and has not committed, in $way",
+  ({ options }) => {
+    test.each([
+      ["before the batch", false, "(2,local,c)"],
+      ["between deciding and writing", true, "(5,external,c)"],
+    ])(
+      "C7 C9: written %s: the row that claims it waits, all else flows, and no value is there twice",
+      async (_, between, newest) => {
+        await using linked = await linkedCluster(2, { ...options, schema });
+        const { nodes, links } = linked;
+        const { local, external } = nodes;
+        await links.sync();
+        if (between) await external.admin.query(gate);
+        const session = await openClient(external.url);
+        const claim = async () => {
+          await session.query("begin; insert into place values (5, 'c', 'external')");
+        };
+        if (!between) await claim();
+        await app(
+          local,
+          "insert into place values (2, 'c', 'local'); update place set note = 'changed' where id = 1; insert into other values (1, 'x')",
+        );
+        const round = links.round("local", "external");
+        if (between) {
+          await waitFor(() => external.admin.value(held));
+          await claim();
+          await external.admin.query("select setval('public.gate', 2)");
+        }
+        await round;
+        expect(await parkedIn(external)).toEqual([{ table_name: "place", key: "{2}", kind: "busy" }]);
+        expect(await contentOf(external.superUrl, "public.place")).toEqual(["(1,changed,a)"]);
+        expect(await contentOf(external.superUrl, "public.other")).toEqual(["(1,x)"]);
+        await session.query("commit");
+        for (let i = 0; i < 3; i++) {
+          await links.retryParked();
+          await links.sync();
+        }
+        await links.expectRest();
+        for (const node of nodes) {
+          expect(await brokenByQuery(node)).toEqual([]);
+          expect(await contentOf(node.superUrl, "public.place")).toEqual(["(1,changed,a)", newest]);
+        }
+      },
+    );
+
+    test("C9: who writes the table and is not over holds up only what claims such a value", async () => {
+      await using linked = await linkedCluster(2, { ...options, schema });
+      const { nodes, links } = linked;
+      const { local, external } = nodes;
+      await links.sync();
+      const session = await openClient(external.url);
+      await session.query("begin; insert into place values (5, 'e', 'external')");
+      await app(local, "update place set note = 'changed', rank = rank; delete from place where rank = 'z'");
+      await links.round("local", "external");
+      expect(await parkedIn(external)).toEqual([]);
+      expect(await contentOf(external.superUrl, "public.place")).toEqual(["(1,changed,a)"]);
+      await session.query("rollback");
+      await links.sync();
+      await links.expectRest();
+    });
+  },
+);
