@@ -93,13 +93,14 @@ begin
       v_free := tandem.lock_table(v_plan, v_try = 1);
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('free', v_free));
     end loop;
-    v_plans := v_next;
+    select coalesce(jsonb_agg(e || jsonb_build_object('claiming', (e ->> 'free')::boolean and tandem.heed_writers(e, v_try = 1)) order by i), '[]') into v_plans
+    from jsonb_array_elements(v_next) with ordinality x (e, i);
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
-      v_plan := v_plan || jsonb_build_object('claiming', tandem.heed_writers(v_plan)) || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
+      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
       v_next := v_next || jsonb_build_array(v_plan || case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then '{"existing": 0}'
         else tandem.lock_rows(v_plan, v_alone) end);
       perform tandem.limit_waits(v_alone);

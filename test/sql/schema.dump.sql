@@ -465,13 +465,14 @@ begin
       v_free := tandem.lock_table(v_plan, v_try = 1);
       v_next := v_next || jsonb_build_array(v_plan || jsonb_build_object('free', v_free));
     end loop;
-    v_plans := v_next;
+    select coalesce(jsonb_agg(e || jsonb_build_object('claiming', (e ->> 'free')::boolean and tandem.heed_writers(e, v_try = 1)) order by i), '[]') into v_plans
+    from jsonb_array_elements(v_next) with ordinality x (e, i);
     v_next := '[]';
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
       if v_unsettled <> '[]' then
         perform tandem.park_unsettled(v_plan);
       end if;
-      v_plan := v_plan || jsonb_build_object('claiming', tandem.heed_writers(v_plan)) || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
+      v_plan := v_plan || tandem.look_at_set(v_plan, v_try = 1 and v_step is null, p_batch ->> 'mode');
       v_next := v_next || jsonb_build_array(v_plan || case when (v_plan ->> 'fresh')::boolean or not (v_plan ->> 'free')::boolean then '{"existing": 0}'
         else tandem.lock_rows(v_plan, v_alone) end);
       perform tandem.limit_waits(v_alone);
@@ -1250,16 +1251,16 @@ COMMENT ON FUNCTION tandem.ask_wake(p_ms bigint) IS 'Asks to be told of commits 
 
 
 --
--- Name: await_writers(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: await_writers(jsonb, interval); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.await_writers(p_plan jsonb) RETURNS boolean
+CREATE FUNCTION tandem.await_writers(p_plan jsonb, p_longest interval DEFAULT (current_setting('lock_timeout'::text))::interval) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 declare
   v_tables oid[] := array(select h.relid from tandem.tracked_table t cross join lateral (select t.relid union select p.relid from pg_partition_tree(t.relid) p) h
     where t.table_id = (p_plan ->> 'id')::integer);
-  v_until timestamptz := clock_timestamp() + current_setting('lock_timeout')::interval;
+  v_until timestamptz := clock_timestamp() + p_longest;
   v_writers text[];
 begin
   loop
@@ -1276,10 +1277,10 @@ end $$;
 
 
 --
--- Name: FUNCTION await_writers(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION await_writers(p_plan jsonb, p_longest interval); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.await_writers(p_plan jsonb) IS 'Waits for whoever writes a table.';
+COMMENT ON FUNCTION tandem.await_writers(p_plan jsonb, p_longest interval) IS 'Waits for whoever writes a table.';
 
 
 --
@@ -3738,10 +3739,10 @@ COMMENT ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) IS 'Whose changes 
 
 
 --
--- Name: heed_writers(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: heed_writers(jsonb, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.heed_writers(p_plan jsonb) RETURNS boolean
+CREATE FUNCTION tandem.heed_writers(p_plan jsonb, p_first boolean) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 declare
@@ -3750,7 +3751,9 @@ begin
   if p_plan ->> 'claims' is not null then
     execute format('select exists (select from %s s left join %s t on %s where s.present and %s)',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'claims') into v_claiming;
-    if v_claiming and not tandem.await_writers(p_plan) then
+    if v_claiming and not tandem.await_writers(p_plan, case when p_first then least(interval '700 milliseconds', 0.7 * current_setting('deadlock_timeout')::interval)
+      else current_setting('lock_timeout')::interval end)
+    then
       execute format('insert into tandem.verdict (peer_id, table_id, n, verdict, kind, reason)
         select %s, %s, s.n, ''park'', ''busy'', ''another session is writing to the table, perhaps the unique value that this row claims''
         from %s s left join %s t on %s where s.present and %s on conflict do nothing',
@@ -3763,10 +3766,10 @@ end $$;
 
 
 --
--- Name: FUNCTION heed_writers(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION heed_writers(p_plan jsonb, p_first boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.heed_writers(p_plan jsonb) IS 'Whether rows claim values that nobody else may be writing.';
+COMMENT ON FUNCTION tandem.heed_writers(p_plan jsonb, p_first boolean) IS 'Whether rows claim values that nobody else may be writing.';
 
 
 --
@@ -13220,10 +13223,10 @@ REVOKE ALL ON FUNCTION tandem.ask_wake(p_ms bigint) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION await_writers(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION await_writers(p_plan jsonb, p_longest interval); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.await_writers(p_plan jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.await_writers(p_plan jsonb, p_longest interval) FROM PUBLIC;
 
 
 --
@@ -13773,10 +13776,10 @@ REVOKE ALL ON FUNCTION tandem.heard_elsewhere(p_peer_id integer) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION heed_writers(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION heed_writers(p_plan jsonb, p_first boolean); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.heed_writers(p_plan jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.heed_writers(p_plan jsonb, p_first boolean) FROM PUBLIC;
 
 
 --
