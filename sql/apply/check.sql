@@ -63,24 +63,33 @@ language sql stable as $$
 $$;
 comment on function tandem.foreign_keys(integer) is 'Foreign keys of a tracked table.';
 
--- tandem.deferrable_duplicates(p_plan, p_where): rows that share a value of a deferrable unique constraint with another row;
--- in replica role PostgreSQL does not look.
-create or replace function tandem.deferrable_duplicates(p_plan jsonb, p_where text) returns table (n bigint, reason text)
+-- tandem.deferrable_duplicates(p_plan, p_where): rows that break a deferrable unique or exclusion constraint together with another row; in replica role
+-- PostgreSQL does not look. Columns, expressions and the predicate are those of the constraint's index, which names columns without a table.
+create or replace function tandem.deferrable_duplicates(p_plan jsonb, p_where text) returns table (n bigint, reason text, sqlstate text)
 language plpgsql as $$
 declare
   u record;
 begin
   for u in
-    select c.conname, string_agg(format('o.%I = t.%I', a.attname, a.attname), ' and ') as same
+    select c.conname, case c.contype when 'x' then '23P01' else '23505' end as state,
+      string_agg(format('%s as x%s', pg_get_indexdef(i.indexrelid, k.i, true), k.i), ', ' order by k.i) as parts,
+      string_agg(case when c.contype = 'x' then format('v.x%1$s operator(%2$I.%3$s) o.x%1$s', k.i, n.nspname, r.oprname)
+        when (to_jsonb(i) ->> 'indnullsnotdistinct')::boolean then format('v.x%1$s is not distinct from o.x%1$s', k.i) else format('v.x%1$s = o.x%1$s', k.i) end, ' and ') as same,
+      coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') as predicate
     from tandem.tracked_table t
-    join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p') and c.condeferrable
-    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
+    join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p', 'x') and c.condeferrable
+    join pg_index i on i.indexrelid = c.conindid
+    cross join lateral generate_series(1, i.indnkeyatts) k (i)
+    left join pg_operator r on r.oid = c.conexclop[k.i]
+    left join pg_namespace n on n.oid = r.oprnamespace
     where t.table_id = (p_plan ->> 'id')::integer
-    group by c.conname
+    group by c.conname, c.contype, i.indpred, i.indrelid
   loop
-    return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and (select count(*) from %s o where %s) > 1',
-      format('another row has the same value (%s)', u.conname), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
-      p_plan ->> 'relation', u.same);
+    return query execute format('select s.n, %1$L::text, %2$L::text from %3$s s join %4$s t on %5$s cross join lateral (select %6$s from (select t.*) q where %7$s) v
+      where (%8$s) and s.present and %9$s
+        and exists (select from (select q.tableoid as in_table, q.ctid as at, %6$s from %4$s q where %7$s) o where (o.in_table, o.at) <> (t.tableoid, t.ctid) and %10$s)',
+      format(case u.state when '23505' then 'another row has the same value (%s)' else 'another row excludes it (%s)' end, u.conname), u.state,
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', u.parts, u.predicate, p_where, tandem.applies(p_plan), u.same);
   end loop;
 end $$;
-comment on function tandem.deferrable_duplicates(jsonb, text) is 'Staged rows that break a deferrable unique constraint.';
+comment on function tandem.deferrable_duplicates(jsonb, text) is 'Staged rows that break a deferrable constraint.';

@@ -48,7 +48,7 @@ begin
         from (
           select r.n, 'refused' as kind, r.reason, null as state from tandem.rewritten_rows(v_plan, p_where) r
           union all select r.n, 'waits', r.reason, '23503' from tandem.orphans(v_plan, p_where) r where p_replica
-          union all select r.n, 'refused', r.reason, '23505' from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
+          union all select r.n, 'refused', r.reason, r.sqlstate from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
         ) r;
       end loop;
       if p_replica and v_found = '[]' then

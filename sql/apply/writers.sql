@@ -1,4 +1,4 @@
--- Deferrable unique constraints in replica role, where PostgreSQL does not look whether a value is there twice. tandem.deferrable_duplicates does, but it
+-- Deferrable unique and exclusion constraints in replica role, where PostgreSQL does not look whether a value is there twice. tandem.deferrable_duplicates does, but it
 -- cannot see what another transaction has written and not committed; and that one is not told either, where it came first. So whoever writes
 -- such a table is awaited: before rows that claim a value are decided on, and once more after they were written, for whoever came in between.
 -- Who comes after that finds the value taken.
@@ -27,7 +27,7 @@ end $$;
 comment on function tandem.await_writers(jsonb, interval) is 'Waits for whoever writes a table.';
 
 -- tandem.heed_writers(p_plan, p_first) -> boolean
--- To be called before a table's rows are decided on: whether any of them claims a value of a deferrable unique constraint. Where somebody goes on writing
+-- To be called before a table's rows are decided on: whether any of them claims a value of a deferrable constraint. Where somebody goes on writing
 -- the table these rows get the verdict "park", kind busy, and then none does. p_first: no row is locked yet, so nobody is held up by waiting; but not for
 -- longer than in tandem.limit_waits, for the table is.
 create or replace function tandem.heed_writers(p_plan jsonb, p_first boolean) returns boolean

@@ -627,7 +627,8 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
-    'claims', case when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
+    'claims', case when p_replica and exists (select from pg_constraint d where d.conrelid = t.relid and d.contype = 'x' and d.condeferrable) then 'true'
+      when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
         string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or '))
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_constraint d where d.conrelid = t.relid and d.contype in ('u', 'p') and d.condeferrable and c.attnum = any (d.conkey))
@@ -704,7 +705,7 @@ begin
         from (
           select r.n, 'refused' as kind, r.reason, null as state from tandem.rewritten_rows(v_plan, p_where) r
           union all select r.n, 'waits', r.reason, '23503' from tandem.orphans(v_plan, p_where) r where p_replica
-          union all select r.n, 'refused', r.reason, '23505' from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
+          union all select r.n, 'refused', r.reason, r.sqlstate from tandem.deferrable_duplicates(v_plan, p_where) r where p_replica
         ) r;
       end loop;
       if p_replica and v_found = '[]' then
@@ -2931,32 +2932,41 @@ COMMENT ON FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon t
 -- Name: deferrable_duplicates(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) RETURNS TABLE(n bigint, reason text)
+CREATE FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) RETURNS TABLE(n bigint, reason text, sqlstate text)
     LANGUAGE plpgsql
-    AS $$
+    AS $_$
 declare
   u record;
 begin
   for u in
-    select c.conname, string_agg(format('o.%I = t.%I', a.attname, a.attname), ' and ') as same
+    select c.conname, case c.contype when 'x' then '23P01' else '23505' end as state,
+      string_agg(format('%s as x%s', pg_get_indexdef(i.indexrelid, k.i, true), k.i), ', ' order by k.i) as parts,
+      string_agg(case when c.contype = 'x' then format('v.x%1$s operator(%2$I.%3$s) o.x%1$s', k.i, n.nspname, r.oprname)
+        when (to_jsonb(i) ->> 'indnullsnotdistinct')::boolean then format('v.x%1$s is not distinct from o.x%1$s', k.i) else format('v.x%1$s = o.x%1$s', k.i) end, ' and ') as same,
+      coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') as predicate
     from tandem.tracked_table t
-    join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p') and c.condeferrable
-    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
+    join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p', 'x') and c.condeferrable
+    join pg_index i on i.indexrelid = c.conindid
+    cross join lateral generate_series(1, i.indnkeyatts) k (i)
+    left join pg_operator r on r.oid = c.conexclop[k.i]
+    left join pg_namespace n on n.oid = r.oprnamespace
     where t.table_id = (p_plan ->> 'id')::integer
-    group by c.conname
+    group by c.conname, c.contype, i.indpred, i.indrelid
   loop
-    return query execute format('select s.n, %L::text from %s s join %s t on %s where (%s) and s.present and %s and (select count(*) from %s o where %s) > 1',
-      format('another row has the same value (%s)', u.conname), p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_where, tandem.applies(p_plan),
-      p_plan ->> 'relation', u.same);
+    return query execute format('select s.n, %1$L::text, %2$L::text from %3$s s join %4$s t on %5$s cross join lateral (select %6$s from (select t.*) q where %7$s) v
+      where (%8$s) and s.present and %9$s
+        and exists (select from (select q.tableoid as in_table, q.ctid as at, %6$s from %4$s q where %7$s) o where (o.in_table, o.at) <> (t.tableoid, t.ctid) and %10$s)',
+      format(case u.state when '23505' then 'another row has the same value (%s)' else 'another row excludes it (%s)' end, u.conname), u.state,
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', u.parts, u.predicate, p_where, tandem.applies(p_plan), u.same);
   end loop;
-end $$;
+end $_$;
 
 
 --
 -- Name: FUNCTION deferrable_duplicates(p_plan jsonb, p_where text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) IS 'Staged rows that break a deferrable unique constraint.';
+COMMENT ON FUNCTION tandem.deferrable_duplicates(p_plan jsonb, p_where text) IS 'Staged rows that break a deferrable constraint.';
 
 
 --

@@ -88,3 +88,38 @@ describe.each(ways)(
     });
   },
 );
+
+test.each(ways)(
+  "C6 C7: rows that a deferrable exclusion constraint forbids together wait for a person on either side, in $way",
+  async ({ options }) => {
+    await using linked = await linkedCluster(2, {
+      ...options,
+      schema: `create table public.booking (id int primary key, first int, last int, cancelled boolean,
+      exclude using gist (int4range(first, last) with &&) where (not cancelled) deferrable initially deferred)`,
+    });
+    const { nodes, links } = linked;
+    const { local, external } = nodes;
+    await links.sync();
+    await app(local, "insert into booking values (1, 1, 5, false), (3, 10, 12, false), (5, 20, 30, true)");
+    await app(external, "insert into booking values (2, 3, 8, false), (4, 12, 15, false), (6, 20, 30, false)");
+    await links.sync();
+    for (const [node, there, waiting] of [
+      [local, ["1", "3", "4", "5", "6"], "{2}"],
+      [external, ["2", "3", "4", "5", "6"], "{1}"],
+    ] as const) {
+      expect(await node.admin.query("select id from booking order by id")).toEqual(there.map((id) => ({ id })));
+      expect(await node.admin.query("select key, kind, sqlstate from tandem.parked_change")).toEqual([
+        { key: waiting, kind: "refused", sqlstate: "23P01" },
+      ]);
+    }
+    await app(external, "update booking set cancelled = true where id = 2");
+    for (let i = 0; i < 2; i++) {
+      await links.retryParked();
+      await links.sync();
+    }
+    await links.expectRest();
+    expect(await contentOf(external.superUrl, "public.booking")).toEqual(
+      await contentOf(local.superUrl, "public.booking"),
+    );
+  },
+);
