@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 interface DialogProps {
   readonly title: string;
@@ -13,14 +13,13 @@ interface DialogProps {
 export function Dialog({ title, wide = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
+  useLayoutEffect(() => {
+    const opened = dialog.current;
+    opened?.showModal();
     // Where nothing is to be filled in, the first that takes the keyboard may stand far below: one reads from the top.
-    (dialog.current?.querySelector("input") ?? heading.current)?.focus();
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
+    (opened?.querySelector("input") ?? heading.current)?.focus();
+    // Closed before it is taken away, and at once: the browser gives the keyboard back, and no key that is pressed meanwhile is lost.
+    return () => opened?.close();
   }, []);
   return (
     <dialog
