@@ -40,18 +40,18 @@ begin
   join tandem.peer p on p.name = x.target and p.configured
   join tandem.outbound o on o.peer_id = p.peer_id;
   return query execute format($sql$
-    select k.n::integer, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end,
-      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.op::text, e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
-    from (select x.n, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
-    left join lateral (select to_jsonb(array[%5$s])::text as key, %6$s from %7$I.%8$I t where %9$s offset 0) s on true
-    left join lateral (select l.stamp, l.origin, l.op, l.xid, l.received_from from tandem_log.%10$I l where %11$s
-      order by %12$s, l.stamp desc, l.origin desc limit 1) e on true
+    select k.n::integer, s.key, case when s.key is not null then (%1$s)::text end,
+      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.op::text, e.xid::text, p.name, nullif(concat_ws(',', %2$s), ''), w.parked
+    from (select x.n, %3$s from jsonb_array_elements($1) with ordinality x (e, n)) k
+    left join lateral (select to_jsonb(array[%4$s])::text as key, %5$s from %6$I.%7$I t where %8$s offset 0) s on true
+    left join lateral (select l.stamp, l.origin, l.op, l.xid, l.received_from from tandem_log.%9$I l where %10$s
+      order by %11$s, l.stamp desc, l.origin desc limit 1) e on true
     left join tandem.peer p on p.peer_id = e.received_from
     left join lateral (select jsonb_agg(jsonb_build_object('source', q.name, 'kind', c.kind, 'reason', c.reason) order by q.name)::text as parked
       from tandem.parked_change c join tandem.peer q using (peer_id)
-      where %13$s) w on true
+      where %12$s) w on true
   $sql$,
-    v.hash_1, v.hash_2, coalesce(v_pending, 'null'),
+    v.hash, coalesce(v_pending, 'null'),
     (select string_agg(format('(x.e ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
     v.parts, t.schema_name, t.table_name,

@@ -16,13 +16,13 @@ comment on function tandem.repair_stamp() is 'A stamp for a repair.';
 create or replace function tandem.repair_rows(p_spec jsonb, p_locked boolean) returns text
 language sql stable as $$
   select format($sql$
-    select k.*, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end as hash, %3$L::text[] as columns, s.texts,
+    select k.*, s.key, case when s.key is not null then (%1$s)::text end as hash, %2$L::text[] as columns, s.texts,
       coalesce(tandem.to_us(l.stamp) || ' ' || l.origin, '') as version, l.stamp, l.origin, l.op
-    from (select x.n::integer as n, x.e, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
-    left join lateral (select array[%5$s] as key, array[%6$s] as texts, %7$s from %8$I.%9$I t where %10$s offset 0 %11$s) s on true
-    left join lateral (select l.stamp, l.origin, l.op from tandem_log.%12$I l where %13$s order by %14$s, l.stamp desc, l.origin desc limit 1) l on true
+    from (select x.n::integer as n, x.e, %3$s from jsonb_array_elements($1) with ordinality x (e, n)) k
+    left join lateral (select array[%4$s] as key, array[%5$s] as texts, %6$s from %7$I.%8$I t where %9$s offset 0 %10$s) s on true
+    left join lateral (select l.stamp, l.origin, l.op from tandem_log.%11$I l where %12$s order by %13$s, l.stamp desc, l.origin desc limit 1) l on true
   $sql$,
-    v.hash_1, v.hash_2, c.names,
+    v.hash, c.names,
     (select string_agg(format('(x.e -> ''key'' ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), c.texts,
     v.parts, t.schema_name, t.table_name,

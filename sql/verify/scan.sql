@@ -57,10 +57,11 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
   select * into v from tandem.verify_rows(p_spec, t);
+  -- Without OFFSET 0 a hash is worked out anew wherever it is named.
   execute format('select string_agg(concat(g.b, '','', g.n, '','', g.x, '','', g.y), '';'')
-    from (select r.b, count(*) as n, sum(r.h1) as x, sum(r.h2) as y
-      from (select s.b, %s as h1, %s as h2 from (select %s & %s as b, %s from %s offset 0) s) r group by r.b) g',
-    v.hash_1, v.hash_2, v.bucket, p_buckets - 1, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
+    from (select r.b, count(*) as n, sum(r.h) as x, sum(hashint8extended(r.h, 2)) as y
+      from (select s.b, %s as h from (select %s & %s as b, %s from %s offset 0) s offset 0) r group by r.b) g',
+    v.hash, v.bucket, p_buckets - 1, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
   into v_sums;
   return v_sums;
 end $$;
@@ -77,9 +78,9 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
   select * into v from tandem.verify_rows(p_spec, t);
-  return query execute format('select s.key, concat(%s, '':'', %s)
+  return query execute format('select s.key, (%s)::text
     from (select to_jsonb(array[%s])::text as key, %s from %s and get_bit($1, (%s & %s)::integer) = 1 offset 0) s',
-    v.hash_1, v.hash_2,
+    v.hash,
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), v.parts,
     tandem.verify_piece(p_relation, p_from, p_to), v.bucket, p_buckets - 1)
   using p_wanted;

@@ -8017,13 +8017,13 @@ CREATE FUNCTION tandem.repair_rows(p_spec jsonb, p_locked boolean) RETURNS text
     LANGUAGE sql STABLE
     AS $_$
   select format($sql$
-    select k.*, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end as hash, %3$L::text[] as columns, s.texts,
+    select k.*, s.key, case when s.key is not null then (%1$s)::text end as hash, %2$L::text[] as columns, s.texts,
       coalesce(tandem.to_us(l.stamp) || ' ' || l.origin, '') as version, l.stamp, l.origin, l.op
-    from (select x.n::integer as n, x.e, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
-    left join lateral (select array[%5$s] as key, array[%6$s] as texts, %7$s from %8$I.%9$I t where %10$s offset 0 %11$s) s on true
-    left join lateral (select l.stamp, l.origin, l.op from tandem_log.%12$I l where %13$s order by %14$s, l.stamp desc, l.origin desc limit 1) l on true
+    from (select x.n::integer as n, x.e, %3$s from jsonb_array_elements($1) with ordinality x (e, n)) k
+    left join lateral (select array[%4$s] as key, array[%5$s] as texts, %6$s from %7$I.%8$I t where %9$s offset 0 %10$s) s on true
+    left join lateral (select l.stamp, l.origin, l.op from tandem_log.%11$I l where %12$s order by %13$s, l.stamp desc, l.origin desc limit 1) l on true
   $sql$,
-    v.hash_1, v.hash_2, c.names,
+    v.hash, c.names,
     (select string_agg(format('(x.e -> ''key'' ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), c.texts,
     v.parts, t.schema_name, t.table_name,
@@ -10156,10 +10156,11 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
   select * into v from tandem.verify_rows(p_spec, t);
+  -- Without OFFSET 0 a hash is worked out anew wherever it is named.
   execute format('select string_agg(concat(g.b, '','', g.n, '','', g.x, '','', g.y), '';'')
-    from (select r.b, count(*) as n, sum(r.h1) as x, sum(r.h2) as y
-      from (select s.b, %s as h1, %s as h2 from (select %s & %s as b, %s from %s offset 0) s) r group by r.b) g',
-    v.hash_1, v.hash_2, v.bucket, p_buckets - 1, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
+    from (select r.b, count(*) as n, sum(r.h) as x, sum(hashint8extended(r.h, 2)) as y
+      from (select s.b, %s as h from (select %s & %s as b, %s from %s offset 0) s offset 0) r group by r.b) g',
+    v.hash, v.bucket, p_buckets - 1, v.parts, tandem.verify_piece(p_relation, p_from, p_to))
   into v_sums;
   return v_sums;
 end $$;
@@ -10206,21 +10207,22 @@ COMMENT ON FUNCTION tandem.verify_extent(p_table_id integer) IS 'Where a table''
 
 CREATE FUNCTION tandem.verify_hash(p_relid oid, p_columns text[], p_typed text[], p_portable boolean, OUT parts text, OUT chain text, OUT direct text) RETURNS record
     LANGUAGE plpgsql STABLE
-    AS $_$
+    AS $$
 declare
   c record;
   v_mask text[] := '{}';
+  v_null text[] := '{}';
   v_text text;
   v_hash text;
   v_collate text;
 begin
-  chain := '$SEED';
-  direct := '$SEED';
+  chain := '1';
+  direct := '0';
   if cardinality(p_columns) > 64 then
     v_text := tandem.verify_text(format('row(%s)::text', array_to_string(tandem.columns('t', p_columns), ', ')), p_portable);
     parts := v_text || ' as c1';
-    chain := 'hashtextextended(s.c1 collate "C", $SEED)';
-    direct := format('hashtextextended(%s collate "C", $SEED)', v_text);
+    chain := format('hashtextextended(s.c1 collate "C", %s)', chain);
+    direct := format('hashtextextended(%s collate "C", %s)', v_text, direct);
     return;
   end if;
   for c in
@@ -10244,15 +10246,17 @@ begin
     parts := concat_ws(', ', parts, format('%s as c%s', v_text, c.i));
     chain := format('%s(s.c%s%s, %s)', v_hash, c.i, v_collate, chain);
     direct := format('%s(%s%s, %s)', v_hash, v_text, v_collate, direct);
+    v_null := v_null || format('t.%I is null', c.name);
     v_mask := v_mask || format('case when t.%I is not distinct from null then %s::int8 else 0::int8 end', c.name, 1::bigint << (c.i::integer - 1) % 60);
   end loop;
   for i in 0..(cardinality(v_mask) - 1) / 60 loop
-    v_text := array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + ');
+    v_text := format('case when %s then %s else 0::int8 end', array_to_string(v_null[i * 60 + 1 : i * 60 + 60], ' or '),
+      array_to_string(v_mask[i * 60 + 1 : i * 60 + 60], ' + '));
     parts := parts || format(', %s as m%s', v_text, i);
     chain := format('hashint8extended(s.m%s, %s)', i, chain);
     direct := format('hashint8extended(%s, %s)', v_text, direct);
   end loop;
-end $_$;
+end $$;
 
 
 --
@@ -10275,9 +10279,9 @@ declare
 begin
   select * into strict t from tandem.tracked_table where table_id = (p_spec ->> 'id')::integer;
   select * into v from tandem.verify_rows(p_spec, t);
-  return query execute format('select s.key, concat(%s, '':'', %s)
+  return query execute format('select s.key, (%s)::text
     from (select to_jsonb(array[%s])::text as key, %s from %s and get_bit($1, (%s & %s)::integer) = 1 offset 0) s',
-    v.hash_1, v.hash_2,
+    v.hash,
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u), v.parts,
     tandem.verify_piece(p_relation, p_from, p_to), v.bucket, p_buckets - 1)
   using p_wanted;
@@ -10340,18 +10344,18 @@ begin
   join tandem.peer p on p.name = x.target and p.configured
   join tandem.outbound o on o.peer_id = p.peer_id;
   return query execute format($sql$
-    select k.n::integer, s.key, case when s.key is not null then concat(%1$s, ':', %2$s) end,
-      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.op::text, e.xid::text, p.name, nullif(concat_ws(',', %3$s), ''), w.parked
-    from (select x.n, %4$s from jsonb_array_elements($1) with ordinality x (e, n)) k
-    left join lateral (select to_jsonb(array[%5$s])::text as key, %6$s from %7$I.%8$I t where %9$s offset 0) s on true
-    left join lateral (select l.stamp, l.origin, l.op, l.xid, l.received_from from tandem_log.%10$I l where %11$s
-      order by %12$s, l.stamp desc, l.origin desc limit 1) e on true
+    select k.n::integer, s.key, case when s.key is not null then (%1$s)::text end,
+      coalesce(tandem.to_us(e.stamp) || ' ' || e.origin, ''), e.op::text, e.xid::text, p.name, nullif(concat_ws(',', %2$s), ''), w.parked
+    from (select x.n, %3$s from jsonb_array_elements($1) with ordinality x (e, n)) k
+    left join lateral (select to_jsonb(array[%4$s])::text as key, %5$s from %6$I.%7$I t where %8$s offset 0) s on true
+    left join lateral (select l.stamp, l.origin, l.op, l.xid, l.received_from from tandem_log.%9$I l where %10$s
+      order by %11$s, l.stamp desc, l.origin desc limit 1) e on true
     left join tandem.peer p on p.peer_id = e.received_from
     left join lateral (select jsonb_agg(jsonb_build_object('source', q.name, 'kind', c.kind, 'reason', c.reason) order by q.name)::text as parked
       from tandem.parked_change c join tandem.peer q using (peer_id)
-      where %13$s) w on true
+      where %12$s) w on true
   $sql$,
-    v.hash_1, v.hash_2, coalesce(v_pending, 'null'),
+    v.hash, coalesce(v_pending, 'null'),
     (select string_agg(format('(x.e ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)),
     (select string_agg(u || '::text', ', ') from unnest(tandem.columns('t', t.key_columns)) u),
     v.parts, t.schema_name, t.table_name,
@@ -10418,21 +10422,21 @@ COMMENT ON FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to big
 -- Name: verify_rows(jsonb, tandem.tracked_table); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text) RETURNS record
+CREATE FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash text) RETURNS record
     LANGUAGE sql STABLE
-    AS $_$
-  select replace(k.direct, '$SEED', '0'), r.parts, replace(r.chain, '$SEED', '1'), replace(r.chain, '$SEED', '2')
+    AS $$
+  select k.direct, r.parts, r.chain
   from (select array(select jsonb_array_elements_text(p_spec -> 'typed')) as typed, (p_spec ->> 'portable')::boolean as portable) s
   cross join lateral tandem.verify_hash(p_table.relid, p_table.key_columns, s.typed, s.portable) k
   cross join lateral tandem.verify_hash(p_table.relid, array(select jsonb_array_elements_text(p_spec -> 'columns')), s.typed, s.portable) r
-$_$;
+$$;
 
 
 --
--- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text) IS 'How verify hashes a table''s rows.';
+COMMENT ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash text) IS 'How verify hashes a table''s rows.';
 
 
 --
@@ -15256,10 +15260,10 @@ REVOKE ALL ON FUNCTION tandem.verify_piece(p_relation text, p_from bigint, p_to 
 
 
 --
--- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash_1 text, OUT hash_2 text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.verify_rows(p_spec jsonb, p_table tandem.tracked_table, OUT bucket text, OUT parts text, OUT hash text) FROM PUBLIC;
 
 
 --

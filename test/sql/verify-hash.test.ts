@@ -80,6 +80,22 @@ test("a table of many columns is hashed too, and each of its values counts", asy
   expect(await sums(nodes.external, some)).not.toBe(await sums(nodes.local, some));
 });
 
+test("null is told from empty and from a row of nulls, whichever column has it", async () => {
+  await using nodes = await cluster(2);
+  const table = "create type pair as (a int, b int); create table n (id int primary key, v text, w text, p pair);";
+  await track(nodes.local, table, "n");
+  await track(nodes.external, table, "n");
+  const spec = { columns: ["id", "v", "w", "p"], typed: ["id", "v", "w"] };
+  const rows = ["null, '', null", "'', null, null", "'', '', null", "null, null, null", "null, '', row(null, null)"];
+  const seen = [];
+  for (const [i, row] of rows.entries()) {
+    const node = i % 2 === 0 ? nodes.local : nodes.external;
+    await sql(node.url, `truncate n; insert into n values (1, ${row})`);
+    seen.push(await sums(node, spec));
+  }
+  expect(new Set(seen).size).toBe(rows.length);
+});
+
 test("databases of other encodings compare what is written, in UTF-8", async () => {
   await using nodes = await cluster(1);
   const latin: TestNode = { ...nodes.local, name: "external", database: `${nodes.local.database}_latin` };
