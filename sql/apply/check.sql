@@ -72,16 +72,19 @@ declare
 begin
   for u in
     select c.conname, case c.contype when 'x' then '23P01' else '23505' end as state,
-      string_agg(format('%s as x%s', pg_get_indexdef(i.indexrelid, k.i, true), k.i), ', ' order by k.i) as parts,
-      string_agg(case when c.contype = 'x' then format('v.x%1$s operator(%2$I.%3$s) o.x%1$s', k.i, n.nspname, r.oprname)
-        when (to_jsonb(i) ->> 'indnullsnotdistinct')::boolean then format('v.x%1$s is not distinct from o.x%1$s', k.i) else format('v.x%1$s = o.x%1$s', k.i) end, ' and ') as same,
+      string_agg(format('%s as x%s', pg_get_indexdef(i.indexrelid, g.g, true), g.g), ', ' order by g.g) as parts,
+      string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
+        then '(v.x%1$s operator(%2$I.%3$s) o.x%1$s or (v.x%1$s is not distinct from null and o.x%1$s is not distinct from null))'
+        else 'v.x%1$s operator(%2$I.%3$s) o.x%1$s' end, g.g, n.nspname, r.oprname), ' and ') as same,
       coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') as predicate
     from tandem.tracked_table t
     join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p', 'x') and c.condeferrable
     join pg_index i on i.indexrelid = c.conindid
-    cross join lateral generate_series(1, i.indnkeyatts) k (i)
-    left join pg_operator r on r.oid = c.conexclop[k.i]
-    left join pg_namespace n on n.oid = r.oprnamespace
+    cross join lateral generate_series(1, i.indnkeyatts) g
+    join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
+    left join pg_amop am on c.contype <> 'x' and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    join pg_operator r on r.oid = coalesce(c.conexclop[g.g], am.amopopr)
+    join pg_namespace n on n.oid = r.oprnamespace
     where t.table_id = (p_plan ->> 'id')::integer
     group by c.conname, c.contype, i.indpred, i.indrelid
   loop

@@ -6,11 +6,37 @@ import { waitFor } from "../support/wait.ts";
 
 vi.setConfig({ testTimeout: 180_000 });
 
-const schemaWith = (unique: string) => `create table public.place (id int primary key, rank text, note text,
+const schemaWith = (
+  unique: string,
+  type = "text",
+) => `create table public.place (id int primary key, rank ${type}, note text,
     ${unique} (rank) deferrable initially deferred);
   create table public.other (id int primary key, note text);
   insert into public.place values (1, 'a', 'first')`;
 const schema = schemaWith("unique");
+
+/** A type whose own equality heeds no case, as that of citext. */
+const word = `create type public.word as (t text);
+  create function public.word_cmp(public.word, public.word) returns int language sql immutable as
+    'select case when lower($1.t) < lower($2.t) then -1 when lower($1.t) > lower($2.t) then 1 else 0 end';
+  ${[
+    ["lt", "<"],
+    ["le", "<="],
+    ["eq", "="],
+    ["ge", ">="],
+    ["gt", ">"],
+  ]
+    .map(
+      ([
+        name,
+        operator,
+      ]) => `create function public.word_${name}(public.word, public.word) returns boolean language sql immutable as
+    'select public.word_cmp($1, $2) ${operator} 0';
+  create operator public.${operator} (function = public.word_${name}, leftarg = public.word, rightarg = public.word);`,
+    )
+    .join("\n")}
+  create operator class public.word_ops default for type public.word using btree as operator 1 public.<, operator 2 public.<=,
+    operator 3 public.=, operator 4 public.>=, operator 5 public.>, function 1 public.word_cmp(public.word, public.word);`;
 
 /** Holds an applier, while `gate` is 1, before it writes. */
 const gate = `create sequence public.gate; select setval('public.gate', 1); grant all on sequence public.gate to public;
@@ -81,6 +107,50 @@ describe.each(ways)(
       ["between deciding and writing", true, "(5,external,)"],
     ])("C7 C9: NULLS NOT DISTINCT: the same for no value at all, written %s", (_, between, newest) =>
       written(schemaWith("unique nulls not distinct"), "null", between, newest),
+    );
+
+    test.for([
+      ["a text", "unique", "text", "'c'", "'c'"],
+      // Only a superuser may create such a type, and only in replica role is it not PostgreSQL that compares.
+      ...(options.owner
+        ? []
+        : [["a type with an equality of its own", "unique", "public.word", "row('c')", "row('C')"] as const]),
+      ["no value at all, NULLS NOT DISTINCT", "unique nulls not distinct", "text", "null", "null"],
+    ] as const)(
+      "C7: written and committed between deciding and writing, %s: the row that claims it waits, and the newer one stays",
+      async ([_, unique, type, ours, theirs], { skip }) => {
+        skip(unique !== "unique" && testMajor() < 15, "PostgreSQL 15 brought NULLS NOT DISTINCT");
+        const schema =
+          (type === "text" ? "" : word) + schemaWith(unique, type).replace("'a'", type === "text" ? "'a'" : "row('a')");
+        await using linked = await linkedCluster(2, { ...options, schema });
+        const { nodes, links } = linked;
+        const { local, external } = nodes;
+        await links.sync();
+        await external.admin.query(gate);
+        await app(
+          local,
+          `insert into place values (2, ${ours}, 'local'); update place set note = 'changed' where id = 1`,
+        );
+        const round = links.round("local", "external");
+        await waitFor(() => external.admin.value(held));
+        await app(external, `insert into place values (5, ${theirs}, 'external')`);
+        await external.admin.query("select setval('public.gate', 2)");
+        await round;
+        const waiting = "select key, kind, sqlstate from tandem.parked_change";
+        expect(await external.admin.query(waiting)).toEqual([{ key: "{2}", kind: "refused", sqlstate: "23505" }]);
+        expect(await external.admin.query("select id, note from place order by id")).toEqual([
+          { id: "1", note: "changed" },
+          { id: "5", note: "external" },
+        ]);
+        for (let i = 0; i < 3; i++) {
+          await links.retryParked();
+          await links.sync();
+        }
+        await links.expectRest();
+        for (const node of nodes) {
+          expect(await node.admin.query("select id from place order by id")).toEqual([{ id: "1" }, { id: "5" }]);
+        }
+      },
     );
 
     test("C9: who writes the table and is not over holds up only what claims such a value", async () => {
