@@ -43,7 +43,7 @@ begin
 end $$;
 comment on function tandem.orphans(jsonb, text) is 'Staged rows without the parent they refer to.';
 
--- tandem.foreign_keys(p_table_id): the foreign keys of a tracked table (alias t), with conditions against the parent (alias p).
+-- tandem.foreign_keys(p_table_id): the foreign keys of a tracked table (alias t) that are enforced, with conditions against the parent (alias p).
 create or replace function tandem.foreign_keys(p_table_id integer)
 returns table (name text, parent_oid oid, parent text, parent_is_t text, t_not_null text, t_columns text)
 language sql stable as $$
@@ -52,7 +52,7 @@ language sql stable as $$
     string_agg(format('t.%I is distinct from null', ta.attname), ' and ' order by k.i),
     string_agg(format('t.%I', ta.attname), ', ' order by k.i)
   from tandem.tracked_table t
-  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f' and tandem.is_enforced(to_jsonb(c))
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
   join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
   join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
@@ -82,7 +82,7 @@ begin
     join pg_index i on i.indexrelid = c.conindid
     cross join lateral generate_series(1, i.indnkeyatts) g
     join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    left join pg_amop am on c.contype <> 'x' and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
     join pg_operator r on r.oid = coalesce(c.conexclop[g.g], am.amopopr)
     join pg_namespace n on n.oid = r.oprnamespace
     where t.table_id = (p_plan ->> 'id')::integer

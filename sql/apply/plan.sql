@@ -46,12 +46,12 @@ begin
       (select string_agg(tandem.text_of('s.k' || u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
       (select string_agg(tandem.text_of('s.c' || u.i), ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
     'unlogged_stamp', tandem.unlogged_stamp(t, 't'), 'unlogged_origin', tandem.unlogged_origin(t, 't'),
-    'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
+    'unique_changed', coalesce((select '(' || string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
     'claims', case when p_replica and exists (select from pg_constraint d where d.conrelid = t.relid and d.contype = 'x' and d.condeferrable) then 'true'
       when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
-        string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or '))
+        string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or '))
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_constraint d where d.conrelid = t.relid and d.contype in ('u', 'p') and d.condeferrable and c.attnum = any (d.conkey))
       having count(*) > 0) end,
@@ -80,6 +80,20 @@ language sql stable as $$
   cross join lateral (select format_type(tandem.base_type(a.atttypid), -1) as base) b
 $$;
 comment on function tandem.plan_columns(oid, text[], boolean) is 'Staged columns as a plan needs them.';
+
+-- tandem.differs(p_base, p_one, p_other) -> text: the condition that two values of type p_base (without domain or length) are distinct, at the
+-- least where its own equality says so. PostgreSQL looks for the operator of IS DISTINCT FROM on the search_path, which is pinned to pg_catalog:
+-- where there is none for the type (ltree, hstore) the texts are compared.
+create or replace function tandem.differs(p_base text, p_one text, p_other text) returns text
+language sql stable as $$
+  select case when y.typtype in ('e', 'r', 'm', 'c') or y.typcategory = 'A' or exists (select from pg_operator o
+      where o.oprname = '=' and o.oprnamespace = 'pg_catalog'::regnamespace and o.oprleft = o.oprright and (o.oprleft = y.oid or exists (select from pg_cast b
+        where b.castsource = y.oid and b.casttarget = o.oprleft and b.castmethod = 'b' and b.castcontext = 'i')))
+    then format('%1$s::%3$s is distinct from %2$s::%3$s', p_one, p_other, p_base)
+    else format('%s is distinct from %s', tandem.text_of(format('%s::%s', p_one, p_base)), tandem.text_of(format('%s::%s', p_other, p_base))) end
+  from pg_type y where y.oid = p_base::regtype
+$$;
+comment on function tandem.differs(text, text, text) is 'Condition that two values are distinct.';
 
 create or replace function tandem.quoted(p_names text[]) returns text[]
 language sql immutable as $$

@@ -1,6 +1,6 @@
 -- tandem.table_key(p_relid): the key that a table is tracked by, or no row.
 -- Primary key, else the unique index with the fewest columns (then by its columns' names, so that all nodes choose alike):
--- not null, not deferrable, not partial, no expressions. Operators are the index's own; types and operators are named with their
+-- not null, not deferrable, not partial, no expressions, not WITHOUT OVERLAPS (such rows are apart where they do not overlap). Operators are the index's own; types and operators are named with their
 -- schemas (format_type leaves out one that is on the search_path, so that is pinned).
 create or replace function tandem.table_key(p_relid oid)
 returns table (index_oid oid, key_columns text[], key_types text[], key_operators text[])
@@ -26,7 +26,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     join pg_namespace n on n.oid = o.oprnamespace
     where k.position <= i.indnkeyatts
   ) c
-  where i.indrelid = p_relid and i.indisunique and i.indimmediate and i.indisvalid
+  where i.indrelid = p_relid and i.indisunique and not i.indisexclusion and i.indimmediate and i.indisvalid
     and i.indpred is null and i.indexprs is null and c.not_null
     and cardinality(c.names) = i.indnkeyatts
   order by i.indisprimary desc, i.indnkeyatts, c.names
@@ -44,8 +44,10 @@ select n.nspname::text as schema_name, c.relname::text as table_name, c.oid as r
     when 'provider' then 'belongs to the provider''s schema ' || n.nspname
     when 'bookkeeping' then 'bookkeeping of a migration tool'
     when 'changelog' then 'looks like a hand-made change log'
-    when 'no_key' then 'has no primary key and no unique not-null index: give it one and run "tandem migrate" again'
+    when 'no_key' then case when exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indisexclusion)
+        then 'has no key but WITHOUT OVERLAPS' else 'has no primary key and no unique not-null index' end || ': give it one and run "tandem migrate" again'
     when 'inheritance' then 'takes part in table inheritance (INHERITS), which is not captured'
+    when 'period' then 'takes part in a foreign key with PERIOD, which is not looked at'
     when 'not_owner' then 'is owned by ' || pg_get_userbyid(c.relowner) || ', not by ' || current_user
     when 'temporary' then 'is temporary'
   end as reason
@@ -71,6 +73,8 @@ cross join lateral (
     when exists (select from pg_inherits h
       join pg_class p on p.oid = h.inhparent where (h.inhparent = c.oid or h.inhrelid = c.oid) and p.relkind = 'r') then 'inheritance'
     when k.key_columns is null then 'no_key'
+    when exists (select from pg_trigger g join pg_constraint f on f.oid = g.tgconstraint
+      where g.tgrelid = c.oid and f.contype = 'f' and (to_jsonb(f) ->> 'conperiod')::boolean) then 'period'
   end as reason_code
 ) r
 where c.relkind in ('r', 'p') and not c.relispartition

@@ -21,7 +21,7 @@ begin
   if not found then
     raise exception 'there is no table %.%', quote_ident(p_schema), quote_ident(p_table) using errcode = 'TD010';
   end if;
-  if c.reason_code in ('no_key', 'inheritance', 'not_owner', 'temporary') then
+  if c.reason_code in ('no_key', 'inheritance', 'period', 'not_owner', 'temporary') then
     raise exception 'table %.% %', quote_ident(p_schema), quote_ident(p_table), c.reason using errcode = 'TD011';
   end if;
   select * into strict k from tandem.table_key(c.relid);

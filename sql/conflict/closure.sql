@@ -156,7 +156,7 @@ begin
 end $$;
 comment on function tandem.not_staged(jsonb, integer, text[]) is 'Condition that a key is not staged.';
 
--- tandem.staged_parents(p_plan): foreign keys of a staged table to a tracked parent's key, with the staged values that refer to it.
+-- tandem.staged_parents(p_plan): enforced foreign keys of a staged table to a tracked parent's key, with the staged values that refer to it.
 create or replace function tandem.staged_parents(p_plan jsonb)
 returns table (parent_id integer, parent text, parent_is_s text, staged_values text[])
 language sql stable as $$
@@ -164,7 +164,7 @@ language sql stable as $$
     string_agg(format('p.%I operator(%I.%s) %s', pa.attname, n.nspname, o.oprname, x.value), ' and ' order by k.i),
     array_agg(x.value order by array_position(pt.key_columns, pa.attname::text))
   from tandem.tracked_table t
-  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f' and tandem.is_enforced(to_jsonb(c))
   join tandem.tracked_table pt on pt.relid = c.confrelid
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
   join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
@@ -193,7 +193,7 @@ comment on function tandem.staged_row(integer, text[], boolean) is 'A staged row
 
 -- tandem.unique_matches(...): per unique index beside the key: the staged rows under the table's own column names (alias r) and the
 -- local rows (alias t), each with the index's values as tandem_1, tandem_2, ... and its predicate as tandem_where; the condition
--- that both hold the same value, by the index's own operators, and that both have the same key.
+-- that both hold the same value, by the index's own operators (WITHOUT OVERLAPS: or one that overlaps), and that both have the same key.
 create or replace function tandem.unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text)
 returns table (index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
 language sql stable as $$
@@ -206,6 +206,7 @@ language sql stable as $$
   from tandem.tracked_table t
   join pg_index i on i.indrelid = t.relid and i.indisunique and i.indisvalid
   join pg_class ic on ic.oid = i.indexrelid
+  left join pg_constraint xc on xc.conrelid = t.relid and xc.conindid = i.indexrelid and xc.contype in ('p', 'u')
   cross join lateral (select
     string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
       || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
@@ -214,8 +215,8 @@ language sql stable as $$
       else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
     from generate_series(1, i.indnkeyatts) g
     join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    join pg_amop am on am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
-    join pg_operator o on o.oid = am.amopopr
+    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    join pg_operator o on o.oid = coalesce(xc.conexclop[g.g], am.amopopr)
     join pg_namespace n on n.oid = o.oprnamespace) x
   where t.table_id = p_table_id and i.indexrelid <> (select k.index_oid from tandem.table_key(t.relid) k)
     and not exists (select from unnest(i.indkey::int2[]) z join pg_attribute a on a.attrelid = t.relid and a.attnum = z

@@ -9,7 +9,7 @@ create or replace function tandem.reference_changes(p_table_id integer, p_column
 returns table (name text, action text, child_oid oid, child text, child_id integer, child_is_t text, child_columns text[], changed text, assignments text)
 language sql stable as $$
   select r.name, r.update_action::text, r.child_oid, r.child, r.child_id, r.child_is_t, r.child_columns,
-    '(' || string_agg(format('t.%I::%s is distinct from %s::%s', q.name, q.base, q.value, q.base), ' or ') filter (where q.name is not null) || ')',
+    '(' || string_agg(tandem.differs(q.base, format('t.%I', q.name), q.value), ' or ') filter (where q.name is not null) || ')',
     string_agg(case r.update_action when 'n' then format('%I = null', ca.attname) when 'd' then format('%I = default', ca.attname)
       else format('%I = %s', ca.attname, q.value) end, ', ') filter (where q.name is not null or r.update_action <> 'c')
   from tandem.tracked_table t

@@ -1,7 +1,7 @@
 -- Deletions of rows that are referred to here by rows the source does not know. The foreign key's own action decides: RESTRICT and
 -- NO ACTION write the parent anew; CASCADE, SET NULL and SET DEFAULT are carried out. Both are changes of this node.
 
--- tandem.references_to(p_table_id): the foreign keys that refer to a tracked table (parent alias t, child alias c); set_columns: those
+-- tandem.references_to(p_table_id): the enforced foreign keys that refer to a tracked table (parent alias t, child alias c); set_columns: those
 -- that SET NULL and SET DEFAULT change, all of the key's or, from PostgreSQL 15 on, the ones it names; to_key: they refer
 -- to the columns of its key.
 create or replace function tandem.references_to(p_table_id integer)
@@ -14,7 +14,7 @@ language sql stable as $$
     array_agg(ca.attname::text order by k.i) filter (where tandem.action_sets(to_jsonb(c), k.child)), c.confupdtype,
     array_agg(ta.attname::text order by ta.attname) = array(select u from unnest(t.key_columns) u order by u)
   from tandem.tracked_table t
-  join pg_constraint c on c.confrelid = t.relid and c.contype = 'f'
+  join pg_constraint c on c.confrelid = t.relid and c.contype = 'f' and tandem.is_enforced(to_jsonb(c))
   join pg_class cc on cc.oid = c.conrelid and not cc.relispartition
   left join tandem.tracked_table ct on ct.relid = c.conrelid
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
@@ -27,6 +27,13 @@ language sql stable as $$
   order by c.conname
 $$;
 comment on function tandem.references_to(integer) is 'Foreign keys that refer to a tracked table.';
+
+-- tandem.is_enforced(p_constraint) -> boolean: whether a foreign key, a row of pg_constraint, is enforced. Before PostgreSQL 18 all are.
+create or replace function tandem.is_enforced(p_constraint jsonb) returns boolean
+language sql immutable as $$
+  select coalesce((p_constraint ->> 'conenforced')::boolean, true)
+$$;
+comment on function tandem.is_enforced(jsonb) is 'Whether a foreign key is enforced.';
 
 -- tandem.action_sets(p_constraint, p_attnum) -> boolean: whether ON DELETE SET NULL or SET DEFAULT of a foreign key, a row of pg_constraint,
 -- changes this column of it. Older servers know no list of columns.

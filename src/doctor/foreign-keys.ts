@@ -13,6 +13,7 @@ export const foreignKeys = nodeCheck(
     const rows = await node.query(
       `select k.conrelid as relid, k.conname as name, k.confrelid::regclass::text as referenced from pg_constraint k
        where k.contype = 'f' and k.conparentid = 0 and k.conrelid = any ($1::oid[])
+         and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
          and coalesce(pg_partition_root(k.confrelid), k.confrelid) <> all ($1::oid[]) order by 1, 2`,
       [tables.map(({ relid }) => relid)],
     );

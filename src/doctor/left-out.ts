@@ -13,6 +13,7 @@ const quiet: Readonly<Record<string, string>> = {
 const remedies: Readonly<Record<string, string>> = {
   not_owner: "Use the role that owns it, or exclude it.",
   inheritance: "Turn the inheritance into declarative partitioning, or exclude the tables.",
+  period: "Do without PERIOD, or exclude both tables.",
 };
 
 /** Told by checks of their own; a change log that the file names and that cannot be tracked is told here. */

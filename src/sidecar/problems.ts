@@ -115,7 +115,7 @@ function ofNode(node: string, answer: NodeAnswer): Problem[] {
 /** Whether a table that should travel does not, though nobody said so in the file. */
 export function isUntracked({ decision, tracked, reason_code }: SelectionRow): boolean {
   if (decision === "track") return tracked === "f";
-  if (decision === "left_out") return ["no_key", "inheritance", "not_owner"].includes(reason_code ?? "");
+  if (decision === "left_out") return ["no_key", "inheritance", "period", "not_owner"].includes(reason_code ?? "");
   return decision !== "untrack";
 }
 

@@ -624,12 +624,12 @@ begin
       (select string_agg(tandem.text_of('s.k' || u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
       (select string_agg(tandem.text_of('s.c' || u.i), ', ' order by u.i) from unnest(p_columns) with ordinality u (name, i)))),
     'unlogged_stamp', tandem.unlogged_stamp(t, 't'), 'unlogged_origin', tandem.unlogged_origin(t, 't'),
-    'unique_changed', coalesce((select '(' || string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or ') || ')'
+    'unique_changed', coalesce((select '(' || string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
     'claims', case when p_replica and exists (select from pg_constraint d where d.conrelid = t.relid and d.contype = 'x' and d.condeferrable) then 'true'
       when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
-        string_agg(format('t.%I::%s is distinct from %s::%s', c.name, c.base, c.value, c.base), ' or '))
+        string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or '))
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_constraint d where d.conrelid = t.relid and d.contype in ('u', 'p') and d.condeferrable and c.attnum = any (d.conkey))
       having count(*) > 0) end,
@@ -2950,7 +2950,7 @@ begin
     join pg_index i on i.indexrelid = c.conindid
     cross join lateral generate_series(1, i.indnkeyatts) g
     join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    left join pg_amop am on c.contype <> 'x' and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
     join pg_operator r on r.oid = coalesce(c.conexclop[g.g], am.amopopr)
     join pg_namespace n on n.oid = r.oprnamespace
     where t.table_id = (p_plan ->> 'id')::integer
@@ -3098,6 +3098,29 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.describe_tables(p_tables integer[]) IS 'Columns and keys of tracked tables.';
+
+
+--
+-- Name: differs(text, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.differs(p_base text, p_one text, p_other text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select case when y.typtype in ('e', 'r', 'm', 'c') or y.typcategory = 'A' or exists (select from pg_operator o
+      where o.oprname = '=' and o.oprnamespace = 'pg_catalog'::regnamespace and o.oprleft = o.oprright and (o.oprleft = y.oid or exists (select from pg_cast b
+        where b.castsource = y.oid and b.casttarget = o.oprleft and b.castmethod = 'b' and b.castcontext = 'i')))
+    then format('%1$s::%3$s is distinct from %2$s::%3$s', p_one, p_other, p_base)
+    else format('%s is distinct from %s', tandem.text_of(format('%s::%s', p_one, p_base)), tandem.text_of(format('%s::%s', p_other, p_base))) end
+  from pg_type y where y.oid = p_base::regtype
+$_$;
+
+
+--
+-- Name: FUNCTION differs(p_base text, p_one text, p_other text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.differs(p_base text, p_one text, p_other text) IS 'Condition that two values are distinct.';
 
 
 --
@@ -3465,7 +3488,7 @@ CREATE FUNCTION tandem.foreign_keys(p_table_id integer) RETURNS TABLE(name text,
     string_agg(format('t.%I is distinct from null', ta.attname), ' and ' order by k.i),
     string_agg(format('t.%I', ta.attname), ', ' order by k.i)
   from tandem.tracked_table t
-  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f' and tandem.is_enforced(to_jsonb(c))
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
   join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
   join pg_attribute pa on pa.attrelid = c.confrelid and pa.attnum = k.parent
@@ -4126,6 +4149,24 @@ end $_$;
 --
 
 COMMENT ON FUNCTION tandem.is_ahead(p_plan jsonb) IS 'Whether a staged set is newer than all that is here.';
+
+
+--
+-- Name: is_enforced(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.is_enforced(p_constraint jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select coalesce((p_constraint ->> 'conenforced')::boolean, true)
+$$;
+
+
+--
+-- Name: FUNCTION is_enforced(p_constraint jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.is_enforced(p_constraint jsonb) IS 'Whether a foreign key is enforced.';
 
 
 --
@@ -7345,7 +7386,7 @@ CREATE FUNCTION tandem.reference_changes(p_table_id integer, p_columns text[], p
     LANGUAGE sql STABLE
     AS $$
   select r.name, r.update_action::text, r.child_oid, r.child, r.child_id, r.child_is_t, r.child_columns,
-    '(' || string_agg(format('t.%I::%s is distinct from %s::%s', q.name, q.base, q.value, q.base), ' or ') filter (where q.name is not null) || ')',
+    '(' || string_agg(tandem.differs(q.base, format('t.%I', q.name), q.value), ' or ') filter (where q.name is not null) || ')',
     string_agg(case r.update_action when 'n' then format('%I = null', ca.attname) when 'd' then format('%I = default', ca.attname)
       else format('%I = %s', ca.attname, q.value) end, ', ') filter (where q.name is not null or r.update_action <> 'c')
   from tandem.tracked_table t
@@ -7426,7 +7467,7 @@ CREATE FUNCTION tandem.references_to(p_table_id integer) RETURNS TABLE(name text
     array_agg(ca.attname::text order by k.i) filter (where tandem.action_sets(to_jsonb(c), k.child)), c.confupdtype,
     array_agg(ta.attname::text order by ta.attname) = array(select u from unnest(t.key_columns) u order by u)
   from tandem.tracked_table t
-  join pg_constraint c on c.confrelid = t.relid and c.contype = 'f'
+  join pg_constraint c on c.confrelid = t.relid and c.contype = 'f' and tandem.is_enforced(to_jsonb(c))
   join pg_class cc on cc.oid = c.conrelid and not cc.relispartition
   left join tandem.tracked_table ct on ct.relid = c.conrelid
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
@@ -9085,7 +9126,7 @@ CREATE FUNCTION tandem.staged_parents(p_plan jsonb) RETURNS TABLE(parent_id inte
     string_agg(format('p.%I operator(%I.%s) %s', pa.attname, n.nspname, o.oprname, x.value), ' and ' order by k.i),
     array_agg(x.value order by array_position(pt.key_columns, pa.attname::text))
   from tandem.tracked_table t
-  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f'
+  join pg_constraint c on c.conrelid = t.relid and c.contype = 'f' and tandem.is_enforced(to_jsonb(c))
   join tandem.tracked_table pt on pt.relid = c.confrelid
   cross join lateral unnest(c.conkey, c.confkey, c.conpfeqop) with ordinality k (child, parent, op, i)
   join pg_attribute ta on ta.attrelid = c.conrelid and ta.attnum = k.child
@@ -9293,7 +9334,7 @@ CREATE FUNCTION tandem.table_key(p_relid oid) RETURNS TABLE(index_oid oid, key_c
     join pg_namespace n on n.oid = o.oprnamespace
     where k.position <= i.indnkeyatts
   ) c
-  where i.indrelid = p_relid and i.indisunique and i.indimmediate and i.indisvalid
+  where i.indrelid = p_relid and i.indisunique and not i.indisexclusion and i.indimmediate and i.indisvalid
     and i.indpred is null and i.indexprs is null and c.not_null
     and cardinality(c.names) = i.indnkeyatts
   order by i.indisprimary desc, i.indnkeyatts, c.names
@@ -9612,7 +9653,7 @@ begin
   if not found then
     raise exception 'there is no table %.%', quote_ident(p_schema), quote_ident(p_table) using errcode = 'TD010';
   end if;
-  if c.reason_code in ('no_key', 'inheritance', 'not_owner', 'temporary') then
+  if c.reason_code in ('no_key', 'inheritance', 'period', 'not_owner', 'temporary') then
     raise exception 'table %.% %', quote_ident(p_schema), quote_ident(p_table), c.reason using errcode = 'TD011';
   end if;
   select * into strict k from tandem.table_key(c.relid);
@@ -9772,6 +9813,7 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
   from tandem.tracked_table t
   join pg_index i on i.indrelid = t.relid and i.indisunique and i.indisvalid
   join pg_class ic on ic.oid = i.indexrelid
+  left join pg_constraint xc on xc.conrelid = t.relid and xc.conindid = i.indexrelid and xc.contype in ('p', 'u')
   cross join lateral (select
     string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
       || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
@@ -9780,8 +9822,8 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
       else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
     from generate_series(1, i.indnkeyatts) g
     join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    join pg_amop am on am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
-    join pg_operator o on o.oid = am.amopopr
+    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+    join pg_operator o on o.oid = coalesce(xc.conexclop[g.g], am.amopopr)
     join pg_namespace n on n.oid = o.oprnamespace) x
   where t.table_id = p_table_id and i.indexrelid <> (select k.index_oid from tandem.table_key(t.relid) k)
     and not exists (select from unnest(i.indkey::int2[]) z join pg_attribute a on a.attrelid = t.relid and a.attnum = z
@@ -12429,8 +12471,15 @@ CREATE VIEW tandem.table_candidates AS
             WHEN 'provider'::text THEN ('belongs to the provider''s schema '::text || (n.nspname)::text)
             WHEN 'bookkeeping'::text THEN 'bookkeeping of a migration tool'::text
             WHEN 'changelog'::text THEN 'looks like a hand-made change log'::text
-            WHEN 'no_key'::text THEN 'has no primary key and no unique not-null index: give it one and run "tandem migrate" again'::text
+            WHEN 'no_key'::text THEN (
+            CASE
+                WHEN (EXISTS ( SELECT
+                   FROM pg_index i
+                  WHERE ((i.indrelid = c.oid) AND i.indisunique AND i.indisexclusion))) THEN 'has no key but WITHOUT OVERLAPS'::text
+                ELSE 'has no primary key and no unique not-null index'::text
+            END || ': give it one and run "tandem migrate" again'::text)
             WHEN 'inheritance'::text THEN 'takes part in table inheritance (INHERITS), which is not captured'::text
+            WHEN 'period'::text THEN 'takes part in a foreign key with PERIOD, which is not looked at'::text
             WHEN 'not_owner'::text THEN ((('is owned by '::text || (pg_get_userbyid(c.relowner))::text) || ', not by '::text) || (CURRENT_USER)::text)
             WHEN 'temporary'::text THEN 'is temporary'::text
             ELSE NULL::text
@@ -12453,6 +12502,10 @@ CREATE VIEW tandem.table_candidates AS
                          JOIN pg_class p ON ((p.oid = h.inhparent)))
                       WHERE (((h.inhparent = c.oid) OR (h.inhrelid = c.oid)) AND (p.relkind = 'r'::"char")))) THEN 'inheritance'::text
                     WHEN (k.key_columns IS NULL) THEN 'no_key'::text
+                    WHEN (EXISTS ( SELECT
+                       FROM (pg_trigger g
+                         JOIN pg_constraint f ON ((f.oid = g.tgconstraint)))
+                      WHERE ((g.tgrelid = c.oid) AND (f.contype = 'f'::"char") AND ((to_jsonb(f.*) ->> 'conperiod'::text))::boolean))) THEN 'period'::text
                     ELSE NULL::text
                 END AS reason_code) r)
   WHERE ((c.relkind = ANY (ARRAY['r'::"char", 'p'::"char"])) AND (NOT c.relispartition) AND (n.nspname <> ALL (ARRAY['tandem'::name, 'tandem_log'::name, 'information_schema'::name])) AND (n.nspname !~~ 'pg\_%'::text));
@@ -13625,6 +13678,13 @@ REVOKE ALL ON FUNCTION tandem.describe_tables(p_tables integer[]) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION differs(p_base text, p_one text, p_other text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.differs(p_base text, p_one text, p_other text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION displace(p_plan jsonb, p_plans jsonb, p_where text); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -13874,6 +13934,13 @@ REVOKE ALL ON FUNCTION tandem.interleave_sequences(p_residue bigint, p_modulus b
 --
 
 REVOKE ALL ON FUNCTION tandem.is_ahead(p_plan jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION is_enforced(p_constraint jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.is_enforced(p_constraint jsonb) FROM PUBLIC;
 
 
 --
