@@ -88,7 +88,7 @@ language plpgsql stable as $$
 declare
   v_ahead boolean := false;
 begin
-  if p_plan ->> 'policy' = 'newest' and p_plan ->> 'unique_changed' = 'false' and not p_plan ? 'rejoin'
+  if p_plan ->> 'policy' = 'newest' and not exists (select from tandem.plan_uniques(p_plan)) and not p_plan ? 'rejoin'
     and (p_plan ->> 'oldest')::timestamptz > timestamptz '0001-01-01 00:00:00+00' and p_plan ->> 'known' is not null
     and tandem.is_worth(p_plan ->> 'log', (p_plan ->> 'staged')::bigint)
   then

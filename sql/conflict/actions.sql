@@ -94,7 +94,7 @@ begin
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin,
         incoming_columns, incoming_values)
       select %5$s, %6$L, %7$L, %8$s, 'referring/delete', %9$L, 'local', l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
-      from own l join %12$s s on %13$s cross join lateral (select %14$s) c
+      from own l join %12$s s on %13$s cross join lateral (%14$s) c
       where s.present and %15$s and %16$s and %17$s and not exists (select from %18$s t where %19$s)
       on conflict do nothing
     $sql$, p_plan ->> 'log_keys', p_plan ->> 'entries', (select name from tandem.local_node), p_plan ->> 'newest_first',

@@ -195,9 +195,11 @@ language sql stable as $$
         end as expression
       from pg_index i
       join pg_class ic on ic.oid = i.indexrelid and ic.relname = u.index_name
-      join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and (a.attnum = any (i.indkey)
-        or exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
-          and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
+      cross join lateral (
+        select k::smallint as attnum from unnest(i.indkey::int2[]) k where k > 0
+        union select d.refobjsubid::smallint from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+          and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0) k
+      join pg_attribute a on a.attrelid = i.indrelid and (a.attnum = k.attnum or a.attnum in (select f.attnum from tandem.generated_from(i.indrelid, k.attnum) f))
       join pg_type b on b.oid = tandem.base_type(a.atttypid)
       where i.indrelid = t.relid and a.attname <> all (t.key_columns) and a.attgenerated = '') x
     where x.expression is not null

@@ -3650,6 +3650,50 @@ COMMENT ON FUNCTION tandem.from_us(p_us bigint) IS 'The stamp of so many microse
 
 
 --
+-- Name: generated_columns(oid, text[]); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.generated_columns(p_relid oid, p_columns text[]) RETURNS TABLE(name text, expression text)
+    LANGUAGE sql STABLE
+    AS $$
+  select a.attname::text, format('(%s)::%s', pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod))
+    || case when a.attcollation <> 0 then format(' collate %s', a.attcollation::regcollation) else '' end
+  from pg_attribute a
+  join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  where a.attrelid = p_relid and a.attgenerated = 's' and not a.attisdropped and not exists (
+    select from tandem.generated_from(p_relid, a.attnum) f join pg_attribute b on b.attrelid = p_relid and b.attnum = f.attnum where b.attname <> all (p_columns))
+$$;
+
+
+--
+-- Name: FUNCTION generated_columns(p_relid oid, p_columns text[]); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.generated_columns(p_relid oid, p_columns text[]) IS 'Generated columns that follow from others.';
+
+
+--
+-- Name: generated_from(oid, smallint); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.generated_from(p_relid oid, p_attnum smallint) RETURNS TABLE(attnum smallint)
+    LANGUAGE sql STABLE
+    AS $$
+  select p.refobjsubid::smallint from pg_depend p
+  where ((p.classid, p.objid) = ('pg_attrdef'::regclass, (select d.oid from pg_attrdef d where d.adrelid = p_relid and d.adnum = p_attnum))
+      or (p.classid, p.objid, p.objsubid) = ('pg_class'::regclass, p_relid, p_attnum))
+    and p.refclassid = 'pg_class'::regclass and p.refobjid = p_relid and p.refobjsubid not in (0, p_attnum)
+$$;
+
+
+--
+-- Name: FUNCTION generated_from(p_relid oid, p_attnum smallint); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.generated_from(p_relid oid, p_attnum smallint) IS 'What a generated column follows from.';
+
+
+--
 -- Name: guard_condition(); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4128,7 +4172,7 @@ CREATE FUNCTION tandem.is_ahead(p_plan jsonb) RETURNS boolean
 declare
   v_ahead boolean := false;
 begin
-  if p_plan ->> 'policy' = 'newest' and p_plan ->> 'unique_changed' = 'false' and not p_plan ? 'rejoin'
+  if p_plan ->> 'policy' = 'newest' and not exists (select from tandem.plan_uniques(p_plan)) and not p_plan ? 'rejoin'
     and (p_plan ->> 'oldest')::timestamptz > timestamptz '0001-01-01 00:00:00+00' and p_plan ->> 'known' is not null
     and tandem.is_worth(p_plan ->> 'log', (p_plan ->> 'staged')::bigint)
   then
@@ -4342,7 +4386,7 @@ begin
       insert into tandem.conflict (peer_id, schema_name, table_name, key, kind, rule, winner, local_stamp, local_origin, incoming_stamp, incoming_origin,
         incoming_columns, incoming_values)
       select %5$s, %6$L, %7$L, %8$s, 'referring/delete', %9$L, 'local', l.stamp, l.origin, s.stamp, s.origin, %10$L::text[], %11$s
-      from own l join %12$s s on %13$s cross join lateral (select %14$s) c
+      from own l join %12$s s on %13$s cross join lateral (%14$s) c
       where s.present and %15$s and %16$s and %17$s and not exists (select from %18$s t where %19$s)
       on conflict do nothing
     $sql$, p_plan ->> 'log_keys', p_plan ->> 'entries', (select name from tandem.local_node), p_plan ->> 'newest_first',
@@ -9150,25 +9194,29 @@ COMMENT ON FUNCTION tandem.staged_parents(p_plan jsonb) IS 'Parents that staged 
 
 
 --
--- Name: staged_row(integer, text[], boolean); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: staged_row(integer, text[], boolean, text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean) RETURNS text
+CREATE FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean, p_rest text DEFAULT ''::text) RETURNS text
     LANGUAGE sql STABLE
-    AS $$
-  select string_agg(q.e, ', ') from tandem.tracked_table t cross join lateral (
+    AS $_$
+  select format(case when g.list is null then 'select %1$s%2$s' else 'select b.*, %3$s from (select %1$s%2$s) b' end, string_agg(q.e, ', '), p_rest, g.list)
+  from tandem.tracked_table t cross join lateral (
     select format('%s as %I', tandem.staged_key(u.i, format_type(a.atttypid, null)), u.name) as e from unnest(t.key_columns) with ordinality u (name, i)
     join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and not a.attisdropped where u.name <> all (p_columns)
     union all select format('%s as %I', q.value, q.name) from tandem.plan_columns(t.relid, p_columns, p_as_text) q) q
+  cross join lateral (select string_agg(format('%s as %I', c.expression, c.name), ', ') as list
+    from tandem.generated_columns(t.relid, p_columns || t.key_columns) c) g
   where t.table_id = p_table_id
-$$;
+  group by g.list
+$_$;
 
 
 --
--- Name: FUNCTION staged_row(p_table_id integer, p_columns text[], p_as_text boolean); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION staged_row(p_table_id integer, p_columns text[], p_as_text boolean, p_rest text); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean) IS 'A staged row under the table''s column names.';
+COMMENT ON FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean, p_rest text) IS 'A staged row under the table''s column names.';
 
 
 --
@@ -9224,9 +9272,11 @@ CREATE FUNCTION tandem.swaps(p_plan jsonb, p_where text) RETURNS TABLE(index_nam
         end as expression
       from pg_index i
       join pg_class ic on ic.oid = i.indexrelid and ic.relname = u.index_name
-      join pg_attribute a on a.attrelid = i.indrelid and a.attnum > 0 and (a.attnum = any (i.indkey)
-        or exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
-          and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
+      cross join lateral (
+        select k::smallint as attnum from unnest(i.indkey::int2[]) k where k > 0
+        union select d.refobjsubid::smallint from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+          and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0) k
+      join pg_attribute a on a.attrelid = i.indrelid and (a.attnum = k.attnum or a.attnum in (select f.attnum from tandem.generated_from(i.indrelid, k.attnum) f))
       join pg_type b on b.oid = tandem.base_type(a.atttypid)
       where i.indrelid = t.relid and a.attname <> all (t.key_columns) and a.attgenerated = '') x
     where x.expression is not null
@@ -9805,8 +9855,8 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
     LANGUAGE sql STABLE
     AS $_$
   select ic.relname::text, t.key_columns,
-    format('(select b.*, %s from (select %s, s.n as tandem_n from %s s where s.present) b) r', x.values_, tandem.staged_row(p_table_id, p_columns, p_as_text),
-      p_stage),
+    format('(select b.*, %s from (%s) b) r', x.values_,
+      tandem.staged_row(p_table_id, p_columns, p_as_text, format(', s.n as tandem_n from %s s where s.present', p_stage))),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
     x.same || ' and r.tandem_where and t.tandem_where',
     tandem.all_equal(t.key_operators, tandem.columns('r', t.key_columns), tandem.columns('t', t.key_columns))
@@ -9827,7 +9877,7 @@ CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as
     join pg_namespace n on n.oid = o.oprnamespace) x
   where t.table_id = p_table_id and i.indexrelid <> (select k.index_oid from tandem.table_key(t.relid) k)
     and not exists (select from unnest(i.indkey::int2[]) z join pg_attribute a on a.attrelid = t.relid and a.attnum = z
-      where z > 0 and a.attname <> all (p_columns || t.key_columns))
+      where z > 0 and a.attname <> all (p_columns || t.key_columns || array(select c.name from tandem.generated_columns(t.relid, p_columns || t.key_columns) c)))
 $_$;
 
 
@@ -13811,6 +13861,20 @@ REVOKE ALL ON FUNCTION tandem.from_us(p_us bigint) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION generated_columns(p_relid oid, p_columns text[]); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.generated_columns(p_relid oid, p_columns text[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION generated_from(p_relid oid, p_attnum smallint); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.generated_from(p_relid oid, p_attnum smallint) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION guard_condition(); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -15057,10 +15121,10 @@ REVOKE ALL ON FUNCTION tandem.staged_parents(p_plan jsonb) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION staged_row(p_table_id integer, p_columns text[], p_as_text boolean); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION staged_row(p_table_id integer, p_columns text[], p_as_text boolean, p_rest text); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.staged_row(p_table_id integer, p_columns text[], p_as_text boolean, p_rest text) FROM PUBLIC;
 
 
 --
