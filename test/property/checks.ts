@@ -71,7 +71,9 @@ export async function brokenConstraints({ name, looking }: HistoryNode, { tables
       ] as const;
     }),
     ...table.uniques.map(({ columns, kind }) => {
-      const u = columns.map((column) => (kind === "expression" ? `lower(${quote(column)})` : quote(column))).join(", ");
+      const u = columns
+        .map((column) => (kind === "expression" || kind === "generated" ? `lower(${quote(column)})` : quote(column)))
+        .join(", ");
       const where = kind === "partial" ? `${u} <> 'a'` : `${u} is not null`;
       return [
         `unique ${kind} of ${table.name}`,

@@ -27,7 +27,7 @@ function expected(nodes: number): Coverage {
   coverage.expect("write", ["insert", "update", "delete", "key update", "upsert", "multi-row", "truncate", "swap"]);
   coverage.expect("on delete", actions);
   coverage.expect("on update", actions);
-  coverage.expect("unique", ["constraint", "deferrable", "partial", "expression"]);
+  coverage.expect("unique", ["constraint", "deferrable", "partial", "expression", "generated"]);
   coverage.expect("schema", ["partitioned", "self reference", "deferrable", "several tables", "generated"]);
   coverage.expect("transaction", ["several statements", "savepoint rolled back", "open over syncs"]);
   coverage.expect("conflict", [

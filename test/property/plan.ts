@@ -2,6 +2,7 @@ import { type RandomSchema, randomSchema } from "../support/random-schema.ts";
 import { randomTransaction, type Transaction } from "../support/random-writes.ts";
 import { type Random, seeded } from "../support/seed.ts";
 import type { Fault } from "./faults.ts";
+import { failedOnce } from "./seeds.ts";
 
 /** One step of a history. */
 export type Step =
@@ -42,7 +43,9 @@ export function makePlan(seed: number, nodes: number, writes?: number): Plan {
   const warm = random.chance(0.8);
   const interleave = random.chance(0.3);
   const batchRows = random.pick([1, 2, 3, 5, 1000, 1000]);
-  const schema = randomSchema(random.fork());
+  // A seed that failed before keeps the schema that it failed with.
+  const generatedUniques = !failedOnce.some((each) => each.seed === seed && !each.generatedUniques);
+  const schema = randomSchema(random.fork(), { generatedUniques });
   const steps = randomSteps(random.fork(), schema, { nodes, single, links: linkCount(nodes, topology), writes });
   return {
     seed,

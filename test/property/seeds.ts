@@ -1,9 +1,13 @@
-/** `writes`: how many transactions it had, where later versions draw fewer; `faults`: it was run with faults. */
+/**
+ * `writes`: how many transactions it had, where later versions draw fewer; `faults`: it was run with faults; `generatedUniques`: unique
+ * values could be generated ones, as they can be by now.
+ */
 interface FailedSeed {
   readonly seed: number;
   readonly nodes: number;
   readonly writes?: number;
   readonly faults?: true;
+  readonly generatedUniques?: true;
   readonly what: string;
 }
 

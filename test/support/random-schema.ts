@@ -1,5 +1,5 @@
 import { columnTypes, keyTypes, literal, typesDdl, type ValueType } from "./random-values.ts";
-import type { Random } from "./seed.ts";
+import { type Random, seeded } from "./seed.ts";
 
 export interface RandomColumn {
   readonly name: string;
@@ -24,11 +24,11 @@ export interface RandomReference {
   readonly deferrable: boolean;
 }
 
-/** A unique constraint or index beside the key. */
+/** A unique constraint or index beside the key. `generated`: over a column that follows from the named ones. */
 export interface RandomUnique {
   readonly name: string;
   readonly columns: readonly string[];
-  readonly kind: "constraint" | "deferrable" | "partial" | "expression";
+  readonly kind: "constraint" | "deferrable" | "partial" | "expression" | "generated";
 }
 
 export interface RandomTable {
@@ -71,10 +71,11 @@ const keyKinds = [
 ];
 
 /** One to four tables whose keys, types, foreign keys and partitions the seed chooses; the same on every node. */
-export function randomSchema(random: Random): RandomSchema {
+export function randomSchema(random: Random, { generatedUniques = true } = {}): RandomSchema {
   const count = random.pick([1, 2, 2, 3, 3, 4]);
   const tableNames = random.shuffle(names).slice(0, count);
   const tables = tableNames.map((name) => randomTable(random, name));
+  if (generatedUniques) for (const [i, table] of tables.entries()) generateUnique(seeded(random.seed + i), table);
   const late: string[] = [];
   for (const child of tables) {
     for (let i = random.pick([0, 1, 1, 2]); i > 0; i--) addReference(random, child, random.pick(tables), late);
@@ -129,6 +130,14 @@ function randomTable(random: Random, bare: string): Draft {
     checks,
     partitioned,
   };
+}
+
+/** Makes some unique values follow from a column, by choices of their own: all others stay as they are without. */
+function generateUnique(random: Random, table: Draft): void {
+  if (table.uniques[0]?.kind !== "constraint" || random.chance(0.5)) return;
+  table.uniques = table.uniques.map((unique) => ({ ...unique, kind: "generated" }));
+  const column = plain("low", { kind: "generated", type: "text", values: [] }, false);
+  table.columns.push({ ...column, generated: 'lower("u")' });
 }
 
 function plain(name: string, value: ValueType, notNull: boolean): RandomColumn {
@@ -208,6 +217,7 @@ function tableDdl(table: RandomTable): string {
       );
     }
     if (kind === "partial") lines.push(`create unique index on ${table.name} (${list}) where ${list} <> 'a';`);
+    if (kind === "generated") lines.push(`create unique index on ${table.name} ("low");`);
     if (kind === "expression") lines.push(`create unique index on ${table.name} (lower(${list}));`);
   }
   return lines.join("\n");
