@@ -14,12 +14,18 @@
 -- p_copy: rows without an entry have the version of a first meeting.
 -- A table that is compared because a node came back ("rejoin" in the plan): a version is known only where its very entry is named; a row of
 -- the returning node that is older than this node's log, and not here, may have been deleted here: missing (its key is deleted
--- everywhere), apply or undecided, as a person chose.
+-- everywhere), apply or undecided, as a person chose. One that is applied is this node's from then on, as of when its log begins: nodes behind this one may
+-- remember the deletion, which is older than that.
 create or replace function tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamptz, p_copy boolean, p_source text) returns void
 language plpgsql as $$
 declare
   v_plan jsonb := p_plan;
 begin
+  if p_copy and p_plan ->> 'rejoin' = 'survivor' and p_plan ->> 'missing' = 'keep' then
+    execute format('update %1$s s set stamp = tandem.log_begin(), origin = (select o.name from tandem.local_node o)
+      where s.present and s.stamp <= tandem.log_begin() and not exists (select from %2$s t where %3$s) and not exists (select from %4$s l where %5$s)',
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'entries', p_plan ->> 'key_is_entry');
+  end if;
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
     v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';

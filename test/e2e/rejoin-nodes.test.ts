@@ -238,6 +238,41 @@ test("C10: one of three is restored: what one survivor has pruned and the other 
   await expectFlow(config);
 });
 
+test("C3 C10: what is kept of a node that came back stays everywhere, also where a node behind the survivor remembers its deletion", async () => {
+  const pairs = [
+    ["local", "external"],
+    ["external", "n3"],
+  ] as const;
+  await using linked = await linkedCluster(3, { schema, pairs: [...pairs] });
+  const { nodes, links } = linked;
+  await begin(links.config);
+  const url = await cloned(nodes.node("n3"), "r");
+  await write(links.config, "local", "delete from public.parent where id in (2, 3)");
+  const { admin } = nodes.external;
+  let i = 0;
+  const pruned = async () => {
+    for (const node of ["local", "external", "n3"])
+      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${4 + (i % 4)}`);
+    await expectSynced(links.config);
+    await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
+    i++;
+    const left = ["parent", "child"].map((table) => `select from tandem_log."public.${table}" where k1 in (2, 3)`);
+    return (await admin.query(left.join(" union all "))).length === 0;
+  };
+  await waitFor(pruned, { deadlineMs: 150_000, what: "the survivor's log without these deletions" });
+  const remembered = `select count(*) from tandem_log."public.parent" where op = 'D' and k1 in (2, 3)`;
+  expect(await nodes.local.admin.value(remembered)).toBe("2");
+  await links.reopen();
+  const config = movedNode(links.config, "n3", url);
+  expect((await rejoin(config, "n3")).undecided).toBeGreaterThanOrEqual(4);
+  expect(await rejoin(config, "n3", { missing: "keep" })).toMatchObject({ undecided: 0, well: true });
+  await expectSynced(config);
+  for (const { name } of config.nodes) expect(await ids(config, name)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  // No conflict: the deletion was seen.
+  expect((await losers(config)).filter((image) => image === "gone" || / name [23]\b/.test(image))).toEqual([]);
+  await expectFlow(config);
+});
+
 test("C10: a row that the survivor has no entry of any more, and that waits for its parent, is not beaten by what the copy remembers", async () => {
   await using linked = await linkedCluster(2, { schema: schema.replace("on delete cascade", "on delete restrict") });
   const { nodes, links } = linked;

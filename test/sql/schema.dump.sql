@@ -2883,6 +2883,11 @@ CREATE FUNCTION tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon times
 declare
   v_plan jsonb := p_plan;
 begin
+  if p_copy and p_plan ->> 'rejoin' = 'survivor' and p_plan ->> 'missing' = 'keep' then
+    execute format('update %1$s s set stamp = tandem.log_begin(), origin = (select o.name from tandem.local_node o)
+      where s.present and s.stamp <= tandem.log_begin() and not exists (select from %2$s t where %3$s) and not exists (select from %4$s l where %5$s)',
+      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'entries', p_plan ->> 'key_is_entry');
+  end if;
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
     v_plan := v_plan || '{"key_is_entry": "false", "key_is_row": "false"}';

@@ -101,6 +101,12 @@ describe("the rules of conflicts, as a model", () => {
       expect(play(seed, { nodes: 2, restores: "keep", prune: wholeRule }).outcome).toBe("equal");
   });
 
+  test("C3: what is kept of a node that came back is not deleted by whoever remembers that it was: histories that failed once", () => {
+    for (const seed of [1370, 2525])
+      expect(play(seed, { nodes: 3, topology: "chain", restores: "keep", prune: wholeRule }).outcome).toBe("equal");
+    expect(play(2579, { nodes: 4, topology: "chain", restores: "keep", prune: wholeRule }).outcome).toBe("equal");
+  });
+
   test.each([2, 3])("C3 C7: with a preferred node all come to rest, %i nodes", (nodes) => {
     expectRest({ nodes, prefer: true, cut: true, busy: true });
   });

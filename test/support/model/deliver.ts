@@ -94,7 +94,11 @@ function compare(
     else if (isSame(version, target.version(key)) && !sameImage(source, target, key)) {
       // a node of one name has written on in two places: the image of the greater name stays, as a fresh change
       if (target.name > source.name) anew.push(key);
-    } else if (isNewer(version, target.version(key)) && !unlogged) incoming.set(key, { key, version, image });
+    } else if (isNewer(version, target.version(key)) && !unlogged) {
+      // What is kept is the survivor's from now on: a deletion that others remember and it has forgotten is older.
+      const taken = role === "survivor" && forgotten ? { stamp: target.horizon, origin: target.name } : version;
+      incoming.set(key, { key, version: taken, image });
+    }
   }
   const decision = new Decision(target, source.rows, incoming, { waitThere: new Set(), busy: [], preferred: [] });
   target.transaction(() => {
