@@ -32,9 +32,12 @@ begin
     'set', (select coalesce(string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i) filter (where c.identity <> 'a'),
         case when count(*) > 0 then format('%1$I = t.%1$I', t.key_columns[1]) end)
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c),
-    'insert_columns', array_to_string(tandem.quoted(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns), ', '),
+    -- A generated column of the key follows from the others.
+    'insert_columns', array_to_string(tandem.quoted(array(select u.name from unnest(t.key_columns) with ordinality u (name, i)
+      join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and a.attgenerated = '' where u.name <> all (p_columns) order by u.i) || p_columns), ', '),
     'insert_values', concat_ws(', ',
-      (select string_agg('s.k' || u.i, ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
+      (select string_agg('s.k' || u.i, ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)
+        join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and a.attgenerated = '' where u.name <> all (p_columns)),
       (select string_agg(c.value, ', ' order by c.i) from tandem.plan_columns(t.relid, p_columns, p_as_text) c)),
     'overriding', case when exists (select from pg_attribute a where a.attrelid = t.relid and a.attidentity = 'a') then 'overriding system value' else '' end,
     'local_columns', (select to_jsonb(array_agg(a.attname order by a.attnum)) from pg_attribute a

@@ -204,7 +204,7 @@ language sql stable as $$
     || case when a.attcollation <> 0 then format(' collate %s', a.attcollation::regcollation) else '' end
   from pg_attribute a
   join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-  where a.attrelid = p_relid and a.attgenerated = 's' and not a.attisdropped and not exists (
+  where a.attrelid = p_relid and a.attgenerated = 's' and not a.attisdropped and a.attname <> all (p_columns) and not exists (
     select from tandem.generated_from(p_relid, a.attnum) f join pg_attribute b on b.attrelid = p_relid and b.attnum = f.attnum where b.attname <> all (p_columns))
 $$;
 comment on function tandem.generated_columns(oid, text[]) is 'Generated columns that follow from others.';

@@ -69,3 +69,34 @@ test.each(ways)(
     ]);
   },
 );
+
+test.each(ways)("C3 C6: a key that is generated follows from what it is generated from: $way", async ({ options }) => {
+  await using linked = await linkedCluster(2, {
+    ...options,
+    schema: `create table public.item (a int not null, id int generated always as (a * 2) stored primary key, v text,
+      low text generated always as (lower(v)) stored unique)`,
+  });
+  const { nodes, links } = linked;
+  const { local, external } = nodes;
+  // More rows than are looked at one by one.
+  await app(local, "insert into item (a, v) select i, 'V' || i from generate_series(1, 700) i");
+  await links.sync();
+  await app(local, "update item set v = 'z' where id = 2; insert into item (a, v) values (1000, 'new')");
+  await app(
+    external,
+    "update item set a = 2000 where id = 4; insert into item (a, v) values (1001, 'NEW'); delete from item where id = 6",
+  );
+  for (let i = 0; i < 3; i++) {
+    await links.retryParked();
+    await links.sync();
+  }
+  await links.expectRest();
+  for (const { admin } of nodes) {
+    expect(await admin.query("select id, v from item where id < 8 or id > 1400 order by id")).toEqual([
+      { id: "2", v: "z" },
+      { id: "2002", v: "NEW" },
+      { id: "4000", v: "V2" },
+    ]);
+    expect(await admin.value("select count(*) from item")).toBe("700");
+  }
+});

@@ -610,9 +610,12 @@ begin
     'set', (select coalesce(string_agg(format('%I = %s', c.name, c.value), ', ' order by c.i) filter (where c.identity <> 'a'),
         case when count(*) > 0 then format('%1$I = t.%1$I', t.key_columns[1]) end)
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c),
-    'insert_columns', array_to_string(tandem.quoted(array(select u from unnest(t.key_columns) u where u <> all (p_columns)) || p_columns), ', '),
+    -- A generated column of the key follows from the others.
+    'insert_columns', array_to_string(tandem.quoted(array(select u.name from unnest(t.key_columns) with ordinality u (name, i)
+      join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and a.attgenerated = '' where u.name <> all (p_columns) order by u.i) || p_columns), ', '),
     'insert_values', concat_ws(', ',
-      (select string_agg('s.k' || u.i, ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i) where u.name <> all (p_columns)),
+      (select string_agg('s.k' || u.i, ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)
+        join pg_attribute a on a.attrelid = t.relid and a.attname = u.name and a.attgenerated = '' where u.name <> all (p_columns)),
       (select string_agg(c.value, ', ' order by c.i) from tandem.plan_columns(t.relid, p_columns, p_as_text) c)),
     'overriding', case when exists (select from pg_attribute a where a.attrelid = t.relid and a.attidentity = 'a') then 'overriding system value' else '' end,
     'local_columns', (select to_jsonb(array_agg(a.attname order by a.attnum)) from pg_attribute a
@@ -3665,7 +3668,7 @@ CREATE FUNCTION tandem.generated_columns(p_relid oid, p_columns text[]) RETURNS 
     || case when a.attcollation <> 0 then format(' collate %s', a.attcollation::regcollation) else '' end
   from pg_attribute a
   join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-  where a.attrelid = p_relid and a.attgenerated = 's' and not a.attisdropped and not exists (
+  where a.attrelid = p_relid and a.attgenerated = 's' and not a.attisdropped and a.attname <> all (p_columns) and not exists (
     select from tandem.generated_from(p_relid, a.attnum) f join pg_attribute b on b.attrelid = p_relid and b.attnum = f.attnum where b.attname <> all (p_columns))
 $$;
 
