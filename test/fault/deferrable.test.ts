@@ -53,123 +53,120 @@ const held =
 
 const parkedIn = (node: TestNode) => node.admin.query("select table_name, key, kind from tandem.parked_change");
 
-describe.each(ways)(
-  "a deferrable unique value that the application writes and has not committed, in $way",
-  ({ options }) => {
-    /** `value` is written in both nodes; `between`: by the application only once the batch has been decided. */
-    const written = async (schema: string, value: string, between: boolean, newest: string) => {
+describe.each(ways)("a deferrable unique value that the application writes too, in $way", ({ options }) => {
+  /** `value` is written in both nodes; `between`: by the application only once the batch has been decided. */
+  const written = async (schema: string, value: string, between: boolean, newest: string) => {
+    await using linked = await linkedCluster(2, { ...options, schema });
+    const { nodes, links } = linked;
+    const { local, external } = nodes;
+    await links.sync();
+    if (between) await external.admin.query(gate);
+    const session = await openClient(external.url);
+    const claim = async () => {
+      await session.query(`begin; insert into place values (5, ${value}, 'external')`);
+    };
+    if (!between) await claim();
+    await app(
+      local,
+      `insert into place values (2, ${value}, 'local'); update place set note = 'changed' where id = 1; insert into other values (1, 'x')`,
+    );
+    const round = links.round("local", "external");
+    if (between) {
+      await waitFor(() => external.admin.value(held));
+      await claim();
+      await external.admin.query("select setval('public.gate', 2)");
+    }
+    await round;
+    expect(await parkedIn(external)).toEqual([{ table_name: "place", key: "{2}", kind: "busy" }]);
+    expect(await contentOf(external.superUrl, "public.place")).toEqual(["(1,changed,a)"]);
+    expect(await contentOf(external.superUrl, "public.other")).toEqual(["(1,x)"]);
+    await session.query("commit");
+    for (let i = 0; i < 3; i++) {
+      await links.retryParked();
+      await links.sync();
+    }
+    await links.expectRest();
+    for (const node of nodes) {
+      expect(await brokenByQuery(node)).toEqual([]);
+      expect(await contentOf(node.superUrl, "public.place")).toEqual(["(1,changed,a)", newest]);
+    }
+  };
+
+  test.each([
+    ["before the batch", false, "(2,local,c)"],
+    ["between deciding and writing", true, "(5,external,c)"],
+  ])(
+    "C7 C9: written %s: the row that claims it waits, all else flows, and no value is there twice",
+    (_, between, newest) => written(schema, "'c'", between, newest),
+  );
+
+  test.skipIf(testMajor() < 15).each([
+    ["before the batch", false, "(2,local,)"],
+    ["between deciding and writing", true, "(5,external,)"],
+  ])("C7 C9: NULLS NOT DISTINCT: the same for no value at all, written %s", (_, between, newest) =>
+    written(schemaWith("unique nulls not distinct"), "null", between, newest),
+  );
+
+  test.for([
+    ["a text", "unique", "text", "'c'", "'c'"],
+    // Only a superuser may create such a type, and only in replica role is it not PostgreSQL that compares.
+    ...(options.owner
+      ? []
+      : [["a type with an equality of its own", "unique", "public.word", "row('c')", "row('C')"] as const]),
+    ["no value at all, NULLS NOT DISTINCT", "unique nulls not distinct", "text", "null", "null"],
+  ] as const)(
+    "C7: written and committed between deciding and writing, %s: the row that claims it waits, and the newer one stays",
+    async ([_, unique, type, ours, theirs], { skip }) => {
+      skip(unique !== "unique" && testMajor() < 15, "PostgreSQL 15 brought NULLS NOT DISTINCT");
+      const schema =
+        (type === "text" ? "" : word) + schemaWith(unique, type).replace("'a'", type === "text" ? "'a'" : "row('a')");
       await using linked = await linkedCluster(2, { ...options, schema });
       const { nodes, links } = linked;
       const { local, external } = nodes;
       await links.sync();
-      if (between) await external.admin.query(gate);
-      const session = await openClient(external.url);
-      const claim = async () => {
-        await session.query(`begin; insert into place values (5, ${value}, 'external')`);
-      };
-      if (!between) await claim();
+      await external.admin.query(gate);
       await app(
         local,
-        `insert into place values (2, ${value}, 'local'); update place set note = 'changed' where id = 1; insert into other values (1, 'x')`,
+        `insert into place values (2, ${ours}, 'local'); update place set note = 'changed' where id = 1`,
       );
       const round = links.round("local", "external");
-      if (between) {
-        await waitFor(() => external.admin.value(held));
-        await claim();
-        await external.admin.query("select setval('public.gate', 2)");
-      }
+      await waitFor(() => external.admin.value(held));
+      await app(external, `insert into place values (5, ${theirs}, 'external')`);
+      await external.admin.query("select setval('public.gate', 2)");
       await round;
-      expect(await parkedIn(external)).toEqual([{ table_name: "place", key: "{2}", kind: "busy" }]);
-      expect(await contentOf(external.superUrl, "public.place")).toEqual(["(1,changed,a)"]);
-      expect(await contentOf(external.superUrl, "public.other")).toEqual(["(1,x)"]);
-      await session.query("commit");
+      const waiting = "select key, kind, sqlstate from tandem.parked_change";
+      expect(await external.admin.query(waiting)).toEqual([{ key: "{2}", kind: "refused", sqlstate: "23505" }]);
+      expect(await external.admin.query("select id, note from place order by id")).toEqual([
+        { id: "1", note: "changed" },
+        { id: "5", note: "external" },
+      ]);
       for (let i = 0; i < 3; i++) {
         await links.retryParked();
         await links.sync();
       }
       await links.expectRest();
       for (const node of nodes) {
-        expect(await brokenByQuery(node)).toEqual([]);
-        expect(await contentOf(node.superUrl, "public.place")).toEqual(["(1,changed,a)", newest]);
+        expect(await node.admin.query("select id from place order by id")).toEqual([{ id: "1" }, { id: "5" }]);
       }
-    };
+    },
+  );
 
-    test.each([
-      ["before the batch", false, "(2,local,c)"],
-      ["between deciding and writing", true, "(5,external,c)"],
-    ])(
-      "C7 C9: written %s: the row that claims it waits, all else flows, and no value is there twice",
-      (_, between, newest) => written(schema, "'c'", between, newest),
-    );
-
-    test.skipIf(testMajor() < 15).each([
-      ["before the batch", false, "(2,local,)"],
-      ["between deciding and writing", true, "(5,external,)"],
-    ])("C7 C9: NULLS NOT DISTINCT: the same for no value at all, written %s", (_, between, newest) =>
-      written(schemaWith("unique nulls not distinct"), "null", between, newest),
-    );
-
-    test.for([
-      ["a text", "unique", "text", "'c'", "'c'"],
-      // Only a superuser may create such a type, and only in replica role is it not PostgreSQL that compares.
-      ...(options.owner
-        ? []
-        : [["a type with an equality of its own", "unique", "public.word", "row('c')", "row('C')"] as const]),
-      ["no value at all, NULLS NOT DISTINCT", "unique nulls not distinct", "text", "null", "null"],
-    ] as const)(
-      "C7: written and committed between deciding and writing, %s: the row that claims it waits, and the newer one stays",
-      async ([_, unique, type, ours, theirs], { skip }) => {
-        skip(unique !== "unique" && testMajor() < 15, "PostgreSQL 15 brought NULLS NOT DISTINCT");
-        const schema =
-          (type === "text" ? "" : word) + schemaWith(unique, type).replace("'a'", type === "text" ? "'a'" : "row('a')");
-        await using linked = await linkedCluster(2, { ...options, schema });
-        const { nodes, links } = linked;
-        const { local, external } = nodes;
-        await links.sync();
-        await external.admin.query(gate);
-        await app(
-          local,
-          `insert into place values (2, ${ours}, 'local'); update place set note = 'changed' where id = 1`,
-        );
-        const round = links.round("local", "external");
-        await waitFor(() => external.admin.value(held));
-        await app(external, `insert into place values (5, ${theirs}, 'external')`);
-        await external.admin.query("select setval('public.gate', 2)");
-        await round;
-        const waiting = "select key, kind, sqlstate from tandem.parked_change";
-        expect(await external.admin.query(waiting)).toEqual([{ key: "{2}", kind: "refused", sqlstate: "23505" }]);
-        expect(await external.admin.query("select id, note from place order by id")).toEqual([
-          { id: "1", note: "changed" },
-          { id: "5", note: "external" },
-        ]);
-        for (let i = 0; i < 3; i++) {
-          await links.retryParked();
-          await links.sync();
-        }
-        await links.expectRest();
-        for (const node of nodes) {
-          expect(await node.admin.query("select id from place order by id")).toEqual([{ id: "1" }, { id: "5" }]);
-        }
-      },
-    );
-
-    test("C9: who writes the table and is not over holds up only what claims such a value", async () => {
-      await using linked = await linkedCluster(2, { ...options, schema });
-      const { nodes, links } = linked;
-      const { local, external } = nodes;
-      await links.sync();
-      const session = await openClient(external.url);
-      await session.query("begin; insert into place values (5, 'e', 'external')");
-      await app(local, "update place set note = 'changed', rank = rank; delete from place where rank = 'z'");
-      await links.round("local", "external");
-      expect(await parkedIn(external)).toEqual([]);
-      expect(await contentOf(external.superUrl, "public.place")).toEqual(["(1,changed,a)"]);
-      await session.query("rollback");
-      await links.sync();
-      await links.expectRest();
-    });
-  },
-);
+  test("C9: who writes the table and is not over holds up only what claims such a value", async () => {
+    await using linked = await linkedCluster(2, { ...options, schema });
+    const { nodes, links } = linked;
+    const { local, external } = nodes;
+    await links.sync();
+    const session = await openClient(external.url);
+    await session.query("begin; insert into place values (5, 'e', 'external')");
+    await app(local, "update place set note = 'changed', rank = rank; delete from place where rank = 'z'");
+    await links.round("local", "external");
+    expect(await parkedIn(external)).toEqual([]);
+    expect(await contentOf(external.superUrl, "public.place")).toEqual(["(1,changed,a)"]);
+    await session.query("rollback");
+    await links.sync();
+    await links.expectRest();
+  });
+});
 
 test.each(ways)(
   "C6 C7: rows that a deferrable exclusion constraint forbids together wait for a person on either side, in $way",
