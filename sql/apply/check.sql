@@ -73,20 +73,14 @@ begin
   for u in
     select c.conname, case c.contype when 'x' then '23P01' else '23505' end as state,
       string_agg(format('%s as x%s', pg_get_indexdef(i.indexrelid, g.g, true), g.g), ', ' order by g.g) as parts,
-      string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
-        then '(v.x%1$s operator(%2$I.%3$s) o.x%1$s or (v.x%1$s is not distinct from null and o.x%1$s is not distinct from null))'
-        else 'v.x%1$s operator(%2$I.%3$s) o.x%1$s' end, g.g, n.nspname, r.oprname), ' and ') as same,
+      tandem.same_by_index(i.indexrelid, 'v.x', 'o.x') as same,
       coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') as predicate
     from tandem.tracked_table t
     join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p', 'x') and c.condeferrable
     join pg_index i on i.indexrelid = c.conindid
     cross join lateral generate_series(1, i.indnkeyatts) g
-    join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
-    join pg_operator r on r.oid = coalesce(c.conexclop[g.g], am.amopopr)
-    join pg_namespace n on n.oid = r.oprnamespace
     where t.table_id = (p_plan ->> 'id')::integer
-    group by c.conname, c.contype, i.indpred, i.indrelid
+    group by c.conname, c.contype, i.indexrelid, i.indpred, i.indrelid
   loop
     return query execute format('select s.n, %1$L::text, %2$L::text from %3$s s join %4$s t on %5$s cross join lateral (select %6$s from (select t.*) q where %7$s) v
       where (%8$s) and s.present and %9$s

@@ -220,6 +220,25 @@ language sql stable as $$
 $$;
 comment on function tandem.generated_from(oid, smallint) is 'What a generated column follows from.';
 
+-- tandem.same_by_index(p_index, p_one, p_other) -> text
+-- Condition that two rows hold the same value of a unique index (of an exclusion constraint's: that they exclude each other), by its own
+-- operators; its columns are p_one and p_other with their numbers.
+create or replace function tandem.same_by_index(p_index oid, p_one text, p_other text) returns text
+language sql stable as $$
+  select string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
+      then '(%1$s operator(%3$I.%4$s) %2$s or (%1$s is not distinct from null and %2$s is not distinct from null))'
+      else '%1$s operator(%3$I.%4$s) %2$s' end, p_one || g.g, p_other || g.g, n.nspname, o.oprname), ' and ' order by g.g)
+  from pg_index i
+  cross join lateral generate_series(1, i.indnkeyatts) g
+  join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
+  left join pg_constraint c on i.indisexclusion and c.conindid = i.indexrelid and c.contype in ('p', 'u', 'x')
+  left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+  join pg_operator o on o.oid = coalesce(c.conexclop[g.g], am.amopopr)
+  join pg_namespace n on n.oid = o.oprnamespace
+  where i.indexrelid = p_index
+$$;
+comment on function tandem.same_by_index(oid, text, text) is 'Condition that two rows hold the same value of an index.';
+
 -- tandem.unique_matches(...): per unique index beside the key: the staged rows under the table's own column names (alias r) and the
 -- local rows (alias t), each with the index's values as tandem_1, tandem_2, ... and its predicate as tandem_where; the condition
 -- that both hold the same value, by the index's own operators (WITHOUT OVERLAPS: or one that overlaps), and that both have the same key.
@@ -230,23 +249,15 @@ language sql stable as $$
     format('(select b.*, %s from (%s) b) r', x.values_,
       tandem.staged_row(p_table_id, p_columns, p_as_text, format(', s.n as tandem_n from %s s where s.present', p_stage))),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
-    x.same || ' and r.tandem_where and t.tandem_where',
+    tandem.same_by_index(i.indexrelid, 'r.tandem_', 't.tandem_') || ' and r.tandem_where and t.tandem_where',
     tandem.all_equal(t.key_operators, tandem.columns('r', t.key_columns), tandem.columns('t', t.key_columns))
   from tandem.tracked_table t
   join pg_index i on i.indrelid = t.relid and i.indisunique and i.indisvalid
   join pg_class ic on ic.oid = i.indexrelid
-  left join pg_constraint xc on xc.conrelid = t.relid and xc.conindid = i.indexrelid and xc.contype in ('p', 'u')
   cross join lateral (select
     string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
-      || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
-    string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
-      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is not distinct from null and t.tandem_%1$s is not distinct from null))'
-      else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
-    from generate_series(1, i.indnkeyatts) g
-    join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
-    join pg_operator o on o.oid = coalesce(xc.conexclop[g.g], am.amopopr)
-    join pg_namespace n on n.oid = o.oprnamespace) x
+      || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_
+    from generate_series(1, i.indnkeyatts) g) x
   where t.table_id = p_table_id and i.indexrelid <> (select k.index_oid from tandem.table_key(t.relid) k)
     and not exists (select from unnest(i.indkey::int2[]) z join pg_attribute a on a.attrelid = t.relid and a.attnum = z
       where z > 0 and a.attname <> all (p_columns || t.key_columns || array(select c.name from tandem.generated_columns(t.relid, p_columns || t.key_columns) c)))

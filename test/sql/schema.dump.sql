@@ -2949,20 +2949,14 @@ begin
   for u in
     select c.conname, case c.contype when 'x' then '23P01' else '23505' end as state,
       string_agg(format('%s as x%s', pg_get_indexdef(i.indexrelid, g.g, true), g.g), ', ' order by g.g) as parts,
-      string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
-        then '(v.x%1$s operator(%2$I.%3$s) o.x%1$s or (v.x%1$s is not distinct from null and o.x%1$s is not distinct from null))'
-        else 'v.x%1$s operator(%2$I.%3$s) o.x%1$s' end, g.g, n.nspname, r.oprname), ' and ') as same,
+      tandem.same_by_index(i.indexrelid, 'v.x', 'o.x') as same,
       coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') as predicate
     from tandem.tracked_table t
     join pg_constraint c on c.conrelid = t.relid and c.contype in ('u', 'p', 'x') and c.condeferrable
     join pg_index i on i.indexrelid = c.conindid
     cross join lateral generate_series(1, i.indnkeyatts) g
-    join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
-    join pg_operator r on r.oid = coalesce(c.conexclop[g.g], am.amopopr)
-    join pg_namespace n on n.oid = r.oprnamespace
     where t.table_id = (p_plan ->> 'id')::integer
-    group by c.conname, c.contype, i.indpred, i.indrelid
+    group by c.conname, c.contype, i.indexrelid, i.indpred, i.indrelid
   loop
     return query execute format('select s.n, %1$L::text, %2$L::text from %3$s s join %4$s t on %5$s cross join lateral (select %6$s from (select t.*) q where %7$s) v
       where (%8$s) and s.present and %9$s
@@ -8543,6 +8537,34 @@ COMMENT ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias 
 
 
 --
+-- Name: same_by_index(oid, text, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.same_by_index(p_index oid, p_one text, p_other text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+  select string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
+      then '(%1$s operator(%3$I.%4$s) %2$s or (%1$s is not distinct from null and %2$s is not distinct from null))'
+      else '%1$s operator(%3$I.%4$s) %2$s' end, p_one || g.g, p_other || g.g, n.nspname, o.oprname), ' and ' order by g.g)
+  from pg_index i
+  cross join lateral generate_series(1, i.indnkeyatts) g
+  join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
+  left join pg_constraint c on i.indisexclusion and c.conindid = i.indexrelid and c.contype in ('p', 'u', 'x')
+  left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+  join pg_operator o on o.oid = coalesce(c.conexclop[g.g], am.amopopr)
+  join pg_namespace n on n.oid = o.oprnamespace
+  where i.indexrelid = p_index
+$_$;
+
+
+--
+-- Name: FUNCTION same_by_index(p_index oid, p_one text, p_other text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.same_by_index(p_index oid, p_one text, p_other text) IS 'Condition that two rows hold the same value of an index.';
+
+
+--
 -- Name: same_parked_key(tandem.tracked_table, text, text[]); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -9861,32 +9883,24 @@ COMMENT ON FUNCTION tandem.turn_lock() IS 'Class of the advisory locks of turns 
 
 CREATE FUNCTION tandem.unique_matches(p_table_id integer, p_columns text[], p_as_text boolean, p_stage text) RETURNS TABLE(index_name text, key_columns text[], staged text, local text, same_value text, same_key text)
     LANGUAGE sql STABLE
-    AS $_$
+    AS $$
   select ic.relname::text, t.key_columns,
     format('(select b.*, %s from (%s) b) r', x.values_,
       tandem.staged_row(p_table_id, p_columns, p_as_text, format(', s.n as tandem_n from %s s where s.present', p_stage))),
     format('(select b.*, %s from %I.%I b) t', x.values_, t.schema_name, t.table_name),
-    x.same || ' and r.tandem_where and t.tandem_where',
+    tandem.same_by_index(i.indexrelid, 'r.tandem_', 't.tandem_') || ' and r.tandem_where and t.tandem_where',
     tandem.all_equal(t.key_operators, tandem.columns('r', t.key_columns), tandem.columns('t', t.key_columns))
   from tandem.tracked_table t
   join pg_index i on i.indrelid = t.relid and i.indisunique and i.indisvalid
   join pg_class ic on ic.oid = i.indexrelid
-  left join pg_constraint xc on xc.conrelid = t.relid and xc.conindid = i.indexrelid and xc.contype in ('p', 'u')
   cross join lateral (select
     string_agg(format('(%s) as tandem_%s', pg_get_indexdef(i.indexrelid, g.g, false), g.g), ', ' order by g.g)
-      || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_,
-    string_agg(format(case when coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
-      then '(r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s or (r.tandem_%1$s is not distinct from null and t.tandem_%1$s is not distinct from null))'
-      else 'r.tandem_%1$s operator(%2$I.%3$s) t.tandem_%1$s' end, g.g, n.nspname, o.oprname), ' and ' order by g.g) as same
-    from generate_series(1, i.indnkeyatts) g
-    join pg_opclass oc on oc.oid = i.indclass[g.g - 1]
-    left join pg_amop am on not i.indisexclusion and am.amopfamily = oc.opcfamily and am.amopstrategy = 3 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
-    join pg_operator o on o.oid = coalesce(xc.conexclop[g.g], am.amopopr)
-    join pg_namespace n on n.oid = o.oprnamespace) x
+      || format(', (%s) as tandem_where', coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')) as values_
+    from generate_series(1, i.indnkeyatts) g) x
   where t.table_id = p_table_id and i.indexrelid <> (select k.index_oid from tandem.table_key(t.relid) k)
     and not exists (select from unnest(i.indkey::int2[]) z join pg_attribute a on a.attrelid = t.relid and a.attnum = z
       where z > 0 and a.attname <> all (p_columns || t.key_columns || array(select c.name from tandem.generated_columns(t.relid, p_columns || t.key_columns) c)))
-$_$;
+$$;
 
 
 --
@@ -14986,6 +15000,13 @@ REVOKE ALL ON FUNCTION tandem.row_image(p_schema text, p_table text, p_key text[
 --
 
 REVOKE ALL ON FUNCTION tandem.row_waits(p_plans jsonb, p_table_id integer, p_alias text, p_for text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION same_by_index(p_index oid, p_one text, p_other text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.same_by_index(p_index oid, p_one text, p_other text) FROM PUBLIC;
 
 
 --
