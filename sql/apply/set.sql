@@ -190,16 +190,21 @@ create or replace function tandem.parents_first(p_plans jsonb) returns jsonb
 language plpgsql stable as $$
 declare
   v_ids integer[] := array(select (e ->> 'id')::integer from jsonb_array_elements(p_plans) e order by e ->> 'schema', e ->> 'table');
-  v_result jsonb := '[]';
-  v_next integer;
+  v_children integer[];
+  v_parents integer[];
+  v_order integer[] := '{}';
+  v_free integer[];
 begin
+  select coalesce(array_agg(u.id), '{}'), coalesce(array_agg(p.table_id), '{}') into v_children, v_parents
+  from unnest(v_ids) u (id) cross join lateral tandem.foreign_keys(u.id) f join tandem.tracked_table p on p.relid = f.parent_oid
+  where p.table_id = any (v_ids) and p.table_id <> u.id;
   while cardinality(v_ids) > 0 loop
-    select u.id into v_next from unnest(v_ids) with ordinality u (id, i)
-    order by (select count(*) from tandem.foreign_keys(u.id) f join tandem.tracked_table p on p.relid = f.parent_oid
-      where p.table_id = any (v_ids) and p.table_id <> u.id), u.i limit 1;
-    v_result := v_result || (select jsonb_agg(e) from jsonb_array_elements(p_plans) e where (e ->> 'id')::integer = v_next);
-    v_ids := array_remove(v_ids, v_next);
+    with waits as (select f.child, count(*) as parents from unnest(v_children, v_parents) f (child, parent) where f.parent = any (v_ids) group by 1),
+      x as (select u.id, u.i, coalesce(w.parents, 0) as parents from unnest(v_ids) with ordinality u (id, i) left join waits w on w.child = u.id)
+    select coalesce(array_agg(x.id order by x.i) filter (where x.parents = 0), (array_agg(x.id order by x.parents, x.i))[1:1]) into v_free from x;
+    v_order := v_order || v_free;
+    v_ids := array(select u.id from unnest(v_ids) with ordinality u (id, i) where u.id <> all (v_free) order by u.i);
   end loop;
-  return v_result;
+  return (select coalesce(jsonb_agg(e order by array_position(v_order, (e ->> 'id')::integer)), '[]') from jsonb_array_elements(p_plans) e);
 end $$;
 comment on function tandem.parents_first(jsonb) is 'Plans in foreign-key order.';

@@ -133,6 +133,8 @@ export interface BatchRequest {
   readonly allVersions: boolean;
   /** Tables to be read whether they have entries or not. */
   readonly tables: readonly TableName[];
+  /** Whether only these are read, and what foreign keys connect them with: then nothing is looked for, and the batch is never cut. */
+  readonly onlyThese: boolean;
 }
 
 /** A batch while its source's snapshot is held. */

@@ -5,26 +5,40 @@ import type { RoundContext, Step } from "./round-context.ts";
 // A range is one transaction on either side: short enough for a provider's limits, long enough to be fast.
 const rangeRows = 50_000;
 
+/** What a link remembers of its first copies. */
+export interface CopyMemory {
+  /** Tables with rows that nothing decides: not tried again by this process. */
+  readonly undecided: Set<string>;
+  /** The tables that waited when this was asked for, parents first. */
+  order: readonly string[];
+}
+
 /**
  * Copies one range of one table that the link meets for the first time; returns whether there was one. Parents come
  * before children where foreign keys allow. Progress is stored with the rows, so a copy goes on where it stopped.
  */
-export async function copyTables(context: RoundContext, state: LinkState, undecided: Set<string>): Promise<boolean> {
-  const waiting = state.tables.filter((table) => table.state === "copy" && !undecided.has(tableKey(table)));
-  const next = waiting.find((table) => table.copiedTo !== null) ?? waiting[0];
-  if (!next) return false;
-  await copyRange(context, await parentsFirst(context, waiting, next), undecided);
+export async function copyTables(context: RoundContext, state: LinkState, memory: CopyMemory): Promise<boolean> {
+  const waiting = state.tables.filter((table) => table.state === "copy" && !memory.undecided.has(tableKey(table)));
+  if (waiting.length === 0) return false;
+  const next =
+    waiting.find((table) => table.copiedTo !== null) ?? (await parentsFirst(context, waiting, memory)) ?? waiting[0]!;
+  await copyRange(context, next, memory.undecided);
   return true;
 }
 
+/** The order is asked for once for all that wait: with hundreds of tables it takes longer than a copy of an empty one. */
 async function parentsFirst(
   context: RoundContext,
   waiting: readonly TableState[],
-  next: TableState,
-): Promise<TableState> {
-  if (next.copiedTo !== null) return next;
-  const order = await context.ends.target.copyOrder(waiting);
-  return waiting.find((table) => order[0] !== undefined && tableKey(table) === tableKey(order[0])) ?? next;
+  memory: CopyMemory,
+): Promise<TableState | undefined> {
+  const byKey = new Map(waiting.map((table) => [tableKey(table), table]));
+  const known = new Set(memory.order);
+  if (waiting.some((table) => !known.has(tableKey(table)))) {
+    memory.order = (await context.ends.target.copyOrder(waiting)).map(tableKey);
+  }
+  const next = memory.order.find((key) => byKey.has(key));
+  return next === undefined ? undefined : byKey.get(next);
 }
 
 async function copyRange(context: RoundContext, state: TableState, undecided: Set<string>): Promise<void> {
@@ -34,7 +48,7 @@ async function copyRange(context: RoundContext, state: TableState, undecided: Se
   let total: number | null = null;
   /** The range that begins after a key, and those behind it. */
   const range = (copiedTo: TableState["copiedTo"]): Step => ({
-    request: { from: context.position, own: [], tables: [name] },
+    request: { from: context.position, own: [], tables: [name], onlyThese: true },
     async plan(batch) {
       const table = batch.tables.find((shape) => tableKey(shape) === tableKey(name));
       const upto = table ? await batch.bound(table, copiedTo, rangeRows) : null;

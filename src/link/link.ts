@@ -11,7 +11,7 @@ import type {
 } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import { tableKey, type Wanted } from "./carry-batch.ts";
-import { copyTables } from "./first-copy.ts";
+import { type CopyMemory, copyTables } from "./first-copy.ts";
 import { retryBusy } from "./parked.ts";
 import { previewLink } from "./preview.ts";
 import { type LinkReport, newReport } from "./report.ts";
@@ -45,8 +45,7 @@ export class Link {
   readonly #options: LinkOptions;
   /** Tables whose values must be staged as text. */
   readonly #asText = new Set<string>();
-  /** First copies that found rows nothing decides: not tried again by this process. */
-  readonly #undecided = new Set<string>();
+  readonly #copies: CopyMemory = { undecided: new Set(), order: [] };
   #metAt: number | null = null;
   /** Tables of which rows may have gone unseen, as of the last comparison. */
   #vanished: VanishedTable[] = [];
@@ -122,7 +121,7 @@ export class Link {
     await askForVanished(this.source, this.target, this.#vanished.splice(0), signal);
     try {
       const context = this.#context(state, asOf);
-      if (await copyTables(context, state, this.#undecided)) return { worked: true, reached: false };
+      if (await copyTables(context, state, this.#copies)) return { worked: true, reached: false };
       if (this.#scanned?.from !== context.position || this.#scanned.incarnation !== here.incarnation)
         this.#scanned = null;
       const result = await this.#batch(context, state, here.acknowledged !== context.position);
@@ -259,7 +258,7 @@ export class Link {
     }
     /** What has changed since a position. */
     const changes = (from: Position, own: LinkState["tables"], parked: LinkState["parked"]): Step => ({
-      request: { from, own, tables: parked },
+      request: { from, own, tables: parked, onlyThese: false },
       plan(batch) {
         const wanted: Wanted[] = [];
         for (const table of batch.tables) {

@@ -33,7 +33,7 @@ export async function retryBusy(
 
 async function retryAlone(context: RoundContext, name: ParkedKeys, key: readonly string[]): Promise<void> {
   await context.carry({
-    request: { from: context.position, own: [], tables: [name] },
+    request: { from: context.position, own: [], tables: [name], onlyThese: true },
     plan(batch) {
       const table = batch.tables.find((shape) => tableKey(shape) === tableKey(name));
       return {

@@ -24,7 +24,7 @@ export async function previewLink(context: RoundContext, state: LinkState): Prom
   const own = state.tables.filter((table) => table.state !== "held");
   const previews = await again(() =>
     context.preview({
-      request: { from: context.position, own, tables: state.parked },
+      request: { from: context.position, own, tables: state.parked, onlyThese: false },
       plan: (batch) => changesPlan(batch, context, own, resting),
     }),
   );
@@ -61,7 +61,7 @@ async function* ranges(context: RoundContext, table: TableState): AsyncGenerator
     const start = after;
     yield await again(() =>
       context.preview({
-        request: { from: context.position, own: [], tables: [table] },
+        request: { from: context.position, own: [], tables: [table], onlyThese: true },
         async plan(batch) {
           const shape = batch.tables.find((other) => tableKey(other) === tableKey(table));
           upto = shape ? await batch.bound(shape, start, rangeRows) : null;

@@ -1,6 +1,7 @@
 import type {
   ApplyRequest,
   ApplyResult,
+  BatchRequest,
   LinkState,
   MatchedTable,
   OpenBatch,
@@ -48,11 +49,7 @@ export interface Ends {
 }
 
 /** What a batch is read for. */
-export interface CarryRequest {
-  readonly from: Position;
-  readonly own: LinkState["tables"];
-  readonly tables: readonly TableName[];
-}
+export type CarryRequest = Omit<BatchRequest, "limit" | "allVersions">;
 
 /** A batch to be carried. */
 export interface Step {

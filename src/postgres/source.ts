@@ -55,7 +55,7 @@ interface Header {
 }
 
 /** Of a batch's request what says which tables it concerns. */
-type TablesRequest = Pick<BatchRequest, "from" | "own" | "tables">;
+type TablesRequest = Pick<BatchRequest, "from" | "own" | "tables" | "onlyThese">;
 
 /** The tables of a reading transaction. */
 interface Locked {
@@ -134,7 +134,7 @@ export class PostgresSource implements Source {
   }
 
   async hasEntries(from: Position): Promise<boolean> {
-    const locked = await this.#followed(() => this.#tablesToRead({ from, own: [], tables: [] }));
+    const locked = await this.#followed(() => this.#tablesToRead({ from, own: [], tables: [], onlyThese: false }));
     this.#looked = { from, locked };
     return locked.ids.length > 0;
   }
@@ -283,7 +283,8 @@ export class PostgresSource implements Source {
     await execWhole(this.#connection, `${beginUnhurried(this.#connection.serverVersion)}\n${hushed};\ncommit`);
   }
 
-  #changedTables({ from, own }: TablesRequest): string {
+  #changedTables({ from, own, onlyThese }: TablesRequest): string {
+    if (onlyThese) return "select null::integer as id where false";
     const owned = own.map(
       (table) => `union select table_id from tandem.tracked_table
         where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
@@ -326,7 +327,7 @@ export class PostgresSource implements Source {
       `with changed as (${this.#changedTables(request)})
       select tandem.describe_tables(${intArray(ids)})::text as shapes, tandem.batch_header(${this.#peer}, ${intArray(ids)})::text as header,
         (select coalesce(jsonb_agg(id), '[]') from changed)::text as changed, b.position_to::text as position_to, b.cut::text as cut
-      from tandem.batch_end(${quoteLiteral(request.from)}, ${intArray(ids)}, ${request.limit}) b`,
+      from ${request.onlyThese ? "(select pg_current_snapshot() as position_to, false as cut)" : `tandem.batch_end(${quoteLiteral(request.from)}, ${intArray(ids)}, ${request.limit})`} b`,
     );
     const opening = busy ? begin : `${begin}\n${lockAtOnce(relations)}\n${end}`;
     let open = false;
