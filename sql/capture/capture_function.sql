@@ -61,37 +61,34 @@ comment on function tandem.capture_caused(integer, integer, text, text) is 'The 
 -- A plan lives on in the session: made while the log was tiny it would read all of it for each row, made for an update of one row
 -- compare each of many with each; so enable_seqscan and enable_nestloop are off. What is off makes a plan that has nothing else look so dear that
 -- PostgreSQL compiles it, some milliseconds at each call; so jit is off too. The body names the key's types, for what a session has prepared
--- with a field of NEW fails once the field has another type: a new body makes it prepare anew.
+-- with a field of NEW fails once the field has another type: a new body makes it prepare anew. In a transaction of one statement each expression of the
+-- body that is come by costs nearly a microsecond to make ready: so there are few on the way of an update of one row, and no defaults.
 create or replace function tandem.make_capture_function(p_table_id integer) returns void
 language plpgsql as $$
 declare
   t tandem.tracked_table;
   v_node text;
   v_name text;
-  v_gone text;
   v_body text;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   select name into strict v_node from tandem.local_node;
   v_name := tandem.object_name('capture ', t.schema_name, t.table_name);
-  v_gone := format('from tandem_old o where not exists (select from tandem_new n where %s)',
-    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)));
   v_body := format($body$
 #variable_conflict use_variable
--- Key: %11$s
+-- Key: %s
 declare
   v_now timestamptz;
   v_blind boolean;
   v_peer integer;
   v_rows bigint;
-  v_least %13$s;
-  v_most %13$s;
+  v_least %s;
+  v_most %2$s;
   v_newer boolean;
-  v_many boolean := false;
-  v_listed boolean := false;%16$s
+  v_listed boolean;%s
 begin
   if current_setting('tandem.applying', true) <> '' then
-    v_peer := tandem.applying_peer(%1$s);
+    v_peer := tandem.applying_peer(%s);
     if v_peer = 0 then
       return null;
     end if;
@@ -101,84 +98,12 @@ begin
     perform tandem.wake();
   end if;
   v_blind := current_setting('transaction_isolation') = 'serializable';
-  if v_peer > 0 and tg_op <> 'TRUNCATE' then
-    if tg_level = 'STATEMENT' then
-      execute tandem.capture_caused(%1$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
-      if tg_op = 'UPDATE' then
-        if exists (select %12$s) then
-          %9$s;
-        end if;
-      end if;
-    elsif tg_op = 'DELETE' then
-      execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, old;
-    else
-      execute tandem.capture_caused(%1$s, v_peer, tg_op, '(select ($2).*)') using v_now, new;
-      if tg_op = 'UPDATE' then
-        if not (%10$s) then
-          %8$s;
-        end if;
-      end if;
-    end if;
-    return null;
-  end if;
-  if tg_op = 'TRUNCATE' then
-    perform set_config('enable_seqscan', 'on', true);
-    -- Leaves that have a trigger of their own are logged by it.
-    execute %2$L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
-      where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;
-  elsif tg_level = 'STATEMENT' then
-    if tg_op = 'INSERT' then
-      %3$s
-    elsif tg_op = 'UPDATE' then
-      %4$s
-      -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
-      -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
-      -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
-      if v_many then
-        if (%14$s) then
-          if exists (select %12$s) then
-            %9$s;
-          end if;
-        end if;
-      elsif v_rows = 1 then
-        if exists (select from tandem_old o, tandem_new n where not (%15$s)) then
-          %9$s;
-        end if;
-      elsif exists (select %12$s) then
-        %9$s;
-      end if;
-    else
-      %5$s
-    end if;
-  elsif tg_op = 'INSERT' then
-    %6$s;
-  elsif tg_op = 'DELETE' then
-    %8$s;
-  else
-    %7$s;
-    if not (%10$s) then
-      %8$s;
-    end if;
-  end if;
+%s
   return null;
 end
 $body$,
-    t.table_id,
-    tandem.capture_insert(t, v_node, '$1', 'D', tandem.columns('o', t.key_columns), 'from ', '$2'),
-    tandem.capture_many(t, v_node, 'I', 'tandem_new'),
-    tandem.capture_many(t, v_node, 'U', 'tandem_new'),
-    tandem.capture_many(t, v_node, 'D', 'tandem_old'),
-    tandem.capture_insert(t, v_node, 'v_now', 'I', tandem.columns('new', t.key_columns), '', 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'U', tandem.columns('new', t.key_columns), '', 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('old', t.key_columns), '', 'v_blind'),
-    tandem.capture_insert(t, v_node, 'v_now', 'D', tandem.columns('o', t.key_columns), v_gone, 'v_blind'),
-    tandem.all_equal(t.key_operators, tandem.columns('old', t.key_columns), tandem.columns('new', t.key_columns)),
-    array_to_string(t.key_types, ', '),
-    v_gone,
-    (tandem.log_types(t.relid, t.key_columns))[1],
-    tandem.keys_moved(t),
-    tandem.all_equal(t.key_operators, tandem.columns('n', t.key_columns), tandem.columns('o', t.key_columns)),
-    tandem.key_lists(t));
+    array_to_string(t.key_types, ', '), (tandem.log_types(t.relid, t.key_columns))[1], tandem.key_lists(t), t.table_id,
+    case when t.partitioned then tandem.capture_row(t, v_node) else tandem.capture_statement(t, v_node) end);
   if not exists (
     select from pg_proc p where p.oid = to_regprocedure(format('tandem_log.%I()', v_name)) and p.prosrc = v_body and 'jit=off' = any (p.proconfig))
   then
@@ -190,6 +115,104 @@ $body$,
   end if;
 end $$;
 comment on function tandem.make_capture_function(integer) is 'Makes the capture function of a tracked table.';
+
+-- tandem.capture_statement(p_table, p_node) -> text
+-- The part of a capture function that logs a statement: of an ordinary table's trigger, which has the rows in tandem_old and tandem_new. A row that the
+-- applier writes may change others of the table by a foreign key: v_peer says whose rows those are.
+create or replace function tandem.capture_statement(p_table tandem.tracked_table, p_node text) returns text
+language sql stable as $$
+  select format($body$
+  if tg_op = 'UPDATE' and v_peer is null then
+    %1$s
+    -- A key that was changed is also a deletion of the old one. Looked for first: to begin an insert costs more than to see that there is
+    -- nothing to insert. Where one row was updated two keys are compared, which costs half of a join; none may still be a row that went.
+    -- Of many rows the old and the new stand in one order, so where no key was changed the two lists are equal.
+    if v_rows = 1 then
+      if exists (select from tandem_old o, tandem_new n where not (%2$s)) then
+        %3$s;
+      end if;
+    elsif v_rows = %4$s then
+      %5$s
+      if (%6$s) then
+        if exists (select %7$s) then
+          %3$s;
+        end if;
+      end if;
+    elsif exists (select %7$s) then
+      %3$s;
+    end if;
+  elsif tg_op = 'INSERT' and v_peer is null then
+    %8$s
+    if v_rows = %4$s then
+      %9$s
+    end if;
+  elsif tg_op = 'DELETE' and v_peer is null then
+    %10$s
+    if v_rows = %4$s then
+      %11$s
+    end if;
+  elsif tg_op = 'TRUNCATE' then
+    %12$s
+  else
+    execute tandem.capture_caused(%13$s, v_peer, tg_op, case tg_op when 'DELETE' then 'tandem_old' else 'tandem_new' end) using v_now;
+    if tg_op = 'UPDATE' then
+      if exists (select %7$s) then
+        %3$s;
+      end if;
+    end if;
+  end if;$body$,
+    tandem.capture_first(p_table, p_node, 'U', 'tandem_new'), x.same_key, tandem.capture_insert(p_table, p_node, 'v_now', 'D', tandem.columns('o', p_table.key_columns), x.gone, 'v_blind'),
+    tandem.block_after(), tandem.capture_many(p_table, p_node, 'U', 'tandem_new'), tandem.keys_moved(p_table), x.gone,
+    tandem.capture_first(p_table, p_node, 'I', 'tandem_new'), tandem.capture_many(p_table, p_node, 'I', 'tandem_new'),
+    tandem.capture_first(p_table, p_node, 'D', 'tandem_old'), tandem.capture_many(p_table, p_node, 'D', 'tandem_old'), tandem.capture_truncate(p_table, p_node), p_table.table_id)
+  from (select y.same_key, format('from tandem_old o where not exists (select from tandem_new n where %s)', y.same_key) as gone
+    from (select tandem.all_equal(p_table.key_operators, tandem.columns('n', p_table.key_columns), tandem.columns('o', p_table.key_columns)) as same_key) y) x
+$$;
+comment on function tandem.capture_statement(tandem.tracked_table, text) is 'What logs a statement.';
+
+-- tandem.capture_row(p_table, p_node) -> text: the same of a partitioned table's trigger, which has the row in new and old.
+create or replace function tandem.capture_row(p_table tandem.tracked_table, p_node text) returns text
+language sql stable as $$
+  select format($body$
+  if tg_op = 'UPDATE' and v_peer is null then
+    %1$s;
+    if not (%2$s) then
+      %3$s;
+    end if;
+  elsif tg_op = 'INSERT' and v_peer is null then
+    %4$s;
+  elsif tg_op = 'DELETE' and v_peer is null then
+    %3$s;
+  elsif tg_op = 'TRUNCATE' then
+    %5$s
+  elsif tg_op = 'DELETE' then
+    execute tandem.capture_caused(%6$s, v_peer, tg_op, '(select ($2).*)') using v_now, old;
+  else
+    execute tandem.capture_caused(%6$s, v_peer, tg_op, '(select ($2).*)') using v_now, new;
+    if tg_op = 'UPDATE' then
+      if not (%2$s) then
+        %3$s;
+      end if;
+    end if;
+  end if;$body$,
+    tandem.capture_insert(p_table, p_node, 'v_now', 'U', tandem.columns('new', p_table.key_columns), '', 'v_blind'),
+    tandem.all_equal(p_table.key_operators, tandem.columns('old', p_table.key_columns), tandem.columns('new', p_table.key_columns)),
+    tandem.capture_insert(p_table, p_node, 'v_now', 'D', tandem.columns('old', p_table.key_columns), '', 'v_blind'),
+    tandem.capture_insert(p_table, p_node, 'v_now', 'I', tandem.columns('new', p_table.key_columns), '', 'v_blind'),
+    tandem.capture_truncate(p_table, p_node), p_table.table_id)
+$$;
+comment on function tandem.capture_row(tandem.tracked_table, text) is 'What logs a row.';
+
+-- tandem.capture_truncate(p_table, p_node) -> text: the same of a TRUNCATE, which has all rows still before it. Leaves that have a trigger of their own are
+-- logged by that.
+create or replace function tandem.capture_truncate(p_table tandem.tracked_table, p_node text) returns text
+language sql stable as $$
+  select format($body$perform set_config('enable_seqscan', 'on', true);
+    execute %L || tg_relid::regclass || ' o where o.tableoid not in (select g.tgrelid from pg_trigger g
+      where g.tgname = ''tandem_truncate'' and g.tgenabled = ''A'' and g.tgrelid <> $3)' using v_now, v_blind, tg_relid;$body$,
+    tandem.capture_insert(p_table, p_node, '$1', 'D', tandem.columns('o', p_table.key_columns), 'from ', '$2'))
+$$;
+comment on function tandem.capture_truncate(tandem.tracked_table, text) is 'What logs a TRUNCATE.';
 
 -- tandem.capture_insert(p_table, p_node, p_now, p_op, p_keys, p_from, p_blind, p_newer) -> text
 -- The statement that logs one entry per row of p_from (or one, from variables, where p_from is empty), each stamped p_now or, if

@@ -22,41 +22,45 @@ language sql stable as $$
 $$;
 comment on function tandem.key_lists(tandem.tracked_table) is 'The lists of a capture function.';
 
+-- tandem.capture_first(p_table, p_node, p_op, p_rows) -> text
+-- The statements that log the first rows (block_after) of a transition table, each by itself. They leave in v_rows how many these are.
+create or replace function tandem.capture_first(p_table tandem.tracked_table, p_node text, p_op text, p_rows text) returns text
+language sql stable as $$
+  select format('%s;
+    get diagnostics v_rows = row_count;',
+    tandem.capture_insert(p_table, p_node, 'v_now', p_op, tandem.columns('r', p_table.key_columns),
+      format('from (select %s from %s r limit %s) r', array_to_string(tandem.columns('r', p_table.key_columns), ', '), p_rows, tandem.block_after()), 'v_blind'))
+$$;
+comment on function tandem.capture_first(tandem.tracked_table, text, text, text) is 'The statements that log the first rows of a statement.';
+
 -- tandem.capture_many(p_table, p_node, p_op, p_rows) -> text
--- The statements that log the rows of a transition table: the first ones (block_after) each by itself, the others after one look for all of them, by blocks
--- where they are worth it. They leave in v_many whether there may have been others, in v_listed whether all keys are in the lists, and in v_rows how many
--- rows there were (of many: beside the first ones, and only where that was asked).
+-- The statements that log the other rows, after one look for all of them, by blocks where they are worth it. They leave in v_listed whether all keys are
+-- in the lists, and in v_rows how many of these rows there were, where that was asked.
 create or replace function tandem.capture_many(p_table tandem.tracked_table, p_node text, p_op text, p_rows text) returns text
 language sql stable as $$
-  select format('%1$s;
-      get diagnostics v_rows = row_count;
-      if v_rows = %7$s then
-        v_many := true;
-        v_now := greatest(tandem.next_stamp(), tandem.after(v_now));
-        %2$s%3$s;
-        %4$s
-        %5$s;
-        %6$s
-      end if;',
-    tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r limit %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind'),
+  select format('v_now := greatest(tandem.next_stamp(), tandem.after(v_now));
+      %1$s%2$s;
+      %3$s
+      %4$s;
+      %5$s',
     case when p_table.blocks_name is not null and (p_op = 'U' or tandem.has_least(p_table)) then tandem.capture_list(p_table, p_rows) end,
     tandem.capture_look(p_table, p_rows),
     case when p_table.blocks_name is not null then format('if v_newer and not v_blind and v_rows >= %s then
-          if v_listed then
-            %s;
-          else
-            %s;
-          end if;
-          perform tandem.raise_block_floor(v_now);
-        else', tandem.block_least(), tandem.block_of_lists(p_table, p_node, p_op),
-          tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
-            format('select %1$s, (row_number() over () - 1 - %4$s) / %2$s as block from %3$s r offset %4$s', x.named, tandem.block_rows(), p_rows, tandem.block_after()), false)) end,
+        if v_listed then
+          %s;
+        else
+          %s;
+        end if;
+        perform tandem.raise_block_floor(v_now);
+      else', tandem.block_least(), tandem.block_of_lists(p_table, p_node, p_op),
+        tandem.block_insert(p_table, 'oldest, stamp, op, origin', format('v_now, v_now, %L, %L', p_op, p_node),
+          format('select %1$s, (row_number() over () - 1 - %4$s) / %2$s as block from %3$s r offset %4$s', x.named, tandem.block_rows(), p_rows, tandem.block_after()), false)) end,
     tandem.capture_insert(p_table, p_node, 'v_now', p_op, x.columns, format('from (select %s from %s r offset %s) r', x.keys, p_rows, tandem.block_after()), 'v_blind', 'v_newer'),
-    case when p_table.blocks_name is not null then 'end if;' end, tandem.block_after())
+    case when p_table.blocks_name is not null then 'end if;' end)
   from (select tandem.columns('r', p_table.key_columns) as columns, array_to_string(tandem.columns('r', p_table.key_columns), ', ') as keys,
     (select string_agg(format('r.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(p_table.key_columns) with ordinality u (name, i)) as named) x
 $$;
-comment on function tandem.capture_many(tandem.tracked_table, text, text, text) is 'The statements that log the rows of a statement.';
+comment on function tandem.capture_many(tandem.tracked_table, text, text, text) is 'The statements that log the many rows of a statement.';
 
 -- tandem.lists_of(p_table, p_alias) -> text: select list of the lists of a transition table's keys, as the log has them.
 create or replace function tandem.lists_of(p_table tandem.tracked_table, p_alias text) returns text

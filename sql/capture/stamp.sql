@@ -26,13 +26,12 @@ comment on function tandem.from_us(bigint) is 'The stamp of so many microseconds
 -- tandem.next_stamp() -> timestamptz
 -- An even stamp for a change made now: later than the clock and than every floor. The floors are sequences, which are
 -- not MVCC: a REPEATABLE READ transaction older than an applied change still stamps its own writes after it.
--- tandem.floor_us() is made by tandem.make_floor(), for it reads one sequence per incoming link.
+-- tandem.floor_us() is made by tandem.make_floor(), for it reads one sequence per incoming link. It is part of every captured statement: so this is one
+-- expression, in double precision, which is exact to a quarter of a microsecond until the year 2106.
 create or replace function tandem.next_stamp() returns timestamptz
 language plpgsql volatile as $$
-declare
-  v_stamp timestamptz := greatest(clock_timestamp(), tandem.from_us(tandem.floor_us()));
 begin
-  return tandem.after(v_stamp);
+  return timestamptz '1970-01-01 00:00:00+00' + (greatest((date_part('epoch', clock_timestamp()) * 1000000)::bigint, tandem.floor_us()) / 2 + 1) * 2 * interval '1 microsecond';
 end $$;
 comment on function tandem.next_stamp() is 'A stamp for a change made now.';
 
@@ -59,9 +58,9 @@ begin
     v_reads := v_reads || format(', pg_catalog.pg_sequence_last_value(%L::regclass)',
       format('tandem_log.%I', 'floor ' || v_peer.name));
   end loop;
-  v_body := format('begin return greatest(%s); end', v_reads);
+  v_body := format('select greatest(%s)', v_reads);
   if v_body is distinct from (select p.prosrc from pg_proc p where p.oid = to_regprocedure('tandem.floor_us()')) then
-    execute format('create or replace function tandem.floor_us() returns bigint language plpgsql volatile as %L', v_body);
+    execute format('create or replace function tandem.floor_us() returns bigint language sql volatile as %L', v_body);
     execute 'revoke execute on function tandem.floor_us() from public';
     execute 'comment on function tandem.floor_us() is ''The greatest of the floors, in microseconds since 1970.''';
   end if;
