@@ -230,6 +230,13 @@ create table tandem.fallback_pair (
 );
 comment on table tandem.fallback_pair is 'Newer incoming rows that fell back on their older image because others refer to the holder of the value they claim: once per pair.';
 
+create table tandem.assumed_version (
+  stamp timestamptz not null,
+  origin text collate "C" not null,
+  primary key (stamp, origin)
+);
+comment on table tandem.assumed_version is 'Versions that survivors'' rows without an entry counted with when this node came back: such a row is no newer, how much older nobody knows.';
+
 create table tandem.interleaved_sequence (
   schema_name text not null,
   sequence_name text not null,
@@ -386,7 +393,7 @@ comment on table tandem.sql_file is 'The files of sql/ as installed here, so tha
 -- Down Migration
 
 drop schema tandem_log cascade;
-drop table tandem.sql_file, tandem.alert, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
+drop table tandem.sql_file, tandem.alert, tandem.backup, tandem.throughput, tandem.activity_entry, tandem.paused_link, tandem.verification, tandem.lease, tandem.plan, tandem.staged, tandem.verdict, tandem.interleaved_sequence, tandem.assumed_version, tandem.fallback_pair, tandem.conflict, tandem.dropped_change, tandem.parked_change,
   tandem.outbound_parked, tandem.outbound_held, tandem.outbound, tandem.inbound_table, tandem.inbound, tandem.tracked_table, tandem.peer,
   tandem.local_node, tandem.block_floor_turn cascade;
 drop sequence tandem.wake_until, tandem.staged_row, tandem.block_floor;

@@ -113,6 +113,19 @@ begin
 end $$;
 comment on function tandem.renew_peer(jsonb, uuid) is 'Takes up a peer that came back.';
 
+-- tandem.note_assumed(p_plan) -> void
+-- Notes the versions of the staged rows of a survivor that have no entry there. The survivor itself, and whoever else has no entry of such a row,
+-- takes any change of it; what this node rejects because of such a version has to be told to all (tandem.verdict_query: assumed).
+create or replace function tandem.note_assumed(p_plan jsonb) returns void
+language plpgsql as $$
+begin
+  if p_plan ->> 'rejoin' in ('restored', 'replaced') then
+    execute format('insert into tandem.assumed_version select distinct s.stamp, s.origin from %s s where s.present and s.op is null and s.stamp is not null on conflict do nothing',
+      p_plan ->> 'stage');
+  end if;
+end $$;
+comment on function tandem.note_assumed(jsonb) is 'Notes the versions that rows without an entry count with.';
+
 -- tandem.date_waiting(p_peer_id) -> void
 -- Rows without an entry that wait at a peer that came back get one, with the version by which they were compared: tried again without it, they
 -- would lose to whatever the peer remembers of them.

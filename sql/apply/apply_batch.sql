@@ -124,6 +124,9 @@ begin
     select coalesce(jsonb_agg(case when (e ->> 'whole')::boolean then e else e || jsonb_build_object('entries', e -> 'log', 'all_entries', coalesce(e -> 'all_entries', e -> 'entries')) end order by i), '[]')
     into v_plans from jsonb_array_elements(v_plans) with ordinality x (e, i);
     for v_plan in select e from jsonb_array_elements(v_plans) e loop
+      if v_copy then
+        perform tandem.note_assumed(v_plan);
+      end if;
       perform tandem.decide(v_plan, (v_plan ->> 'known')::pg_snapshot, (p_batch ->> 'horizon')::timestamptz, v_copy, p_batch ->> 'source');
     end loop;
     -- Forbidden deletions and changes, rejected claims and children without a parent bring each other about: one fixpoint.

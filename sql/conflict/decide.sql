@@ -3,7 +3,7 @@
 -- written (a statement of its own, after the locks, if there are any: it sees what was committed while they were awaited). Versions decide:
 -- stamp, then origin. Verdicts: adopt (same image, newer version: only the version is noted), drop (not newer, or known here
 -- already), win and lose (a conflict, and who stays), prefer (this node is preferred: its image is written anew), anew and tie
--- (same version, other image: the node whose name is greater stays, as a fresh change), undecided (a first meeting's rows that
+-- (same version, other image: the node whose name is greater stays, as a fresh change), keep (see verdict_query), undecided (a first meeting's rows that
 -- differ and have no time: until a seed is named), missing, park.
 -- p_known: the source's position of this node; with it and what each row says, the target tells a conflict from a succession: the
 -- local version is known there if its entry lies within p_known and was not filtered out on the way, if the source's own log
@@ -14,15 +14,15 @@
 -- p_copy: rows without an entry have the version of a first meeting.
 -- A table that is compared because a node came back ("rejoin" in the plan): a version is known only where its very entry is named; a row of
 -- the returning node that is older than this node's log, and not here, may have been deleted here: missing (its key is deleted
--- everywhere), apply or undecided, as a person chose. One that is applied is this node's from then on, as of when its log begins: nodes behind this one may
--- remember the deletion, which is older than that.
+-- everywhere), apply or undecided, as a person chose. One that is applied is this node's from then on, as of after its log begins: nodes behind this one may
+-- remember the deletion, which is no newer than that.
 create or replace function tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamptz, p_copy boolean, p_source text) returns void
 language plpgsql as $$
 declare
   v_plan jsonb := p_plan;
 begin
   if p_copy and p_plan ->> 'rejoin' = 'survivor' and p_plan ->> 'missing' = 'keep' then
-    execute format('update %1$s s set stamp = tandem.log_begin(), origin = (select o.name from tandem.local_node o)
+    execute format('update %1$s s set stamp = tandem.after(tandem.log_begin()), origin = (select o.name from tandem.local_node o)
       where s.present and s.stamp <= tandem.log_begin() and not exists (select from %2$s t where %3$s) and not exists (select from %4$s l where %5$s)',
       p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'entries', p_plan ->> 'key_is_entry');
   end if;
@@ -51,6 +51,7 @@ begin
           case x.op when 'I' then 'insert' when 'D' then 'delete' else 'update' end) end,
       case when x.unplaced is not null then 'columns that this node lacks hold values: ' || x.unplaced
         when x.ahead then 'its stamp lies further in the future than max_skew allows'
+        when x.verdict = 'keep' then 'assumed'
         when x.misfit is not null then x.misfit
         when x.too_long is not null then 'values are too long for these columns: ' || x.too_long end,
       case when x.verdict = 'park' and x.unplaced is null and not x.ahead then coalesce(x.misfit_state, '22001') end,
@@ -69,6 +70,8 @@ comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text
 -- staging table), beside what the verdict is explained with; its alias is c. p_known, p_horizon, p_heard (see heard_elsewhere): expressions.
 -- A row that is here though its newest entry says that it is gone (the deletion came in while its insert was not committed yet, and no reader has
 -- settled it) has not been seen by anybody: whatever is newer than the deletion is in conflict with it, and its image is kept.
+-- What is older than a version that is only assumed, when this node came back (tandem.assumed_version) or of a row without an entry as another one
+-- does, is taken by all who have no entry of the row: the row here stays, as a fresh change (keep).
 create or replace function tandem.verdict_query(p_plan jsonb, p_rows text, p_known text, p_horizon text, p_heard text, p_copy boolean, p_source text) returns text
 language plpgsql stable as $$
 declare
@@ -87,6 +90,7 @@ begin
           when c.newer and c.local_known then 'apply'
           when c.newer and %4$L = 'prefer: ' || c.local_origin and c.local_origin = %3$L then 'prefer'
           when c.newer then 'win'
+          when c.assumed then 'keep'
           when c.incoming_known then 'drop'
           else 'lose'
         end as verdict
@@ -111,6 +115,7 @@ begin
               and (l.stamp < %10$s or not %21$s and (l.received_from is null or l.received_from <> all (%9$s))) then true
             else coalesce((select bool_or(k.stamp %25$s v.stamp) from unnest(s.known_stamps, s.known_origins) k (stamp, origin) where k.origin = v.origin), false)
           end as local_known,
+          %26$s as assumed,
           case when (s.stamp, s.origin) > (v.stamp, v.origin) then false
             else exists (select from %11$s l where %12$s and l.origin = s.origin and l.stamp %25$s s.stamp) end as incoming_known
         from %13$s s
@@ -131,7 +136,9 @@ begin
     case when p_copy or p_plan ? 'rejoin' then p_plan ->> 'unlogged_origin' else '''''' end, p_copy, p_plan ->> 'too_long',
     case when p_plan ->> 'policy' = 'prefer: ' || n.name then format('l.origin = %L', n.name) else 'false' end,
     p_plan ->> 'missing', p_plan ? 'rejoin', p_copy and p_plan ->> 'rejoin' is not distinct from 'survivor',
-    case when p_plan ? 'rejoin' then '=' else '>=' end);
+    case when p_plan ? 'rejoin' then '=' else '>=' end,
+    case when p_copy and p_plan ->> 'rejoin' = 'survivor' then format('l.xid is null and %s is distinct from null', p_plan ->> 'first_key')
+      when not p_copy and exists (select from tandem.assumed_version) then '(v.stamp, v.origin) in (select a.stamp, a.origin from tandem.assumed_version a)' else 'false' end);
 end $$;
 comment on function tandem.verdict_query(jsonb, text, text, text, text, boolean, text) is 'The query that judges staged rows.';
 

@@ -268,8 +268,55 @@ test("C3 C10: what is kept of a node that came back stays everywhere, also where
   expect(await rejoin(config, "n3", { missing: "keep" })).toMatchObject({ undecided: 0, well: true });
   await expectSynced(config);
   for (const { name } of config.nodes) expect(await ids(config, name)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  // The node that came back holds it by the same version: what it hears of later must end there as it ends elsewhere.
+  const version = `select stamp::text, origin from tandem_log."public.parent" where k1 = 2 order by stamp desc, origin desc limit 1`;
+  const versions = await Promise.all(config.nodes.map(({ url }) => sql(url, version)));
+  expect(versions[0]).toMatchObject([{ origin: "external" }]);
+  expect(versions).toEqual(config.nodes.map(() => versions[0]));
   // No conflict: the deletion was seen.
   expect((await losers(config)).filter((image) => image === "gone" || / name [23]\b/.test(image))).toEqual([]);
+  await expectFlow(config);
+});
+
+test("C3 C5 C10: a change from two links away, older than the survivor's row counted as when a node came back, leaves all equal", async () => {
+  const pairs = [
+    ["local", "external"],
+    ["external", "n3"],
+    ["n3", "n4"],
+  ] as const;
+  await using linked = await linkedCluster(4, { schema, pairs: [...pairs] });
+  const { nodes, links } = linked;
+  await begin(links.config);
+  const url = await cloned(nodes.node("n4"), "r");
+  await write(links.config, "n3", "update public.parent set note = 'n3 later' where id = 1");
+  await expectSynced(links.config);
+  await nodes.external.admin.query("select tandem.pause_link('local', 'test')");
+  await write(links.config, "local", "update public.parent set note = 'local later' where id = 1");
+  const stamp = `select max(stamp) from tandem_log."public.parent" where k1 = 1 and origin = 'local'`;
+  const changed = await nodes.local.admin.value(stamp);
+  const { admin } = nodes.node("n3");
+  let i = 0;
+  const pruned = async () => {
+    for (const node of ["external", "n3", "n4"])
+      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${4 + (i % 4)}`);
+    await sync(links.config);
+    await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
+    i++;
+    const left = await admin.query(`select from tandem_log."public.parent" where k1 = 1`);
+    return left.length === 0 && (await admin.value(`select tandem.log_begin() > '${changed}'`)) === "t";
+  };
+  await waitFor(pruned, { deadlineMs: 150_000, what: "a survivor's log that begins later" });
+  await links.reopen();
+  const config = movedNode(links.config, "n4", url);
+  expect((await rejoin(config, "n4")).renewed).toBe(true);
+  expect(await sql(url, "select note from public.parent where id = 1")).toEqual([{ note: "n3 later" }]);
+  await nodes.external.admin.query("select tandem.resume_link('local')");
+  await expectSynced(config);
+  expect(await notes(config)).toMatchObject({ 1: "n3 later" });
+  expect(await losers(config)).toContain("id = '1', name = 'name 1', note = 'local later'");
+  expect(await sql(url, "select distinct rule from tandem.conflicts where winner = 'local'")).toEqual([
+    { rule: "assumed" },
+  ]);
   await expectFlow(config);
 });
 

@@ -38,6 +38,7 @@ describe("the rules of conflicts, as a model", () => {
     ["chain", 3],
     ["chain", 4],
     ["star", 4],
+    ["tail", 4],
     ["ring", 3],
   ];
 
@@ -49,6 +50,10 @@ describe("the rules of conflicts, as a model", () => {
   const returns: [string, Partial<HistoryOptions>][] = [
     ["a node that comes back as an older copy of itself, written to before that was noticed", { restores: "keep" }],
     ["a node that comes back when the others have pruned all they may", { restores: "delete", prune: wholeRule }],
+    [
+      "a node between others that comes back when they have pruned all they may",
+      { restores: "keep", restored: 0, prune: wholeRule },
+    ],
   ];
 
   describe.each(shapes)("%s of %i nodes", (topology, nodes) => {
@@ -106,6 +111,24 @@ describe("the rules of conflicts, as a model", () => {
       expect(play(seed, { nodes: 3, topology: "chain", restores: "keep", prune: wholeRule }).outcome).toBe("equal");
     expect(play(2579, { nodes: 4, topology: "chain", restores: "keep", prune: wholeRule }).outcome).toBe("equal");
   });
+
+  test("C3: a change older than what a survivor's row counted as when a node came back ends alike everywhere: a history that failed once", () => {
+    expect(play(493, { nodes: 4, topology: "chain", restores: "keep", prune: wholeRule }).outcome).toBe("equal");
+  });
+
+  test.each<[number, number, Topology, number]>([
+    [1177, 3, "chain", 1],
+    [624, 3, "chain", 0],
+    [5189, 3, "mesh", 2],
+    [4775, 4, "tail", 0],
+    [4975, 4, "tail", 0],
+    [5492, 4, "star", 0],
+  ])(
+    "C3: what a survivor rejects without knowing when, or keeps, all have in the end: history %i of %i nodes in a %s, node %i restored, which failed once",
+    (seed, nodes, topology, restored) => {
+      expect(play(seed, { nodes, topology, restored, restores: "keep", prune: wholeRule }).outcome).toBe("equal");
+    },
+  );
 
   test.each([2, 3])("C3 C7: with a preferred node all come to rest, %i nodes", (nodes) => {
     expectRest({ nodes, prefer: true, cut: true, busy: true });

@@ -61,6 +61,7 @@ const rules: Readonly<Record<string, string>> = {
   newest: "a mais recente",
   seed: "o lado escolhido no primeiro encontro",
   "same version": "a mesma versão",
+  assumed: "a que já estava lá quando o nó voltou",
   unique: "valor único",
 };
 

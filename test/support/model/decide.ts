@@ -7,6 +7,8 @@ export interface Incoming {
   readonly version: Version;
   /** undefined: gone. */
   readonly image: Image | undefined;
+  /** Whether it is this node's own from then on. */
+  readonly own?: boolean;
 }
 
 /**
@@ -31,19 +33,19 @@ export class Decision {
 
   /**
    * `there`: the staged rows as the source has them, whether newer or not. `waitThere`: changes sent from here that wait at the
-   * source. `busy`: rows here that somebody has locked. `preferred`: rows that stay as they are here, for this node is preferred.
+   * source. `busy`: rows here that somebody has locked. `kept`: rows that stay as they are here, whatever is newer.
    */
   constructor(
     here: ModelNode,
     there: ReadonlyMap<Key, Image>,
     incoming: ReadonlyMap<Key, Incoming>,
-    { waitThere, busy, preferred }: { waitThere: ReadonlySet<Key>; busy: readonly Key[]; preferred: readonly Key[] },
+    { waitThere, busy, kept }: { waitThere: ReadonlySet<Key>; busy: readonly Key[]; kept: readonly Key[] },
   ) {
     this.#here = here;
     this.#there = there;
     this.#waitThere = waitThere;
     this.incoming = incoming;
-    for (const key of preferred) this.verdicts.set(key, keep);
+    for (const key of kept) this.verdicts.set(key, keep);
     for (const key of busy) this.verdicts.set(key, park("busy"));
     while (this.#round()) {}
   }

@@ -44,17 +44,20 @@ export function deliver(
     const { stamp, origin } = target.version(key);
     if (version.stamp === stamp && version.origin !== origin) target.ties++;
     const forgotten = asked.has(key) && !target.newest.has(key) && sameImage(source, target, key);
-    if (isNewer(version, target.version(key)) && !forgotten)
+    // Whoever has no such version takes what it rejects: then the row here is written anew, for all.
+    const assumed = target.isAssumed(key) && !sameImage(source, target, key) && !isSame(version, target.version(key));
+    if ((isNewer(version, target.version(key)) && !forgotten) || assumed)
       incoming.set(key, { key, version, image: source.rows.get(key) });
     else target.unpark(source.name, key);
   }
   const changed = [...incoming.keys()];
+  const assumed = changed.filter((key) => !isNewer(source.version(key), target.version(key)));
   const preferred = rules.prefer === target.name ? changed.filter((key) => isPreferred(source, target, key)) : [];
   target.preferred += preferred.length;
   const decision = new Decision(target, there, incoming, {
     waitThere: new Set(source.parkedFrom(target.name).map(({ key }) => key)),
     busy: changed.filter((key) => target.rows.has(key) && busy?.(key)),
-    preferred,
+    kept: [...preferred, ...assumed],
   });
   target.transaction(() => carryOut(source, target, decision, clock));
   source.acknowledge(target.name, { end, seen: target.log.length });
@@ -95,17 +98,27 @@ function compare(
       // a node of one name has written on in two places: the image of the greater name stays, as a fresh change
       if (target.name > source.name) anew.push(key);
     } else if (isNewer(version, target.version(key)) && !unlogged) {
-      // What is kept is the survivor's from now on: a deletion that others remember and it has forgotten is older.
-      const taken = role === "survivor" && forgotten ? { stamp: target.horizon, origin: target.name } : version;
-      incoming.set(key, { key, version: taken, image });
+      // What is kept is the survivor's from now on, and goes to all: a deletion that others remember and it has forgotten is older.
+      const kept = role === "survivor" && forgotten;
+      const taken = kept ? { stamp: target.horizon + 2, origin: target.name } : version;
+      incoming.set(key, { key, version: taken, image, own: kept });
+    } else if (
+      role === "survivor" &&
+      target.rows.has(key) &&
+      !target.newest.has(key) &&
+      !sameImage(source, target, key)
+    ) {
+      // rejected for a version that nobody else knows
+      anew.push(key);
     }
   }
-  const decision = new Decision(target, source.rows, incoming, { waitThere: new Set(), busy: [], preferred: [] });
+  const decision = new Decision(target, source.rows, incoming, { waitThere: new Set(), busy: [], kept: [] });
   target.transaction(() => {
     carryOut(source, target, decision, clock);
     for (const key of deleted) target.fresh(key, undefined, clock);
     for (const key of anew) target.fresh(key, target.rows.get(key), clock);
   });
+  if (role === "returned") target.assume(source.unlogged);
   target.meets.delete(source.name);
   target.positions.set(source.name, source.log.length);
   source.acknowledge(target.name, { end: source.log.length, seen: target.log.length });
@@ -135,9 +148,9 @@ function carryOut(source: ModelNode, target: ModelNode, decision: Decision, cloc
   for (const { version } of incoming.values()) target.floor = Math.max(target.floor, version.stamp);
   for (const loser of losers) removeLoser(target, loser);
   const written = [...incoming.values()].filter(({ key }) => decision.written(key));
-  for (const { key, version, image } of written) {
+  for (const { key, version, image, own } of written) {
     target.learn(key, source);
-    if (image !== undefined || !isParent(key)) target.record(key, version, image, source.name);
+    if (image !== undefined || !isParent(key)) target.record(key, version, image, own ? null : source.name);
   }
   for (const { key, version, image } of written) {
     if (image !== undefined || !isParent(key)) continue;

@@ -25,10 +25,12 @@ export interface HistoryOptions {
   /** On the way the last node is lost for good, while the others stand at different places; forwarded: they tell each other what they have of it. */
   readonly loses?: "forwarded" | "left";
   /**
-   * On the way the last node becomes an older copy of itself, which the application writes to before that is noticed; then it comes back. What only it
+   * On the way a node becomes an older copy of itself, which the application writes to before that is noticed; then it comes back. What only it
    * has and the others may have deleted is kept or deleted.
    */
   readonly restores?: "keep" | "delete";
+  /** Which node that is; without: the last. */
+  readonly restored?: number;
   /** All clocks are one, and it hardly moves: many changes of different nodes have the same stamp. */
   readonly ties?: boolean;
   /** Nearly a third of the writes merge one parent into another, often in opposite directions at once. */
@@ -100,6 +102,10 @@ export class ModelHistory {
     return this.#rules;
   }
 
+  get #restored(): ModelNode {
+    return this.nodes.at(this.#options.restored ?? -1)!;
+  }
+
   #links(): Set<string> {
     return new Set(this.#pairs.map(([i, j]) => `${this.#nodes[i]!.name} ${this.#nodes[j]!.name}`));
   }
@@ -120,7 +126,7 @@ export class ModelHistory {
         yield { kind: "loss", node: this.nodes.at(-1)!, forward: loses === "forwarded", clock: this.#time };
       }
       if (restores) {
-        const node = this.nodes.at(-1)!;
+        const node = this.#restored;
         if (left === copyAt) yield { kind: "copy", node, clock: this.#time };
         if (left === restoreAt) yield { kind: "restore", node, clock: this.#time };
         if (left === rejoinAt) yield { kind: "rejoin", node, clock: this.#time };
@@ -138,13 +144,13 @@ export class ModelHistory {
         if (this.#flows(pair)) yield this.#delivery(pair, this.#options.cut ?? false, busy);
       }
     }
-    if (this.#copied?.away) yield { kind: "rejoin", node: this.nodes.at(-1)!, clock: this.#time };
+    if (this.#copied?.away) yield { kind: "rejoin", node: this.#restored, clock: this.#time };
   }
 
   /** No link of a node flows while that is not recognized; what comes back is told of everything before it tells. */
   #flows(pair: readonly [number, number]): boolean {
     const [source, target] = pair.map((i) => this.nodes[i]!);
-    if (this.#copied?.away && [source, target].includes(this.nodes.at(-1))) return false;
+    if (this.#copied?.away && [source, target].includes(this.#restored)) return false;
     return ![...source!.meets.values()].includes("returned") || target!.meets.get(source!.name) !== "survivor";
   }
 

@@ -50,6 +50,8 @@ export class ModelNode {
   horizon = 0;
   /** The version of a row without an entry. */
   unlogged: Version = unknown;
+  /** Versions that survivors' rows without an entry counted with as this node came back: they are no newer than that. */
+  #assumed = new Set<string>();
   floor = 0;
   conflicts = 0;
   /** Rows that stayed as they were because this node is preferred. */
@@ -71,6 +73,16 @@ export class ModelNode {
   /** Whether the row here descends from a version. */
   knows(key: Key, { stamp, origin }: Version): boolean {
     return (this.#known.get(key)?.get(origin) ?? Number.NEGATIVE_INFINITY) >= stamp;
+  }
+
+  assume({ stamp, origin }: Version): void {
+    this.#assumed.add(`${stamp} ${origin}`);
+  }
+
+  /** Whether the row here is known to be no newer than its version, and no more. */
+  isAssumed(key: Key): boolean {
+    const { stamp, origin } = this.version(key);
+    return this.#assumed.has(`${stamp} ${origin}`);
   }
 
   /** What the source's row descends from is known from here on. */
@@ -186,6 +198,7 @@ export class ModelNode {
     this.#parked = new Map(older.#parked);
     this.#acknowledged = new Map(older.#acknowledged);
     this.#fellBack = new Map(older.#fellBack);
+    this.#assumed = new Set(older.#assumed);
     this.floor = older.floor;
     this.horizon = older.horizon;
   }

@@ -10,8 +10,8 @@ export interface Rules {
 }
 
 /** Ordered pairs of node numbers that are linked. */
-export type Topology = "mesh" | "chain" | "star" | "ring";
-export const topologies: readonly Topology[] = ["mesh", "chain", "star", "ring"];
+export type Topology = "mesh" | "chain" | "star" | "tail" | "ring";
+export const topologies: readonly Topology[] = ["mesh", "chain", "star", "tail", "ring"];
 
 export function linkedPairs(topology: Topology, nodes: number): [number, number][] {
   const pairs: [number, number][] = [];
@@ -27,6 +27,8 @@ function linked(topology: Topology, nodes: number, i: number, j: number): boolea
   if (topology === "mesh") return true;
   if (topology === "chain") return Math.abs(i - j) === 1;
   if (topology === "star") return i === 0 || j === 0;
+  // a mesh of all but the last, which hangs on the first
+  if (topology === "tail") return Math.max(i, j) < nodes - 1 || Math.min(i, j) === 0;
   return j === (i + 1) % nodes;
 }
 
