@@ -50,7 +50,7 @@ begin
     -- Nothing is there to insert where all keys are here, for rows that were locked stay, and what becomes of others tandem.changed_meanwhile sees;
     -- but those that stand in the way are taken off.
     if v_whole and v_plan ->> 'staged' = v_plan ->> 'existing' and not coalesce((v_plan ->> 'displaces')::boolean or (v_plan ->> 'swaps')::boolean, false) then
-      -- Alone it costs a tenth less than among the others, whose rows are counted.
+      -- Alone it is a statement of its own: to count its rows by a query costs a fourteenth of it.
       v_all_assumed := (v_plan ->> 'assumed')::boolean;
       v_update := case when v_plan ->> 'gone' = '0' and jsonb_array_length(p_plans) = 1 then format('update %s t set %s from %s s where %s and s.present and %s',
         v_plan ->> 'relation', v_plan ->> 'set', v_plan ->> 'stage', v_plan ->> 'key_is_row', v_applies) end;

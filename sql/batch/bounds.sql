@@ -1,19 +1,24 @@
 -- A position is a pg_snapshot of the source. The batch from one to the next holds the entries that are visible in the second and
 -- not in the first: exact, whatever order transactions began, took ids and committed in. (After PgQ's ticks.)
 
--- tandem.between(p_from, p_to) -> text
--- Condition on a log's column xid for the entries of a batch. What the reading transaction sees is visible in its own snapshot;
--- the second half leaves out what a cut keeps back. By index: a transaction open for hours costs nothing.
+-- tandem.between(p_from, p_to) -> text, tandem.since(p_from) -> text
+-- Condition on a log's column xid for the entries l of a batch, and for all that are not in p_from. What the reading transaction sees is visible in its own
+-- snapshot; the second half leaves out what a cut keeps back. By index: a transaction open for hours costs nothing. What is empty is left out: in a
+-- large batch each condition costs a millisecond for 30,000 entries.
 create or replace function tandem.between(p_from pg_snapshot, p_to pg_snapshot) returns text
 language sql immutable as $$
-  -- What is empty is left out: in a large batch each condition costs a millisecond for 30,000 entries.
-  select concat_ws(' and ',
-    format(case when cardinality(x.before) > 0 then '(l.xid >= %1$L::xid8 or l.xid = any (%2$L::xid8[]))' else 'l.xid >= %1$L::xid8' end, pg_snapshot_xmax(p_from), x.before),
-    format('l.xid < %L::xid8', pg_snapshot_xmax(p_to)),
+  select concat_ws(' and ', tandem.since(p_from), format('l.xid < %L::xid8', pg_snapshot_xmax(p_to)),
     case when cardinality(x.later) > 0 then format('l.xid <> all (%L::xid8[])', x.later) end)
-  from (select array(select pg_snapshot_xip(p_from)) as before, array(select pg_snapshot_xip(p_to)) as later) x
+  from (select array(select pg_snapshot_xip(p_to)) as later) x
 $$;
 comment on function tandem.between(pg_snapshot, pg_snapshot) is 'Condition for the entries between two positions.';
+
+create or replace function tandem.since(p_from pg_snapshot) returns text
+language sql immutable as $$
+  select format(case when cardinality(x.before) > 0 then '(l.xid >= %1$L::xid8 or l.xid = any (%2$L::xid8[]))' else 'l.xid >= %1$L::xid8' end, pg_snapshot_xmax(p_from), x.before)
+  from (select array(select pg_snapshot_xip(p_from)) as before) x
+$$;
+comment on function tandem.since(pg_snapshot) is 'Condition for the entries after a position.';
 
 -- tandem.snapshot_of(p_xmax, p_xip) -> pg_snapshot
 -- A snapshot with these parts; xmin is lowered or raised to what the rest demands.

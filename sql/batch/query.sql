@@ -100,8 +100,9 @@ comment on function tandem.has_returned(integer) is 'Whether a peer came back an
 
 -- tandem.newest_of_all(p_table, p_from, p_to, p_peer_id) -> boolean
 -- Whether every entry that this batch sends of a table is newer than every other entry of its log: then the newest entry of each key is found
--- among them, by one sort, and need not be looked up key by key. Asked, by reading the log once, only where it is large and the batch more than
--- a twentieth of it; so is a catch-up after one side alone has written much.
+-- among them, by one sort, and need not be looked up key by key. Asked only where the log is large and the batch more than a twentieth of it; so is a
+-- catch-up after one side alone has written much. The log is read once as a whole; the session remembers which was the newest stamp up to p_to
+-- (tandem.newest_ID: the position and the stamp), and where the next batch begins no earlier, only what came after that is read.
 create or replace function tandem.newest_of_all(p_table tandem.tracked_table, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns boolean
 language plpgsql stable as $$
 declare
@@ -111,6 +112,11 @@ declare
   v_in_blocks bigint := 0;
   v_sent bigint := 0;
   v_newest boolean;
+  v_setting text := 'tandem.newest_' || p_table.table_id;
+  v_known text[] := string_to_array(current_setting(v_setting, true), '|', '');
+  v_before timestamptz;
+  v_upto timestamptz;
+  v_pinned text := current_setting('enable_seqscan');
 begin
   if p_from is null then
     return false;
@@ -128,9 +134,19 @@ begin
     using pg_snapshot_xmax(p_from);
   end if;
   if v_newest then
-    execute format('select coalesce(min(l.oldest) filter (where l.sent) > coalesce(max(l.stamp) filter (where not l.sent), ''-infinity''), false)
-        from (%s) l', (select string_agg(format('select l.stamp, %s as oldest, coalesce(%s, false) as sent from %s l', x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name), ' union all ')
-          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_newest;
+    -- What is visible there is in p_from too: nothing that this batch sends.
+    if pg_snapshot_xmax(v_known[1]::pg_snapshot) <= pg_snapshot_xmax(p_from)
+      and not exists (select from pg_snapshot_xip(p_from) x where pg_visible_in_snapshot(x, v_known[1]::pg_snapshot)) then
+      v_before := v_known[2]::timestamptz;
+      -- The planner would read all of the log.
+      perform set_config('enable_seqscan', 'off', true);
+    end if;
+    execute format('select coalesce(min(l.oldest) filter (where l.sent) > coalesce(greatest(max(l.stamp) filter (where not l.sent), $1), ''-infinity''), false),
+        greatest(max(l.stamp) filter (where pg_visible_in_snapshot(l.xid, $2)), $1)
+        from (%s) l', (select string_agg(format('select l.xid, l.stamp, %s as oldest, coalesce(%s, false) as sent from %s l %s', x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name,
+            case when v_before is not null then 'where ' || tandem.since(v_known[1]::pg_snapshot) end), ' union all ')
+          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_newest, v_upto using v_before, p_to;
+    perform set_config('enable_seqscan', v_pinned, true), set_config(v_setting, concat_ws('|', p_to, v_upto), false);
   end if;
   return v_newest;
 end $$;

@@ -53,7 +53,7 @@ function whyWon({ rule, kind, winner, loser }: ConflictDetails): string {
   if (kind === "unique") return `The newer row stays: ${rule.replace(/, newest$/, "")}.`;
   if (rule.startsWith("prefer: ")) return `That of ${winner.origin} stays, because the configuration prefers it.`;
   if (rule === "assumed") {
-    return `That of ${winner.origin} stays: when this node came back nothing told how long it had been there, so it counts as written by then.`;
+    return `That of ${winner.origin} stays: when a node came back nothing told when it had been written, so it counted as written by then.`;
   }
   if (rule === "seed") return `That of ${winner.origin || "the seed"} stays, as \`sync.seed\` says.`;
   if (winner.changedAt === loser.changedAt) {

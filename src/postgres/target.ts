@@ -157,7 +157,7 @@ export class PostgresTarget implements Target {
     return await callJson<TableName[]>(this.#connection, "describe", sql);
   }
 
-  /** One transaction, which holds the link: what is staged in it is seen by nobody before it ends. */
+  /** One transaction, which holds the link: what is staged in it is seen by nobody before it ends, and would be gone with a crash in any case. */
   async stage<T>(tables: readonly TableName[], body: (staging: Staging) => Promise<T>): Promise<T> {
     const id = randomUUID();
     const named = tables.map((table) => `(${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`);
@@ -169,6 +169,7 @@ export class PostgresTarget implements Target {
       ${keepPlans}
       set local lock_timeout = ${this.#lockTimeout};
       set local idle_in_transaction_session_timeout = '${longestPause}';
+      set local synchronous_commit = off;
       ${this.#takeRole}
       ${step("stage-begin", `select tandem.begin_stage(${this.#peer}, ${quoteLiteral(id)})`)};
       set local lock_timeout = ${tableTimeoutMs};
