@@ -7,10 +7,11 @@ export function run(program: string, args: string[], { input = "", env = {} } = 
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { env: { ...process.env, ...env }, timeout: 120_000 });
     let [out, err] = ["", ""];
-    child.stdout.on("data", (data) => {
+    // A letter may end in the next piece.
+    child.stdout.setEncoding("utf8").on("data", (data) => {
       out += data;
     });
-    child.stderr.on("data", (data) => {
+    child.stderr.setEncoding("utf8").on("data", (data) => {
       err += data;
     });
     child.on("error", reject);
