@@ -76,7 +76,7 @@ export function tableOf(results) {
     "|---|---|---|---|",
     ...results.map((result) => {
       const well = kept(result.limit, result);
-      return `| ${result.title} | ${measuredText(result)} | ${limitText(result.limit)} | ${well === null ? "" : well ? "kept" : "**not kept**"} |`;
+      return `| ${result.title.replaceAll("|", "\\|")} | ${measuredText(result)} | ${limitText(result.limit)} | ${well === null ? "" : well ? "kept" : "**not kept**"} |`;
     }),
     "",
     `Measured ${[...conditions].join("; ")}.`,
