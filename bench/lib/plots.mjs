@@ -23,7 +23,9 @@ export function writePlots(measures, results) {
   const charts = measures.flatMap(({ name, plot }) => {
     const result = results.find((line) => line.name === name);
     if (!plot || !result?.points) return [];
-    const numbers = result.points.map(({ size, ms }) => `${size.toLocaleString("en")}: ${Number(ms.toPrecision(3)).toLocaleString("en")} ms`);
+    const numbers = result.points.map(
+      ({ size, ms }) => `${size.toLocaleString("en")}: ${Number(ms.toPrecision(3)).toLocaleString("en")} ms`,
+    );
     const where = `${result.at.slice(0, 10)}, PostgreSQL ${result.postgres}, ${result.machine.cpus} × ${result.machine.cpu}`;
     return [`${chartOf(plot, result.points)}\n\n${plot.of}: ${numbers.join(", ")} (${where}).`];
   });

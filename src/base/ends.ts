@@ -353,10 +353,7 @@ export interface Staging {
   readonly id: string;
   /** Those of the tables that are tracked here. */
   readonly shapes: readonly TableShape[];
-  /**
-   * Fills the emptied staging table; returns how many rows there were. `rows` is called once all is ready for them: a
-   * stream that nobody reads would hold up its connection for ever.
-   */
+  /** Fills the emptied staging table; returns how many rows there were. `rows` is called once all is ready: a stream that nobody reads holds up its connection. */
   fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number>;
   /** Keys the source must be asked for before anything is decided. */
   closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]>;

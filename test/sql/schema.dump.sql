@@ -7024,8 +7024,8 @@ begin
     execute format('drop table if exists tandem_log.%I', v_name);
     execute format('create unlogged table tandem_log.%I (%s)', v_name, v_definition);
     execute format('comment on table tandem_log.%I is %L', v_name, v_definition);
-    -- Cutting off its empty end locks the table as a whole, and the applier, which has its rows locked by then, does not wait for that.
-    execute format('alter table tandem_log.%I set (autovacuum_analyze_threshold = 1000000000, vacuum_truncate = off)', v_name);
+    -- It is emptied by TRUNCATE, which waits for an autovacuum longer than the applier does, or by DELETE while it is small.
+    execute format('alter table tandem_log.%I set (autovacuum_enabled = off, toast.autovacuum_enabled = off)', v_name);
   elsif p_append then
     null;
   elsif pg_relation_size(format('tandem_log.%I', v_name)) > 1048576 then
