@@ -42,6 +42,26 @@ async function dropDatabase(url: string, database: string): Promise<void> {
 const ids = async (config: Config, node: string) =>
   (await sql(urlOf(config, node), "select id from public.parent order by id")).map(({ id }) => Number(id));
 
+/** Writes of these nodes go round, and the node whose connection this is prunes, until it has pruned what the test waits for. */
+async function pruned(
+  config: Config,
+  { nodes, admin, from = 4 }: { nodes: readonly string[]; admin: TestNode["admin"]; from?: number },
+  { gone, what }: { gone: string; what: string },
+): Promise<void> {
+  let i = 0;
+  const isPruned = async () => {
+    for (const node of nodes)
+      await write(config, node, `update public.child set v = '${node} ${i}' where id = ${from + (i % 4)}`);
+    await sync(config);
+    await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
+    i++;
+    return (await admin.value(`select not exists (${gone})`)) === "t";
+  };
+  await waitFor(isPruned, { deadlineMs: 150_000, what });
+}
+
+const deletions = ["parent", "child"].map((table) => `select from tandem_log."public.${table}" where k1 in (2, 3)`);
+
 describe("C10: a clone is used as a third node under another name", () => {
   for (const { way, options } of ways) {
     test(`it takes part with all that it holds, and the one that it was copied from goes on, ${way}`, async () => {
@@ -219,17 +239,11 @@ test("C10: one of three is restored: what one survivor has pruned and the other 
   const url = await cloned(nodes.node("n3"), "r");
   await write(links.config, "local", "delete from public.parent where id in (2, 3)");
   const local = nodes.local.admin;
-  let i = 0;
-  const pruned = async () => {
-    for (const node of ["local", "external", "n3"])
-      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${4 + (i % 4)}`);
-    await expectSynced(links.config);
-    await local.query("update tandem.local_node set retention = '0'; select tandem.prune()");
-    i++;
-    const left = ["parent", "child"].map((table) => `select from tandem_log."public.${table}" where k1 in (2, 3)`);
-    return (await local.query(left.join(" union all "))).length === 0;
-  };
-  await waitFor(pruned, { deadlineMs: 150_000, what: "the maker's log without these deletions" });
+  await pruned(
+    links.config,
+    { nodes: ["local", "external", "n3"], admin: local },
+    { gone: deletions.join(" union all "), what: "the maker's log without these deletions" },
+  );
   await links.reopen();
   const config = movedNode(links.config, "n3", url);
   await write(config, "n3", "insert into public.parent values (40, 'name 40', 'copy')");
@@ -249,17 +263,11 @@ test("C3 C10: what is kept of a node that came back stays everywhere, also where
   const url = await cloned(nodes.node("n3"), "r");
   await write(links.config, "local", "delete from public.parent where id in (2, 3)");
   const { admin } = nodes.external;
-  let i = 0;
-  const pruned = async () => {
-    for (const node of ["local", "external", "n3"])
-      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${4 + (i % 4)}`);
-    await expectSynced(links.config);
-    await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
-    i++;
-    const left = ["parent", "child"].map((table) => `select from tandem_log."public.${table}" where k1 in (2, 3)`);
-    return (await admin.query(left.join(" union all "))).length === 0;
-  };
-  await waitFor(pruned, { deadlineMs: 150_000, what: "the survivor's log without these deletions" });
+  await pruned(
+    links.config,
+    { nodes: ["local", "external", "n3"], admin },
+    { gone: deletions.join(" union all "), what: "the survivor's log without these deletions" },
+  );
   const remembered = `select count(*) from tandem_log."public.parent" where op = 'D' and k1 in (2, 3)`;
   expect(await nodes.local.admin.value(remembered)).toBe("2");
   await links.reopen();
@@ -295,17 +303,14 @@ test("C3 C5 C10: a change from two links away, older than the survivor's row cou
   const stamp = `select max(stamp) from tandem_log."public.parent" where k1 = 1 and origin = 'local'`;
   const changed = await nodes.local.admin.value(stamp);
   const { admin } = nodes.node("n3");
-  let i = 0;
-  const pruned = async () => {
-    for (const node of ["external", "n3", "n4"])
-      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${4 + (i % 4)}`);
-    await sync(links.config);
-    await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
-    i++;
-    const left = await admin.query(`select from tandem_log."public.parent" where k1 = 1`);
-    return left.length === 0 && (await admin.value(`select tandem.log_begin() > '${changed}'`)) === "t";
-  };
-  await waitFor(pruned, { deadlineMs: 150_000, what: "a survivor's log that begins later" });
+  await pruned(
+    links.config,
+    { nodes: ["external", "n3", "n4"], admin },
+    {
+      gone: `select from tandem_log."public.parent" where k1 = 1 union all select where tandem.log_begin() <= '${changed}'`,
+      what: "a survivor's log that begins later",
+    },
+  );
   await links.reopen();
   const config = movedNode(links.config, "n4", url);
   expect((await rejoin(config, "n4")).renewed).toBe(true);
@@ -327,16 +332,11 @@ test("C10: a row that the survivor has no entry of any more, and that waits for 
   const url = await cloned(nodes.external, "r");
   await write(links.config, "local", "update public.child set parent_id = 6, v = 'moved' where id = 5");
   const { admin } = nodes.local;
-  let i = 0;
-  const pruned = async () => {
-    for (const node of ["local", "external"])
-      await write(links.config, node, `update public.child set v = '${node} ${i}' where id = ${7 + (i % 4)}`);
-    await expectSynced(links.config);
-    await admin.query("update tandem.local_node set retention = '0'; select tandem.prune()");
-    i++;
-    return (await admin.query(`select from tandem_log."public.child" where k1 = 5`)).length === 0;
-  };
-  await waitFor(pruned, { deadlineMs: 150_000, what: "the survivor's log without this row" });
+  await pruned(
+    links.config,
+    { nodes: ["local", "external"], admin, from: 7 },
+    { gone: `select from tandem_log."public.child" where k1 = 5`, what: "the survivor's log without this row" },
+  );
   await links.reopen();
   const config = movedNode(links.config, "external", url);
   // The survivor's row forbids this deletion, so its parent comes back there while it waits.
