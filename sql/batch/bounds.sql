@@ -73,7 +73,7 @@ end $$;
 comment on function tandem.counted(integer[], text) is 'Query of the oldest entries of some logs.';
 
 -- tandem.count_of(p_tables, p_condition) -> text
--- Expression for how many such entries there are, or more than $2. By the index alone, and nothing is made of an entry: a fifth of adding up a query of them.
+-- Expression for how many such entries there are, or more than $2. By the index alone, and nothing is made of an entry, which costs less than adding up a query of them.
 create or replace function tandem.count_of(p_tables integer[], p_condition text) returns text
 language plpgsql stable as $$
 begin
