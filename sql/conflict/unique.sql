@@ -3,7 +3,8 @@
 
 -- tandem.claims(p_plan, p_plans) -> setof text
 -- One query per unique index: n (the incoming row), incoming_key, local_key, kept and waits (an incoming row of the holder's key was
--- rejected for good, or waits; so its older image holds the value), newer (the incoming one is), referenced (others refer to the holder),
+-- rejected for good, or waits; so its older image holds the value; not so where it goes: its change waits for a value of a row here that
+-- stays, and nobody refers to it on either side), newer (the incoming one is), referenced (others refer to the holder),
 -- there (the source has a row of the holder's key), here (an older image of the incoming row is here), fell_back (it has done so once
 -- because of this holder), referenced_there (rows of the source refer to the incoming row), index_name, local_stamp, local_origin. Only
 -- pairs that are left after the set: the incoming row is written, and the holder is not.
@@ -18,15 +19,17 @@ begin
     select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
-      select x.*, not x.kept and not x.waits and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer,
+      select x.*, not x.kept and not x.waits and x.later as newer,
         exists (select from tandem.fallback_pair p where p.schema_name = %19$L and p.table_name = %20$L
           and p.local_key = x.local_key and p.incoming_key = x.incoming_key) as fell_back
-      from (
+      from (select y.*, y.holder_waits and not (y.goes and y.later and not y.referenced) as waits from (
         select s.n, s.stamp, s.origin, %2$s as incoming_key, %1$L::text as index_name, t.local_key, t.local_stamp, t.local_origin,
-          %3$s as referenced, exists (select from %4$s t where %5$s) as here,
+          (s.stamp, s.origin, %2$s) > (t.local_stamp, t.local_origin, t.local_key) as later, %3$s as referenced, exists (select from %4$s t where %5$s) as here,
           exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
             and v.verdict in ('keep', 'prefer') where %9$s) as kept,
-          %21$s as waits,
+          %21$s as holder_waits,
+          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
+            and v.verdict = 'park' and v.holder is not null where %9$s) as goes,
           exists (select from %6$s z where z.present and %9$s) as there,
           %22$s as referenced_there
         from %6$s s
@@ -35,7 +38,7 @@ begin
           from %11$s join %12$s on %13$s
           left join lateral (select l.stamp, l.origin from tandem_log.%14$I l where %15$s order by l.stamp desc, l.origin desc limit 1) l on true
           where not (%16$s)) t on t.tandem_n = s.n
-        where %17$s and %18$s) x
+        where %17$s and %18$s) y) x
     $sql$,
       u.index_name, p_plan ->> 'key_text', tandem.referenced_after(p_plan, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
       p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',
@@ -82,7 +85,8 @@ comment on function tandem.referenced_after(jsonb, jsonb) is 'Condition that a r
 -- removes it (park). A newer one whose holder others refer to: where the source has a row of the holder's key, it waits, for there
 -- the holder falls back; else it falls back itself, if it has an older image here, once per pair (or two such pairs could go round
 -- for ever); else one of the two must go: it waits, and the holder is written anew so that the source removes it, unless
--- rows there refer to it: then both stay, for a person. Returns how many were rejected. Only decides: it may be asked again about the
+-- rows there refer to it: then both stay, for a person. A row that is to go so, and is not referred to here either, gives way here to whatever
+-- newer claims the value it has (its two images fit neither side: both would keep theirs for ever). Returns how many were rejected. Only decides: it may be asked again about the
 -- same batch (tandem.note_fallbacks).
 create or replace function tandem.reject_claims(p_plans jsonb) returns bigint
 language plpgsql as $$

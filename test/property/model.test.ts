@@ -52,7 +52,7 @@ const shapes: readonly Shape[] = [
     nodes: 3,
     way: 1,
     chosen: [2001, 2002, 2003],
-    pruned: [3],
+    pruned: [3, 455],
     lost: [213, 398, 494],
     restored: [23, 129, 197, 2202],
   },

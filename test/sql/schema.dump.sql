@@ -2386,15 +2386,17 @@ begin
     select * from tandem.plan_uniques(p_plan)
   loop
     return next format($sql$
-      select x.*, not x.kept and not x.waits and (x.stamp, x.origin, x.incoming_key) > (x.local_stamp, x.local_origin, x.local_key) as newer,
+      select x.*, not x.kept and not x.waits and x.later as newer,
         exists (select from tandem.fallback_pair p where p.schema_name = %19$L and p.table_name = %20$L
           and p.local_key = x.local_key and p.incoming_key = x.incoming_key) as fell_back
-      from (
+      from (select y.*, y.holder_waits and not (y.goes and y.later and not y.referenced) as waits from (
         select s.n, s.stamp, s.origin, %2$s as incoming_key, %1$L::text as index_name, t.local_key, t.local_stamp, t.local_origin,
-          %3$s as referenced, exists (select from %4$s t where %5$s) as here,
+          (s.stamp, s.origin, %2$s) > (t.local_stamp, t.local_origin, t.local_key) as later, %3$s as referenced, exists (select from %4$s t where %5$s) as here,
           exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
             and v.verdict in ('keep', 'prefer') where %9$s) as kept,
-          %21$s as waits,
+          %21$s as holder_waits,
+          exists (select from %6$s z join tandem.verdict v on v.peer_id = %7$s and v.table_id = %8$s and v.n = z.n
+            and v.verdict = 'park' and v.holder is not null where %9$s) as goes,
           exists (select from %6$s z where z.present and %9$s) as there,
           %22$s as referenced_there
         from %6$s s
@@ -2403,7 +2405,7 @@ begin
           from %11$s join %12$s on %13$s
           left join lateral (select l.stamp, l.origin from tandem_log.%14$I l where %15$s order by l.stamp desc, l.origin desc limit 1) l on true
           where not (%16$s)) t on t.tandem_n = s.n
-        where %17$s and %18$s) x
+        where %17$s and %18$s) y) x
     $sql$,
       u.index_name, p_plan ->> 'key_text', tandem.referenced_after(p_plan, p_plans), p_plan ->> 'relation', p_plan ->> 'key_is_row',
       p_plan ->> 'stage', p_plan ->> 'peer', p_plan ->> 'id',

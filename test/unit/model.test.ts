@@ -130,6 +130,11 @@ describe("the rules of conflicts, as a model", () => {
     },
   );
 
+  test("C3 C7: a row that fits neither of two groups of nodes goes, so that what claims its value need not wait: a history that failed once", () => {
+    const how = { nodes: 4, restores: "keep", prune: wholeRule, cut: true } as const;
+    expect(play(7466, how).outcome).toBe("equal");
+  });
+
   test.each([2, 3])("C3 C7: with a preferred node all come to rest, %i nodes", (nodes) => {
     expectRest({ nodes, prefer: true, cut: true, busy: true });
   });

@@ -110,11 +110,22 @@ export class Decision {
     const holder = this.#staysHolding(key, image);
     if (holder === undefined) return null;
     const verdict = this.verdicts.get(holder);
+    const goes = this.#mustGo(holder) && !isNewer(this.#here.version(holder), version);
+    if (goes) return null;
     if (verdict?.kind === "park") return park("waits");
     if (verdict?.kind === "keep" || isNewer(this.#here.version(holder), version)) {
       return this.#here.rows.has(key) ? keep : park("loser");
     }
     return this.#childrenAfter(holder).length > 0 ? this.#againstReferenced(key, holder) : null;
+  }
+
+  /**
+   * A row whose change waits for a value that a row here holds to which others refer, while none refers to it on either side: one of
+   * the two must go, and it is this one. So it does not keep the value that it has here either.
+   */
+  #mustGo(holder: Key): boolean {
+    const verdict = this.verdicts.get(holder);
+    return verdict?.kind === "park" && verdict.reassert !== null && this.#childrenAfter(holder).length === 0;
   }
 
   /**
