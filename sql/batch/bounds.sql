@@ -60,6 +60,29 @@ begin
 end $$;
 comment on function tandem.tables_with_entries(pg_snapshot) is 'Tracked tables with entries after a position.';
 
+-- tandem.entries_for(p_from, p_peer_id) -> (table_id, sent)
+-- Of each of these tables whether any of those entries is sent to the peer; the others it hears from whom this node has them from.
+create or replace function tandem.entries_for(p_from pg_snapshot, p_peer_id integer) returns table (table_id integer, sent boolean)
+language plpgsql stable as $$
+declare
+  t tandem.tracked_table;
+  v_log text;
+  v_sent text := tandem.sent_to(p_peer_id);
+begin
+  for t in select x.* from tandem.tables_with_entries(p_from) i (id) join tandem.tracked_table x on x.table_id = i.id order by i.id loop
+    sent := false;
+    foreach v_log in array array_remove(array[t.log_name, t.blocks_name], null) loop
+      continue when sent;
+      execute format('select (select xid from tandem_log.%1$I l where xid >= $1 and %2$s order by xid limit 1) is not null
+          or cardinality($2) > 0 and (select xid from tandem_log.%1$I l where xid = any ($2) and %2$s order by xid limit 1) is not null', v_log, v_sent)
+      into sent using pg_snapshot_xmax(p_from), array(select pg_snapshot_xip(p_from));
+    end loop;
+    table_id := t.table_id;
+    return next;
+  end loop;
+end $$;
+comment on function tandem.entries_for(pg_snapshot, integer) is 'Tables with entries after a position, and whether a peer is sent any.';
+
 -- tandem.counted(p_tables, p_condition) -> text
 -- Query of the oldest entries of some logs for which a condition holds, (xid, n), more than $2 of each, by the index: what is counted too low lies beyond a cut.
 create or replace function tandem.counted(p_tables integer[], p_condition text) returns text

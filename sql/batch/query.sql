@@ -80,12 +80,20 @@ begin
 end $$;
 comment on function tandem.keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean) is 'The query of given keys in a batch.';
 
--- tandem.sent_entries(p_from, p_to, p_peer_id) -> text: condition on entries l of a batch that they may be sent to the peer.
+-- tandem.sent_to(p_peer_id) -> text: condition on entries l that they may be sent to the peer.
+create or replace function tandem.sent_to(p_peer_id integer) returns text
+language plpgsql stable as $$
+begin
+  return format('(l.received_from is null or l.received_from <> all (%L::integer[])%s)', tandem.not_forwarded(p_peer_id),
+    case when tandem.has_returned(p_peer_id) then ' or l.op = ''D''' end);
+end $$;
+comment on function tandem.sent_to(integer) is 'Condition for the entries that are sent to a peer.';
+
+-- tandem.sent_entries(p_from, p_to, p_peer_id) -> text: the same for those of a batch.
 create or replace function tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns text
 language plpgsql stable as $$
 begin
-  return format('%s and (l.received_from is null or l.received_from <> all (%L::integer[])%s)', tandem.between(p_from, p_to), tandem.not_forwarded(p_peer_id),
-    case when tandem.has_returned(p_peer_id) then ' or l.op = ''D''' end);
+  return concat_ws(' and ', tandem.between(p_from, p_to), tandem.sent_to(p_peer_id));
 end $$;
 comment on function tandem.sent_entries(pg_snapshot, pg_snapshot, integer) is 'Condition for the entries of a batch that are sent.';
 

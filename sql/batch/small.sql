@@ -30,7 +30,7 @@ end $$;
 comment on function tandem.open_small(text, text, pg_snapshot, jsonb, jsonb) is 'Begins a small batch at its source.';
 
 -- tandem.offer_small(p_target, p_from, p_held) -> jsonb
--- {"quiet" (nothing was written after p_from), "offer"}: a new contact token where something was; null also where the token that the target is
+-- {"quiet" (nothing was written after p_from that the target is sent), "passed" (but something was), "offer"}: a new contact token where it is not; null also where the token that the target is
 -- believed to have (p_held) does not fit, for another applier may have moved the link on. To be committed durably after the batch was read and before
 -- it is applied: that brings to the disk what was read, whose commits may not have been waited for. Sent before, a crash could undo here what is there, and
 -- give its transaction id to another change, which the target would take for known.
@@ -38,11 +38,12 @@ create or replace function tandem.offer_small(p_target text, p_from pg_snapshot,
 language plpgsql as $$
 declare
   v_peer integer := (select p.peer_id from tandem.peer p where p.name = p_target and p.configured);
+  v_sent boolean := (select bool_or(e.sent) from tandem.entries_for(p_from, v_peer) e);
 begin
-  if not exists (select from tandem.tables_with_entries(p_from)) then
-    return '{"quiet": true, "offer": null}';
+  if not coalesce(v_sent, false) then
+    return jsonb_build_object('quiet', true, 'passed', v_sent is not null, 'offer', null);
   end if;
-  return jsonb_build_object('quiet', false, 'offer', case when tandem.contact_fits(v_peer, p_held) then tandem.offer_contact(v_peer, p_held) end);
+  return jsonb_build_object('quiet', false, 'passed', false, 'offer', case when tandem.contact_fits(v_peer, p_held) then tandem.offer_contact(v_peer, p_held) end);
 end $$;
 comment on function tandem.offer_small(text, pg_snapshot, uuid) is 'Offers the token of a small batch.';
 

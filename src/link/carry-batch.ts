@@ -1,3 +1,5 @@
+import type { Target } from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
 import type {
   AskedKeys,
   MatchedTable,
@@ -8,9 +10,7 @@ import type {
   TableKeys,
   TableName,
   TableShape,
-  Target,
-} from "../base/ends.ts";
-import { TandemError } from "../base/errors.ts";
+} from "../base/exchange.ts";
 import { changesValues, chooseCopyFormat, matchColumns } from "./columns.ts";
 import { tableLabel } from "./report.ts";
 

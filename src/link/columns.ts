@@ -1,4 +1,4 @@
-import type { StagedTable, TableShape } from "../base/ends.ts";
+import type { StagedTable, TableShape } from "../base/exchange.ts";
 
 /** Which columns of a table travel from one end to the other. */
 export interface ColumnMatch {

@@ -1,4 +1,4 @@
-import type { LinkState, TableName, TableState } from "../base/ends.ts";
+import type { LinkState, TableName, TableState } from "../base/exchange.ts";
 import { tableKey } from "./carry-batch.ts";
 import type { RoundContext, Step } from "./round-context.ts";
 

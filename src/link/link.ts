@@ -1,15 +1,14 @@
+import type { Source, Target } from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
 import type {
   LinkState,
   MatchedTable,
   Position,
   Reach,
-  Source,
   SourceState,
   TablePreview,
-  Target,
   VanishedTable,
-} from "../base/ends.ts";
-import { TandemError } from "../base/errors.ts";
+} from "../base/exchange.ts";
 import { tableKey, type Wanted } from "./carry-batch.ts";
 import { type CopyMemory, copyTables } from "./first-copy.ts";
 import { retryBusy } from "./parked.ts";
@@ -60,6 +59,8 @@ export class Link {
   #resting = false;
   /** Whether it wrote out blocks of the target, and more are left. */
   #tidying = false;
+  /** Since when what there is for others alone has been passed over, with the position left where it was. */
+  #passedAt: number | null = null;
   /** Up to when the last round that brought all had it, by the target's clock. */
   #reachedAsOf: number | null = null;
 
@@ -83,13 +84,17 @@ export class Link {
   async round(woken = false): Promise<RoundResult> {
     const last = this.#last;
     this.#last = null;
-    if ((woken || last !== null) && !(last === "small" && this.#isDue)) {
+    if ((woken || last !== null) && !(last === "small" && this.#isDue) && !this.#mustMoveOn) {
       const small = await this.#small.round({ skewMs: this.#skewMs, since: this.#reachedAsOf, hush: woken });
       if (small !== null) {
         this.#scanned = null;
         this.#reachedAsOf = small.asOf;
-        if (small.worked) this.#last = "small";
-        return { worked: small.worked, reached: true, now: small.now };
+        if (small.passed) this.#passOver();
+        if (small.worked) {
+          this.#last = "small";
+          this.#passedAt = null;
+        }
+        if (!this.#mustMoveOn) return { worked: small.worked, reached: true, now: small.now };
       }
     }
     if (woken) await this.source.hushWake();
@@ -111,6 +116,16 @@ export class Link {
   get #isDue(): boolean {
     const now = this.#options.clock.now();
     return this.#metAt === null || now - this.#metAt >= reconcileEveryMs || now < this.#metAt;
+  }
+
+  get #mustMoveOn(): boolean {
+    if (this.#passedAt === null) return false;
+    const passed = this.#options.clock.now() - this.#passedAt;
+    return passed < 0 || passed >= (this.#options.moveOnMs ?? 0);
+  }
+
+  #passOver(): void {
+    this.#passedAt ??= this.#options.clock.now();
   }
 
   async #roundFrom(here: SourceState, state: LinkState, asOf: number): Promise<Omit<RoundResult, "now">> {
@@ -161,6 +176,7 @@ export class Link {
   forget(): void {
     this.#metAt = null;
     this.#scanned = null;
+    this.#passedAt = null;
     this.#reachedAsOf = null;
     this.#last = null;
     this.#small.forget();
@@ -253,8 +269,13 @@ export class Link {
     const resting = new Set(state.tables.filter((table) => table.state !== "catch_up").map(tableKey));
     const from = this.#scanned?.to ?? context.position;
     const parked = state.parked.filter((table) => !resting.has(tableKey(table)));
-    if (own.length === 0 && parked.length === 0 && !unconfirmed && !(await this.source.hasEntries(from))) {
-      return { worked: false, reached: true };
+    if (own.length === 0 && parked.length === 0 && !unconfirmed && !this.#mustMoveOn) {
+      const found = await this.source.lookFrom(from);
+      if (found === "nothing") return { worked: false, reached: true };
+      if (found === "passed") {
+        this.#passOver();
+        if (!this.#mustMoveOn) return { worked: false, reached: true };
+      }
     }
     /** What has changed since a position. */
     const changes = (from: Position, own: LinkState["tables"], parked: LinkState["parked"]): Step => ({
@@ -278,6 +299,7 @@ export class Link {
     if (carried === null) return { worked: true, reached: false };
     const { result, plan } = carried;
     this.#scanned = null;
+    this.#passedAt = null;
     const plain = result.parked.length === 0 && result.held.length === 0;
     this.#stand(context, { from: context.position, clock: state.clock, plain });
     await retryBusy(context, parked, result.parked);

@@ -1,4 +1,4 @@
-import type { ParkedKeys, ParkedRow } from "../base/ends.ts";
+import type { ParkedKeys, ParkedRow } from "../base/exchange.ts";
 import { tableKey } from "./carry-batch.ts";
 import type { RoundContext } from "./round-context.ts";
 

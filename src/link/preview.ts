@@ -1,4 +1,4 @@
-import type { LinkState, OpenBatch, TablePreview, TableState } from "../base/ends.ts";
+import type { LinkState, OpenBatch, TablePreview, TableState } from "../base/exchange.ts";
 import { tableKey, type Wanted } from "./carry-batch.ts";
 import { tableLabel } from "./report.ts";
 import type { BatchPlan, RoundContext } from "./round-context.ts";

@@ -1,6 +1,6 @@
 import { PassThrough, pipeline, type Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import type { MatchedTable, OpenBatch, ReadRequest } from "../base/ends.ts";
+import type { MatchedTable, OpenBatch, ReadRequest } from "../base/exchange.ts";
 import { chooseCopyFormat } from "./columns.ts";
 
 // What is read before the target takes it, at most, in bytes: of the 150 MB that an applier may take.

@@ -1,4 +1,4 @@
-import type { ApplyResult, TableCounts, TableName } from "../base/ends.ts";
+import type { ApplyResult, TableCounts, TableName } from "../base/exchange.ts";
 
 /** What a link has done, summed over batches. */
 export interface LinkReport {

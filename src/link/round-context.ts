@@ -1,3 +1,5 @@
+import type { Source, Target } from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
 import type {
   ApplyRequest,
   ApplyResult,
@@ -7,12 +9,9 @@ import type {
   OpenBatch,
   Position,
   Reach,
-  Source,
   TableName,
   TablePreview,
-  Target,
-} from "../base/ends.ts";
-import { TandemError } from "../base/errors.ts";
+} from "../base/exchange.ts";
 import type { Clock } from "../base/time.ts";
 import { carryBatch, NotOfItsType, type Staged, tableKey, type Wanted } from "./carry-batch.ts";
 import { Reading, readAgain } from "./reading.ts";
@@ -29,6 +28,11 @@ export interface LinkOptions {
   readonly inTurn?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
   /** Whether a round goes on with the batches that follow, each read while the one before is applied; not with `inTurn`. */
   readonly readAhead?: boolean | undefined;
+  /**
+   * For how many milliseconds the stored position may stay where it is while all that was written is nothing for the target; a link that ends sooner
+   * looks there again. Without: it is moved on at once.
+   */
+  readonly moveOnMs?: number | undefined;
 }
 
 /** What a batch is to become, once it is open. */

@@ -1,5 +1,5 @@
-import type { Acknowledgement, MatchedTable, Position } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
+import type { Acknowledgement, MatchedTable, Position } from "../base/exchange.ts";
 import { tableKey } from "./carry-batch.ts";
 import { addResult } from "./report.ts";
 import type { Ends, LinkOptions } from "./round-context.ts";
@@ -18,6 +18,8 @@ export interface Standing {
 /** What a small round did: `now` is where the source stood when it began. */
 export interface SmallRound {
   readonly worked: boolean;
+  /** Whether what there was is not sent to the target, whose position stays where it was. */
+  readonly passed: boolean;
   readonly now: Position;
   /** Up to when the target has all, by its own clock. */
   readonly asOf: number;
@@ -100,7 +102,7 @@ export class SmallBatches {
     const { token, state } = batch;
     if (token === null) {
       this.#standing = { ...standing, from: state.now };
-      return { worked: false, now: state.now, asOf };
+      return { worked: false, passed: batch.passed, now: state.now, asOf };
     }
     this.#options.signal?.throwIfAborted();
     const reach = { asOf, since: known.since };
@@ -121,7 +123,7 @@ export class SmallBatches {
         total: null,
       });
     }
-    return { worked: true, now: state.now, asOf };
+    return { worked: true, passed: false, now: state.now, asOf };
   }
 
   /** Tells the source what it is owed, before the usual way; where it does not take that, another applier has told it more. */

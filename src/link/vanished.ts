@@ -1,4 +1,5 @@
-import type { Source, Target, VanishedTable } from "../base/ends.ts";
+import type { Source, Target } from "../base/ends.ts";
+import type { VanishedTable } from "../base/exchange.ts";
 
 const keysAtOnce = 10_000;
 

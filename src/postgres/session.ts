@@ -1,4 +1,4 @@
-import type { TableName } from "../base/ends.ts";
+import type { TableName } from "../base/exchange.ts";
 import type { Connection, Row } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";

@@ -1,6 +1,9 @@
 import type { Readable } from "node:stream";
+import type { Source } from "../base/ends.ts";
+import { TandemError } from "../base/errors.ts";
 import type {
   BatchRequest,
+  Found,
   HeldTable,
   OpenBatch,
   ParkedRow,
@@ -8,19 +11,18 @@ import type {
   ReadRequest,
   SmallBatch,
   SmallRequest,
-  Source,
   SourceState,
   TableKeys,
   TableName,
   TableShape,
-} from "../base/ends.ts";
-import { TandemError } from "../base/errors.ts";
+} from "../base/exchange.ts";
 import type { Connection, ExecResult } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { sqlState } from "../db/sqlstate.ts";
 import { execWhole, inTransaction } from "../db/transaction.ts";
 import { lockAtOnce, lockWithin, TablesBusy, waitUntilFree } from "./read-locks.ts";
+import { type OutboundState, readSmall } from "./read-small.ts";
 import {
   beginDurable,
   beginUnhurried,
@@ -40,13 +42,6 @@ const intArray = (values: readonly number[]): string => `'{${values.join(",")}}'
 // The application's writers queue behind whoever waits to mend a trigger.
 const watchTimeoutMs = 500;
 
-/** The document that `tandem.source_state` answers with. */
-interface OutboundState extends Omit<SourceState, "clock" | "now"> {
-  readonly peer: number;
-  readonly clock: string;
-  readonly snapshot: Position;
-}
-
 /** What a whole batch needs, as `tandem.batch_header` gives it. */
 interface Header {
   readonly horizon: string;
@@ -63,16 +58,6 @@ interface Locked {
   /** Each table with its log, as LOCK takes them. */
   readonly relations: string[];
 }
-
-/** The document that `tandem.read_small` answers with. */
-type SmallDocument =
-  | { readonly small: false }
-  | {
-      readonly small: true;
-      readonly to: Position;
-      readonly horizon: string;
-      readonly tables: readonly { readonly id: number; readonly known: Position | null; readonly rows: string[] }[];
-    };
 
 /** Ends the asking to be told of commits. */
 const hushed = step("wake", "select tandem.hush_wake()");
@@ -133,10 +118,16 @@ export class PostgresSource implements Source {
     return await callJson<string>(this.#connection, "contact", sql);
   }
 
-  async hasEntries(from: Position): Promise<boolean> {
-    const locked = await this.#followed(() => this.#tablesToRead({ from, own: [], tables: [], onlyThese: false }));
-    this.#looked = { from, locked };
-    return locked.ids.length > 0;
+  async lookFrom(from: Position): Promise<Found> {
+    const found = `(with x as materialized (select * from tandem.entries_for(${quoteLiteral(from)}, ${this.#peer}))
+      select case when (select bool_or(sent) from x) then ${this.#toLock("array(select table_id from x)", from, false)}
+        else to_jsonb(case when exists (select from x) then 'passed' else 'nothing' end) end)`;
+    const answer = await this.#followed(() =>
+      callJson<Locked | "passed" | "nothing">(this.#connection, "probe", found),
+    );
+    if (typeof answer === "string") return answer;
+    this.#looked = { from, locked: this.#learn(answer) };
+    return "changes";
   }
 
   /**
@@ -184,44 +175,15 @@ export class PostgresSource implements Source {
     }
   }
 
-  async readSmall({ from, held, acknowledge, limit, tables, ready, hush }: SmallRequest): Promise<SmallBatch | null> {
-    const { serverVersion } = this.#connection;
-    const named = tables.map(({ source: { id, mark }, columns, unplaced }) => ({ id, mark, columns, unplaced }));
-    const unready = named.filter(({ id }) => !ready.has(id));
-    const relations = tables.flatMap(({ source }) => this.#relations.get(source.id) ?? []);
-    if (relations.length < tables.length) return null;
-    const open = `select tandem.open_small(${quoteLiteral(this.name)}, ${quoteLiteral(this.#target)}, ${quoteLiteral(from)},
-      ${acknowledge === null ? "null" : jsonLiteral(acknowledge)}, ${jsonLiteral(unready)})::text as opened`;
-    const read = `select tandem.read_small(${quoteLiteral(this.#target)}, ${quoteLiteral(from)}, ${limit}, ${jsonLiteral(named)})::text as batch`;
-    const offered = `select tandem.offer_small(${quoteLiteral(this.#target)}, ${quoteLiteral(from)}, ${quoteLiteral(held)})::text as offered`;
-    let answers: ExecResult[];
-    try {
-      answers = await execWhole(
-        this.#connection,
-        `${beginUnhurried(serverVersion)}\n${hush ? `${hushed};\n` : ""}${step("small-open", open)};\ncommit;
-        ${step("small-begin", this.#beginReading(this.#lockTimeout))}\n${lockAtOnce(relations)}\n${step("small-read", read)};\ncommit;
-        ${beginDurable(serverVersion)}\n${step("small-offer", offered)};\ncommit`,
-      );
-    } catch (error) {
-      // A table that is locked or gone, another applier that was faster: the usual way waits, or says what it is.
-      if (this.#connection.broken || sqlState(error) === undefined) throw error;
-      return null;
-    }
-    const answer = (name: string) => answers.flatMap(({ rows }) => rows).find((row) => name in row)?.[name] ?? "null";
-    const state = this.#stateOf(JSON.parse(answer("opened")) as OutboundState);
-    const batch = JSON.parse(answer("batch")) as SmallDocument;
-    const { quiet, offer } = JSON.parse(answer("offered")) as {
-      readonly quiet: boolean;
-      readonly offer: string | null;
-    };
-    if (quiet) return { state, token: null, to: state.now, horizon: "", tables: [] };
-    if (offer === null || state.waits || !batch.small) return null;
-    const rows = batch.tables.map(({ id, ...table }) => {
-      const matched = tables.find(({ source }) => source.id === id);
-      if (!matched) throw new TandemError("internal", `node ${this.name}: a table came that was not asked for`);
-      return { table: matched, ...table };
+  async readSmall(request: SmallRequest): Promise<SmallBatch | null> {
+    const relations = request.tables.flatMap(({ source }) => this.#relations.get(source.id) ?? []);
+    if (relations.length < request.tables.length) return null;
+    const found = await readSmall(this.#connection, request, {
+      target: this.#target,
+      hush: request.hush ? `${hushed};\n` : "",
+      lock: `${step("small-begin", this.#beginReading(this.#lockTimeout))}\n${lockAtOnce(relations)}`,
     });
-    return { state, token: offer, to: batch.to, horizon: batch.horizon, tables: rows };
+    return found && { ...found, state: this.#stateOf(found.state) };
   }
 
   async settle(keys: readonly TableKeys[], wait: boolean): Promise<number> {
@@ -299,10 +261,18 @@ export class PostgresSource implements Source {
         where (schema_name, table_name) = (${quoteLiteral(table.schema)}, ${quoteLiteral(table.name)})`,
     );
     const keys = request.own.length > 0 || request.tables.length > 0;
-    const sql = `(select jsonb_build_object('ids', to_jsonb(x.ids), 'relations', tandem.relations_to_lock(x.ids),
-        'written', tandem.write_out_before(x.ids, ${quoteLiteral(request.from)}, ${this.#peer}, ${keys}))
-      from (select tandem.related_tables(array(${this.#changedTables(request)} ${named.join(" ")})) as ids offset 0) x)`;
-    const locked = await callJson<Locked>(this.#connection, "probe", sql);
+    const sql = this.#toLock(`array(${this.#changedTables(request)} ${named.join(" ")})`, request.from, keys);
+    return this.#learn(await callJson<Locked>(this.#connection, "probe", sql));
+  }
+
+  /** Query for what is to be locked for these tables, as Locked. */
+  #toLock(tables: string, from: Position, keys: boolean): string {
+    return `(select jsonb_build_object('ids', to_jsonb(x.ids), 'relations', tandem.relations_to_lock(x.ids),
+        'written', tandem.write_out_before(x.ids, ${quoteLiteral(from)}, ${this.#peer}, ${keys}))
+      from (select tandem.related_tables(${tables}) as ids offset 0) x)`;
+  }
+
+  #learn(locked: Locked): Locked {
     locked.ids.forEach((id, i) => {
       const relation = locked.relations[i];
       if (relation !== undefined) this.#relations.set(id, relation);

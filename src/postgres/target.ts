@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
+import type { Target } from "../base/ends.ts";
 import type {
   ApplyRequest,
   ApplyResult,
@@ -17,9 +18,8 @@ import type {
   TableName,
   TablePreview,
   TableShape,
-  Target,
   VanishedTable,
-} from "../base/ends.ts";
+} from "../base/exchange.ts";
 import type { Connection, ExecResult, Row } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";

@@ -1,5 +1,5 @@
-import type { Position, TableShape } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
+import type { Position, TableShape } from "../base/exchange.ts";
 import { withRetry } from "../base/retry.ts";
 import type { Clock } from "../base/time.ts";
 import type { NodeConfig } from "../config/config.ts";

@@ -1,4 +1,4 @@
-import type { LinkState, TablePreview } from "../base/ends.ts";
+import type { LinkState, TablePreview } from "../base/exchange.ts";
 import { Backoff, withRetry } from "../base/retry.ts";
 import { systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";

@@ -13,6 +13,9 @@ import { WakeUp } from "./wake-up.ts";
 /** The longest pause of a link that fails, in milliseconds. */
 export const longestPauseMs = 15_000;
 
+// Between many nodes most links only see what their target hears from others; to store that each time costs both databases several commits.
+const moveOnMs = 5_000;
+
 /** What a link is doing, for status. */
 export interface LinkActivity {
   readonly source: string;
@@ -133,17 +136,19 @@ export class LinkLoop {
       this.#set({ state: "connecting" });
       await this.#checkNeighbours();
       const { clock, signal, onEvent } = this.#options;
+      const { intervalMs, batchRows } = this.#config.sync;
+      const stays = intervalMs < disconnectFromMs;
       this.#open = await openLink(this.#config, this.#pair, {
         clock,
-        batchRows: this.#config.sync.batchRows,
+        batchRows,
+        moveOnMs: stays ? moveOnMs : undefined,
         signal: this.#tenure ? AbortSignal.any([signal, this.#tenure]) : signal,
         onEvent: (event) => {
           this.#set({ rows: this.activity.rows + (event.total === null ? event.rows : 0) });
           onEvent?.(event);
         },
       });
-      const { intervalMs } = this.#config.sync;
-      if (intervalMs < disconnectFromMs) this.#wakeUp = new WakeUp(this.#open.link.source, intervalMs);
+      if (stays) this.#wakeUp = new WakeUp(this.#open.link.source, intervalMs);
     }
     return this.#open;
   }

@@ -1,5 +1,5 @@
-import type { Position } from "../base/ends.ts";
 import { errorLine, TandemError } from "../base/errors.ts";
+import type { Position } from "../base/exchange.ts";
 import { Backoff, withRetry } from "../base/retry.ts";
 import { type Clock, systemClock } from "../base/time.ts";
 import { assertSeveral } from "../config/alone.ts";

@@ -1,4 +1,5 @@
-import type { Position, Source } from "../base/ends.ts";
+import type { Source } from "../base/ends.ts";
+import type { Position } from "../base/exchange.ts";
 import type { Clock } from "../base/time.ts";
 
 /**

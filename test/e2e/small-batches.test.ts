@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { SmallResult } from "../../src/base/ends.ts";
+import type { SmallResult } from "../../src/base/exchange.ts";
 import type { Clock } from "../../src/base/time.ts";
 import type { Link } from "../../src/link/link.ts";
 import { app, type Links, linkedCluster, ways } from "../support/link.ts";

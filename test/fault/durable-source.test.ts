@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import type { SmallApply } from "../../src/base/ends.ts";
+import type { SmallApply } from "../../src/base/exchange.ts";
 import { systemClock } from "../../src/base/time.ts";
 import { connect } from "../../src/db/connect.ts";
 import { Link } from "../../src/link/link.ts";

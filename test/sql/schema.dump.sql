@@ -3527,6 +3527,39 @@ COMMENT ON FUNCTION tandem.entries_apart(p_table tandem.tracked_table, p_conditi
 
 
 --
+-- Name: entries_for(pg_snapshot, integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.entries_for(p_from pg_snapshot, p_peer_id integer) RETURNS TABLE(table_id integer, sent boolean)
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  t tandem.tracked_table;
+  v_log text;
+  v_sent text := tandem.sent_to(p_peer_id);
+begin
+  for t in select x.* from tandem.tables_with_entries(p_from) i (id) join tandem.tracked_table x on x.table_id = i.id order by i.id loop
+    sent := false;
+    foreach v_log in array array_remove(array[t.log_name, t.blocks_name], null) loop
+      continue when sent;
+      execute format('select (select xid from tandem_log.%1$I l where xid >= $1 and %2$s order by xid limit 1) is not null
+          or cardinality($2) > 0 and (select xid from tandem_log.%1$I l where xid = any ($2) and %2$s order by xid limit 1) is not null', v_log, v_sent)
+      into sent using pg_snapshot_xmax(p_from), array(select pg_snapshot_xip(p_from));
+    end loop;
+    table_id := t.table_id;
+    return next;
+  end loop;
+end $_$;
+
+
+--
+-- Name: FUNCTION entries_for(p_from pg_snapshot, p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.entries_for(p_from pg_snapshot, p_peer_id integer) IS 'Tables with entries after a position, and whether a peer is sent any.';
+
+
+--
 -- Name: equal_is_identical(oid, oid); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -6519,11 +6552,12 @@ CREATE FUNCTION tandem.offer_small(p_target text, p_from pg_snapshot, p_held uui
     AS $$
 declare
   v_peer integer := (select p.peer_id from tandem.peer p where p.name = p_target and p.configured);
+  v_sent boolean := (select bool_or(e.sent) from tandem.entries_for(p_from, v_peer) e);
 begin
-  if not exists (select from tandem.tables_with_entries(p_from)) then
-    return '{"quiet": true, "offer": null}';
+  if not coalesce(v_sent, false) then
+    return jsonb_build_object('quiet', true, 'passed', v_sent is not null, 'offer', null);
   end if;
-  return jsonb_build_object('quiet', false, 'offer', case when tandem.contact_fits(v_peer, p_held) then tandem.offer_contact(v_peer, p_held) end);
+  return jsonb_build_object('quiet', false, 'passed', false, 'offer', case when tandem.contact_fits(v_peer, p_held) then tandem.offer_contact(v_peer, p_held) end);
 end $$;
 
 
@@ -8825,8 +8859,7 @@ CREATE FUNCTION tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot, p_peer
     LANGUAGE plpgsql STABLE
     AS $$
 begin
-  return format('%s and (l.received_from is null or l.received_from <> all (%L::integer[])%s)', tandem.between(p_from, p_to), tandem.not_forwarded(p_peer_id),
-    case when tandem.has_returned(p_peer_id) then ' or l.op = ''D''' end);
+  return concat_ws(' and ', tandem.between(p_from, p_to), tandem.sent_to(p_peer_id));
 end $$;
 
 
@@ -8853,6 +8886,26 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.sent_key_type(p_type text) IS 'The type in which a key is sent.';
+
+
+--
+-- Name: sent_to(integer); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.sent_to(p_peer_id integer) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return format('(l.received_from is null or l.received_from <> all (%L::integer[])%s)', tandem.not_forwarded(p_peer_id),
+    case when tandem.has_returned(p_peer_id) then ' or l.op = ''D''' end);
+end $$;
+
+
+--
+-- Name: FUNCTION sent_to(p_peer_id integer); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.sent_to(p_peer_id integer) IS 'Condition for the entries that are sent to a peer.';
 
 
 --
@@ -14009,6 +14062,13 @@ REVOKE ALL ON FUNCTION tandem.entries_apart(p_table tandem.tracked_table, p_cond
 
 
 --
+-- Name: FUNCTION entries_for(p_from pg_snapshot, p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.entries_for(p_from pg_snapshot, p_peer_id integer) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION equal_is_identical(p_type oid, p_collation oid); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -15266,6 +15326,13 @@ REVOKE ALL ON FUNCTION tandem.sent_entries(p_from pg_snapshot, p_to pg_snapshot,
 --
 
 REVOKE ALL ON FUNCTION tandem.sent_key_type(p_type text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION sent_to(p_peer_id integer); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.sent_to(p_peer_id integer) FROM PUBLIC;
 
 
 --

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import type { TableCounts } from "../../src/base/ends.ts";
 import { TandemError } from "../../src/base/errors.ts";
+import type { TableCounts } from "../../src/base/exchange.ts";
 import { type Clock, systemClock } from "../../src/base/time.ts";
 import type { Config } from "../../src/config/config.ts";
 import { connect } from "../../src/db/connect.ts";
@@ -30,6 +30,7 @@ export interface LinkedOptions {
   /** May be changed between rounds. */
   batchRows?: number;
   readAhead?: boolean;
+  moveOnMs?: number;
   maxSkewMs?: number;
   seed?: string | null;
   keepConflictsMs?: number;
@@ -114,13 +115,14 @@ export class Links implements AsyncDisposable {
   async another(source: string, target: string): Promise<{ link: Link; connections: Connection[] }> {
     const [from, to] = [await this.connection(source), await this.connection(target)];
     const options = this.#options;
-    const { clock = systemClock, readAhead, signal, onEvent } = options;
+    const { clock = systemClock, readAhead, moveOnMs, signal, onEvent } = options;
     const link = new Link(new PostgresSource(from, target), new PostgresTarget(to, source), {
       clock,
       get batchRows() {
         return options.batchRows ?? 100_000;
       },
       readAhead,
+      moveOnMs,
       signal,
       onEvent,
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { TableShape } from "../../src/base/ends.ts";
+import type { TableShape } from "../../src/base/exchange.ts";
 import { chooseCopyFormat } from "../../src/link/columns.ts";
 
 /** A table whose key is `id`, with a value of some type. */
