@@ -55,6 +55,7 @@ set check_function_bodies = off;
 \ir conflict/equal_keys.sql
 \ir conflict/foreign_key_updates.sql
 \ir conflict/closure.sql
+\ir conflict/staged_values.sql
 \ir conflict/unique.sql
 \ir conflict/restore.sql
 \ir monitor/changelog.sql
