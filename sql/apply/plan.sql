@@ -52,6 +52,7 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
+    -- Whether s may claim a value that a constraint in replica role would not see another session take (tandem.heed_writers); null: never.
     'claims', case when p_replica and exists (select from pg_constraint d where d.conrelid = t.relid and d.contype = 'x' and d.condeferrable) then 'true'
       when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
         string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or '))

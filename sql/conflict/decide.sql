@@ -14,17 +14,14 @@
 -- p_copy: rows without an entry have the version of a first meeting.
 -- A table that is compared because a node came back ("rejoin" in the plan): a version is known only where its very entry is named; a row of
 -- the returning node that is older than this node's log, and not here, may have been deleted here: missing (its key is deleted
--- everywhere), apply or undecided, as a person chose. One that is applied is this node's from then on, as of after its log begins: nodes behind this one may
--- remember the deletion, which is no newer than that.
+-- everywhere), apply or undecided, as a person chose. One that is applied is this node's from then on (date_kept).
 create or replace function tandem.decide(p_plan jsonb, p_known pg_snapshot, p_horizon timestamptz, p_copy boolean, p_source text) returns void
 language plpgsql as $$
 declare
   v_plan jsonb := p_plan;
 begin
   if p_copy and p_plan ->> 'rejoin' = 'survivor' and p_plan ->> 'missing' = 'keep' then
-    execute format('update %1$s s set stamp = tandem.after(tandem.log_begin()), origin = (select o.name from tandem.local_node o)
-      where s.present and s.stamp <= tandem.log_begin() and not exists (select from %2$s t where %3$s) and not exists (select from %4$s l where %5$s)',
-      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'entries', p_plan ->> 'key_is_entry');
+    perform tandem.date_kept(p_plan);
   end if;
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
@@ -64,6 +61,18 @@ begin
       format('%L::integer[]', tandem.heard_elsewhere((p_plan ->> 'peer')::integer)), p_copy, p_source));
 end $$;
 comment on function tandem.decide(jsonb, pg_snapshot, timestamptz, boolean, text) is 'Decides which staged rows are written.';
+
+-- tandem.date_kept(p_plan) -> void
+-- Gives staged rows of a node that came back, which are older than this node's log and not here, a version of this node's from just after its log
+-- begins: nodes behind this one may remember their deletion, which is no newer than that.
+create or replace function tandem.date_kept(p_plan jsonb) returns void
+language plpgsql as $$
+begin
+  execute format('update %1$s s set stamp = tandem.after(tandem.log_begin()), origin = (select o.name from tandem.local_node o)
+    where s.present and s.stamp <= tandem.log_begin() and not exists (select from %2$s t where %3$s) and not exists (select from %4$s l where %5$s)',
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'entries', p_plan ->> 'key_is_entry');
+end $$;
+comment on function tandem.date_kept(jsonb) is 'Dates rows that are kept though they may have been deleted.';
 
 -- tandem.verdict_query(p_plan, p_rows, p_known, p_horizon, p_heard, p_copy, p_source) -> text
 -- The query that judges staged rows, for decide and for small batches: n and verdict of each row of p_rows (a FROM item with the columns of a

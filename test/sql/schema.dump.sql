@@ -633,6 +633,7 @@ begin
     'unique_changed', coalesce((select '(' || string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or ') || ')'
       from tandem.plan_columns(t.relid, p_columns, p_as_text) c
       where exists (select from pg_index i where i.indrelid = t.relid and i.indisunique and not i.indisprimary and i.indpred is null and c.attnum = any (i.indkey))), 'false'),
+    -- Whether s may claim a value that a constraint in replica role would not see another session take (tandem.heed_writers); null: never.
     'claims', case when p_replica and exists (select from pg_constraint d where d.conrelid = t.relid and d.contype = 'x' and d.condeferrable) then 'true'
       when p_replica then (select format('(t.%I is not distinct from null or %s)', t.key_columns[1],
         string_agg(tandem.differs(c.base, format('t.%I', c.name), c.value), ' or '))
@@ -3015,6 +3016,27 @@ COMMENT ON FUNCTION tandem.counted(p_tables integer[], p_condition text) IS 'Que
 
 
 --
+-- Name: date_kept(jsonb); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.date_kept(p_plan jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+begin
+  execute format('update %1$s s set stamp = tandem.after(tandem.log_begin()), origin = (select o.name from tandem.local_node o)
+    where s.present and s.stamp <= tandem.log_begin() and not exists (select from %2$s t where %3$s) and not exists (select from %4$s l where %5$s)',
+    p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'entries', p_plan ->> 'key_is_entry');
+end $_$;
+
+
+--
+-- Name: FUNCTION date_kept(p_plan jsonb); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.date_kept(p_plan jsonb) IS 'Dates rows that are kept though they may have been deleted.';
+
+
+--
 -- Name: date_waiting(integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -3057,9 +3079,7 @@ declare
   v_plan jsonb := p_plan;
 begin
   if p_copy and p_plan ->> 'rejoin' = 'survivor' and p_plan ->> 'missing' = 'keep' then
-    execute format('update %1$s s set stamp = tandem.after(tandem.log_begin()), origin = (select o.name from tandem.local_node o)
-      where s.present and s.stamp <= tandem.log_begin() and not exists (select from %2$s t where %3$s) and not exists (select from %4$s l where %5$s)',
-      p_plan ->> 'stage', p_plan ->> 'relation', p_plan ->> 'key_is_row', p_plan ->> 'entries', p_plan ->> 'key_is_entry');
+    perform tandem.date_kept(p_plan);
   end if;
   -- Looked for once more: what was committed before this is not found by tandem.changed_meanwhile.
   if (p_plan ->> 'fresh')::boolean and tandem.none_here(p_plan) then
@@ -13968,6 +13988,13 @@ REVOKE ALL ON FUNCTION tandem.count_of(p_tables integer[], p_condition text) FRO
 --
 
 REVOKE ALL ON FUNCTION tandem.counted(p_tables integer[], p_condition text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION date_kept(p_plan jsonb); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.date_kept(p_plan jsonb) FROM PUBLIC;
 
 
 --
