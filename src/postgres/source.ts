@@ -16,7 +16,7 @@ import type {
   TableName,
   TableShape,
 } from "../base/exchange.ts";
-import type { Connection, ExecResult } from "../db/connection.ts";
+import type { Connection } from "../db/connection.ts";
 import { quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { sqlState } from "../db/sqlstate.ts";
@@ -24,7 +24,6 @@ import { execWhole, inTransaction } from "../db/transaction.ts";
 import { lockAtOnce, lockWithin, TablesBusy, waitUntilFree } from "./read-locks.ts";
 import { type OutboundState, readSmall } from "./read-small.ts";
 import {
-  beginDurable,
   beginUnhurried,
   call,
   callJson,
