@@ -179,6 +179,7 @@ export class History {
    */
   async quiesce(): Promise<Rest> {
     let last = "";
+    for (const link of this.#links) link.restful = true;
     for (let pass = 1; pass <= mostPasses; pass++) {
       let moved = false;
       for (const { looking } of this.#nodes)

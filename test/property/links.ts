@@ -23,6 +23,8 @@ export class HistoryLink {
   readonly name: string;
   /** Of every applier there has been. */
   readonly reports: LinkReport[] = [];
+  /** Whether positions are moved on at once: else what the target hears from others is passed over now and then. */
+  restful = false;
   readonly #ways: LinkWays;
   #purpose: string;
   #link: Link | null = null;
@@ -45,11 +47,15 @@ export class HistoryLink {
       for (const node of [this.source, this.target]) this.#sessions.push(await this.#session(node));
       const [from, to] = this.#sessions as [Connection, Connection];
       const readsAhead = () => this.#rounds % 2 === 0;
+      const passesOver = () => !this.restful && this.#rounds % 5 < 3;
       this.#link = new Link(new PostgresSource(from, this.target.name), new PostgresTarget(to, this.source.name), {
         clock: systemClock,
         batchRows: this.#ways.batchRows,
         get readAhead() {
           return readsAhead();
+        },
+        get moveOnMs() {
+          return passesOver() ? 60_000 : undefined;
         },
       });
       this.reports.push(this.#link.report);
