@@ -26,6 +26,7 @@ set check_function_bodies = off;
 \ir batch/bounds.sql
 \ir batch/value_class.sql
 \ir batch/describe.sql
+\ir batch/newest.sql
 \ir batch/query.sql
 \ir batch/copy.sql
 \ir batch/settle.sql

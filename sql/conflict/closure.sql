@@ -102,6 +102,7 @@ declare
   v_all jsonb := '[]';
   v_keys jsonb;
 begin
+  perform tandem.join_in_order(false);
   select * into strict t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_name);
   for f in
     select r.child, r.child_is_t, c.schema_name, c.table_name, c.key_columns

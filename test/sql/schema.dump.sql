@@ -1478,16 +1478,22 @@ declare
   v_count integer;
   v_entries text;
   v_apart boolean;
+  v_repeats boolean;
 begin
+  perform tandem.join_in_order(false);
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
   perform tandem.refuse_blocks(t, p_vector is not null or t.conflict_policy like 'prefer: %');
   if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
     v_entries := tandem.sent_entries(p_from, p_to, p_peer_id);
     v_apart := tandem.are_apart(t, v_entries);
+    v_repeats := not v_apart and tandem.repeats(t, p_from);
+    if not v_apart and not v_repeats and tandem.is_much_of(t, p_from) then
+      perform tandem.join_in_order(true);
+    end if;
     return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
       tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, case when v_apart then 'false' else tandem.has_more(t) end),
-      case when v_apart then tandem.entries_apart(t, v_entries) else tandem.newest_entries(t, v_entries, tandem.repeats(t, p_from)) end,
+      case when v_apart then tandem.entries_apart(t, v_entries) else tandem.newest_entries(t, v_entries, v_repeats) end,
       array_to_string(tandem.key_names('n', v_count), ', '),
       t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
   end if;
@@ -4459,6 +4465,36 @@ COMMENT ON FUNCTION tandem.is_large(p_relation text) IS 'Whether looking at a ta
 
 
 --
+-- Name: is_much_of(tandem.tracked_table, pg_snapshot); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_from pg_snapshot) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  v_rows bigint;
+  v_most boolean := false;
+begin
+  if p_table.key_types <@ '{smallint,integer,bigint,uuid}' and not tandem.has_blocks(p_table.table_id) then
+    select c.reltuples * (pg_relation_size(c.oid) / current_setting('block_size')::integer) / c.relpages into v_rows
+    from pg_class c where c.oid = p_table.relid and c.relkind = 'r' and c.reltuples > 0 and c.relpages > 0;
+    if v_rows > 0 then
+      execute format('select exists (select from tandem_log.%I where xid >= $1 order by xid offset %s limit 1)', p_table.log_name, v_rows / 4) into v_most
+      using pg_snapshot_xmax(p_from);
+    end if;
+  end if;
+  return v_most;
+end $_$;
+
+
+--
+-- Name: FUNCTION is_much_of(p_table tandem.tracked_table, p_from pg_snapshot); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_from pg_snapshot) IS 'Whether many rows of a table have entries after a position.';
+
+
+--
 -- Name: is_worth(text, bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
@@ -4493,6 +4529,33 @@ $$;
 --
 
 COMMENT ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) IS 'An instant in ISO 8601.';
+
+
+--
+-- Name: join_in_order(boolean); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.join_in_order(p_in_order boolean) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_before text[] := string_to_array(nullif(current_setting('tandem.joins', true), ''), ' ');
+begin
+  if p_in_order and v_before is null then
+    perform set_config('tandem.joins', concat_ws(' ', current_setting('enable_nestloop'), current_setting('enable_hashjoin'), current_setting('enable_mergejoin')), true),
+      set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'on', true);
+  elsif not p_in_order and v_before is not null then
+    perform set_config('enable_nestloop', v_before[1], true), set_config('enable_hashjoin', v_before[2], true), set_config('enable_mergejoin', v_before[3], true),
+      set_config('tandem.joins', '', true);
+  end if;
+end $$;
+
+
+--
+-- Name: FUNCTION join_in_order(p_in_order boolean); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.join_in_order(p_in_order boolean) IS 'How the statements that follow are joined.';
 
 
 --
@@ -5992,7 +6055,7 @@ begin
   return format('select l.* from (select l.*, %2$s from tandem_log.%3$I l where %4$s window w as (order by %1$s, l.stamp, l.origin)) l where (%5$s) is not true',
     v_keys,
     (select string_agg(format('lead(l.k%1$s) over w as next%1$s, lag(l.k%1$s) over w as last%1$s', i), ', ' order by i) from generate_series(1, v_count) i),
-    p_table.entries_name, p_condition,
+    tandem.looked_in(p_table, false), p_condition,
     tandem.all_equal(p_table.key_operators, array(select 'l.next' || i from generate_series(1, v_count) i), tandem.key_names('l', v_count)));
 end $_$;
 
@@ -7780,6 +7843,7 @@ declare
   v_all jsonb := '[]';
   v_keys jsonb;
 begin
+  perform tandem.join_in_order(false);
   select * into strict t from tandem.tracked_table where (schema_name, table_name) = (p_schema, p_name);
   for f in
     select r.child, r.child_is_t, c.schema_name, c.table_name, c.key_columns
@@ -14334,6 +14398,13 @@ REVOKE ALL ON FUNCTION tandem.is_large(p_relation text) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION is_much_of(p_table tandem.tracked_table, p_from pg_snapshot); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_from pg_snapshot) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION is_worth(p_log text, p_rows bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
@@ -14345,6 +14416,13 @@ REVOKE ALL ON FUNCTION tandem.is_worth(p_log text, p_rows bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.iso_text(p_instant timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION join_in_order(p_in_order boolean); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.join_in_order(p_in_order boolean) FROM PUBLIC;
 
 
 --
