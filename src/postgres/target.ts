@@ -300,10 +300,14 @@ export class PostgresTarget implements Target {
   async #fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number> {
     const columns = `array[${table.columns.map(quoteLiteral).join(", ")}]::text[]`;
     const sql = `select tandem.prepare_stage(${this.#peer}, ${table.shape.id}, ${columns}, ${table.asText}, ${append}) as command`;
-    const [row] = await this.#connection.query(step("stage-prepare", sql));
-    const from = await rows();
+    // Each end prepares its own side meanwhile.
+    const [prepared, read] = await Promise.allSettled([this.#connection.query(step("stage-prepare", sql)), rows()]);
+    if (read.status === "rejected") throw read.reason;
+    const from = read.value;
     let to: Writable;
     try {
+      if (prepared.status === "rejected") throw prepared.reason;
+      const [row] = prepared.value;
       to = this.#connection.copyIn(step("stage-rows", `${row?.command} (format ${table.copyFormat})`));
     } catch (error) {
       from.destroy();
