@@ -2,9 +2,9 @@ import type {
   ApplyRequest,
   ApplyResult,
   BatchRequest,
-  Found,
   HeldTable,
   LinkState,
+  Look,
   OpenBatch,
   ParkedRow,
   Position,
@@ -26,6 +26,11 @@ import type {
 /** Where changes come from. One owner, one call at a time. */
 export interface Source {
   readonly name: string;
+  /**
+   * Whether a session of a server that is gone may be taken for one of the server that came after it. Then what was seen there and has not been
+   * brought to the disk since must not be built upon: a crash gives the ids of transactions that left nothing there to others.
+   */
+  readonly pooled: boolean;
   state(): Promise<SourceState>;
   /** Closes ways around capture; returns how many tables needed it. */
   watch(): Promise<number>;
@@ -33,7 +38,7 @@ export interface Source {
   contactFits(token: string | null): Promise<boolean>;
   offerContact(token: string | null): Promise<string>;
   /** What was written since `from`; cheap. A `read` from there that follows begins with what it has seen. */
-  lookFrom(from: Position): Promise<Found>;
+  lookFrom(from: Position): Promise<Look>;
   read<T>(request: BatchRequest, body: (batch: OpenBatch) => Promise<T>): Promise<T>;
   /**
    * A small batch in one message; null where there is something that only `read` can do. A token that it offers is not confirmed

@@ -235,6 +235,13 @@ export interface SmallResult {
 /** What a source has for its target: nothing; only what that hears from others; or something. */
 export type Found = "nothing" | "passed" | "changes";
 
+/** A look of a source at itself. */
+export interface Look {
+  readonly found: Found;
+  readonly now: Position;
+  readonly incarnation: string;
+}
+
 /** A key that a target has parked. */
 export interface ParkedRow {
   readonly schema: string;

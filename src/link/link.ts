@@ -97,6 +97,8 @@ export class Link {
         if (!this.#mustMoveOn) return { worked: small.worked, reached: true, now: small.now };
       }
     }
+    const passed = woken || last !== null ? null : await this.#passOn();
+    if (passed !== null) return passed;
     if (woken) await this.source.hushWake();
     await this.#small.settle();
     this.#tidying = false;
@@ -128,6 +130,17 @@ export class Link {
     this.#passedAt ??= this.#options.clock.now();
   }
 
+  /** The round of a link that passes over what it finds, and finds nothing else: one look. Null: it is to do more. */
+  async #passOn(): Promise<RoundResult | null> {
+    const scanned = this.#scanned;
+    if (this.#passedAt === null || scanned === null || this.source.pooled || this.#isDue || this.#mustMoveOn)
+      return null;
+    const { found, now, incarnation } = await this.source.lookFrom(scanned.to);
+    if (found === "changes" || incarnation !== scanned.incarnation) return null;
+    this.#scanned = { ...scanned, to: now };
+    return { worked: false, reached: true, now };
+  }
+
   async #roundFrom(here: SourceState, state: LinkState, asOf: number): Promise<Omit<RoundResult, "now">> {
     if (state.pausedBy !== null) return { worked: false, reached: false, pausedBy: state.pausedBy };
     if (here.waits) return { worked: false, reached: false };
@@ -141,9 +154,10 @@ export class Link {
         this.#scanned = null;
       const result = await this.#batch(context, state, here.acknowledged !== context.position);
       if (!result.worked) {
-        this.#scanned = { from: context.position, to: here.now, incarnation: here.incarnation };
+        const upto = this.source.pooled ? context.position : here.now;
+        this.#scanned = { from: context.position, to: upto, incarnation: here.incarnation };
         this.#stand(context, {
-          from: here.now,
+          from: upto,
           clock: state.clock,
           plain: state.tables.length === 0 && !state.anyParked,
         });
@@ -270,7 +284,7 @@ export class Link {
     const from = this.#scanned?.to ?? context.position;
     const parked = state.parked.filter((table) => !resting.has(tableKey(table)));
     if (own.length === 0 && parked.length === 0 && !unconfirmed && !this.#mustMoveOn) {
-      const found = await this.source.lookFrom(from);
+      const { found } = await this.source.lookFrom(from);
       if (found === "nothing") return { worked: false, reached: true };
       if (found === "passed") {
         this.#passOver();

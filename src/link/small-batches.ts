@@ -101,7 +101,7 @@ export class SmallBatches {
     this.#owed = null;
     const { token, state } = batch;
     if (token === null) {
-      this.#standing = { ...standing, from: state.now };
+      this.#standing = source.pooled ? standing : { ...standing, from: state.now };
       return { worked: false, passed: batch.passed, now: state.now, asOf };
     }
     this.#options.signal?.throwIfAborted();

@@ -3,8 +3,8 @@ import type { Source } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import type {
   BatchRequest,
-  Found,
   HeldTable,
+  Look,
   OpenBatch,
   ParkedRow,
   Position,
@@ -67,6 +67,7 @@ class MoreTables extends Error {}
 /** A PostgreSQL database as the source of a link. */
 export class PostgresSource implements Source {
   readonly name: string;
+  readonly pooled: boolean;
   readonly #connection: Connection;
   readonly #target: string;
   /** The target's id in the source. */
@@ -81,6 +82,7 @@ export class PostgresSource implements Source {
   constructor(connection: Connection, target: string, lockTimeout = 2_000) {
     this.#connection = connection;
     this.name = connection.node;
+    this.pooled = connection.pooled;
     this.#target = target;
     this.#lockTimeout = lockTimeout;
   }
@@ -117,16 +119,16 @@ export class PostgresSource implements Source {
     return await callJson<string>(this.#connection, "contact", sql);
   }
 
-  async lookFrom(from: Position): Promise<Found> {
+  async lookFrom(from: Position): Promise<Look> {
     const found = `(with x as materialized (select * from tandem.entries_for(${quoteLiteral(from)}, ${this.#peer}))
-      select case when (select bool_or(sent) from x) then ${this.#toLock("array(select table_id from x)", from, false)}
-        else to_jsonb(case when exists (select from x) then 'passed' else 'nothing' end) end)`;
-    const answer = await this.#followed(() =>
-      callJson<Locked | "passed" | "nothing">(this.#connection, "probe", found),
+      select jsonb_build_object('now', pg_current_snapshot()::text, 'incarnation', (select n.incarnation from tandem.local_node n),
+        'passed', exists (select from x), 'locked', case when (select bool_or(sent) from x) then ${this.#toLock("array(select table_id from x)", from, false)} end))`;
+    const { locked, passed, ...here } = await this.#followed(() =>
+      callJson<Omit<Look, "found"> & { passed: boolean; locked: Locked | null }>(this.#connection, "probe", found),
     );
-    if (typeof answer === "string") return answer;
-    this.#looked = { from, locked: this.#learn(answer) };
-    return "changes";
+    if (locked === null) return { ...here, found: passed ? "passed" : "nothing" };
+    this.#looked = { from, locked: this.#learn(locked) };
+    return { ...here, found: "changes" };
   }
 
   /**
@@ -226,7 +228,7 @@ export class PostgresSource implements Source {
 
   /** Not through a pooler: the session that listens would be anybody's. */
   async listen(told: () => void): Promise<boolean> {
-    if (this.#connection.pooled) return false;
+    if (this.pooled) return false;
     this.#connection.onNotification(told);
     await this.#connection.exec(step("wake", "listen tandem"));
     return true;

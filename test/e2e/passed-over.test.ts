@@ -93,6 +93,36 @@ describe.each(ways)("what a target hears from others, in $way", ({ options }) =>
     await links.expectRest();
   });
 
+  test("C9: takes one look at the source, until catalogs are compared", async () => {
+    const clock = new Hands();
+    await using mesh = await three(options, moveOnMs, clock);
+    const { nodes, links } = mesh;
+    const link = await links.link("external", "n3");
+    const meet = link.target.meet.bind(link.target);
+    let met = 0;
+    link.target.meet = async (here) => {
+      met++;
+      return await meet(here);
+    };
+    const looked = async (id: number) => {
+      await fromElsewhere(nodes.local, links, id);
+      const before = met;
+      expect(await link.round()).toMatchObject({ worked: false, reached: true });
+      return met - before;
+    };
+    expect(await looked(2)).toBe(1);
+    clock.time += 1_000;
+    expect(await looked(3)).toBe(0);
+    clock.time += 1_000;
+    expect(await looked(4)).toBe(0);
+    // Nothing new is passed over in the same way.
+    expect(await link.round()).toMatchObject({ worked: false, reached: true });
+    expect(met).toBe(1);
+    clock.time += 5_000;
+    while ((await link.round()).worked);
+    expect(met).toBeGreaterThan(1);
+  });
+
   test("C4: by the short way too it is passed over for so long only", async () => {
     const clock = new Hands();
     await using mesh = await three(options, moveOnMs, clock);

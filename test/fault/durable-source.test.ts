@@ -7,6 +7,8 @@ import { PostgresSource } from "../../src/postgres/source.ts";
 import { PostgresTarget } from "../../src/postgres/target.ts";
 import { connectClient } from "../support/client.ts";
 import { sql } from "../support/pg.ts";
+import { startPgBouncer } from "../support/pgbouncer.ts";
+import { waitFor } from "../support/wait.ts";
 import { synced, twoServers } from "./servers.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
@@ -60,4 +62,45 @@ test("C1 C2: what a crash of the source undoes was never sent, though its commit
   expect(sent.filter((id) => !kept.includes(id))).toEqual([]);
   // Else nothing could have been undone, and this would have shown nothing.
   expect(unhurried).toBe(true);
+});
+
+test("C1 C2: behind a pooler nothing is lost to a transaction id that is given anew after a crash of the source", async () => {
+  await using all = await twoServers("create table t (id int primary key)", { settings: { wal_writer_delay: "10s" } });
+  const { servers, opened } = all;
+  const [source, target] = servers;
+  await synced(opened, { local: source.url(), external: target.url() });
+  const bouncer = opened.add(await startPgBouncer(source.url()));
+  await using from = await connect({ name: "local", url: bouncer.url }, "test");
+  await using to = await connect({ name: "external", url: target.url() }, "test");
+  expect(from.pooled).toBe(true);
+  const link = new Link(new PostgresSource(from, "external"), new PostgresTarget(to, "local"), {
+    clock: systemClock,
+    batchRows: 100_000,
+  });
+  await sql(source.url(), "insert into t values (1)");
+  while ((await link.round()).worked);
+
+  for (const [id, woken] of [false, true].entries()) {
+    // What it wrote comes to the disk with whatever is committed durably after it: here nothing is.
+    const client = await connectClient(source.url());
+    client.on("error", () => {});
+    await client.query(`begin; insert into t values (${id + 100})`);
+    const { rows } = await client.query("select pg_current_xact_id()::text as xid");
+    await client.query("rollback");
+    expect(await link.round(woken)).toMatchObject({ worked: false, reached: true });
+    await source.kill();
+    await client.end().catch(() => {});
+    await source.restart();
+    const [written] = await sql(
+      source.url(),
+      `insert into t values (${id + 2}) returning pg_current_xact_id()::text as xid`,
+    );
+    // Else this would show nothing.
+    expect(written?.xid).toBe(rows[0].xid);
+    await waitFor(async () => {
+      await link.round().catch(() => {});
+      expect(from.broken).toBe(false);
+      return (await sql(target.url(), `select from t where id = ${id + 2}`)).length === 1;
+    });
+  }
 });
