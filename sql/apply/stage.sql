@@ -60,7 +60,7 @@ end $$;
 comment on function tandem.base_type(oid) is 'The type under a domain.';
 
 -- tandem.prepare_stage(p_peer_id, p_table_id, p_columns, p_as_text, p_append) -> text
--- Makes the staging table empty and fit for these columns; returns the COPY command that fills it. Columns: n counts the rows,
+-- Makes the staging table empty and fit for these columns; returns its name. Columns: n counts the rows,
 -- k1... the key, then what the source says of each row, then c1..., the given columns by their types without length limits and
 -- domains (a value the table refuses is met later, row by row). p_as_text: all as text, after a value was not even of its
 -- type (see set_misfits_aside). p_append: the rows staged so far stay. A small table is emptied by DELETE, a large one by TRUNCATE, which costs the catalog
@@ -73,13 +73,12 @@ declare
   t tandem.tracked_table;
   v_name text;
   v_definition text;
-  v_fields text;
   v_index regclass;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint not null default nextval(''tandem.staged_row''), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
-    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null default false, unsettled boolean not null default false, unplaced text, asked boolean not null default false, '
     'misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, tandem.sent_key_type(u.type)), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
@@ -103,10 +102,6 @@ begin
   else
     execute format('delete from tandem_log.%I', v_name);
   end if;
-  select concat_ws(', ', array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '),
-    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked',
-    nullif(array_to_string(array(select 'c' || i from generate_series(1, cardinality(p_columns)) i), ', '), ''))
-  into v_fields;
-  return format('copy tandem_log.%I (%s) from stdin', v_name, v_fields);
+  return format('tandem_log.%I', v_name);
 end $$;
-comment on function tandem.prepare_stage(integer, integer, text[], boolean, boolean) is 'Empties a staging table and says how to fill it.';
+comment on function tandem.prepare_stage(integer, integer, text[], boolean, boolean) is 'Makes a staging table empty and fit.';

@@ -63,12 +63,12 @@ begin
 end $$;
 comment on function tandem.copy_bound(integer, text[], bigint) is 'Where a range of a first copy ends.';
 
--- tandem.copy_query(p_table_id, p_peer_id, p_after, p_upto, p_columns, p_unplaced, p_vector) -> text
+-- tandem.copy_query(p_table_id, p_peer_id, p_after, p_upto, p_columns, p_unplaced, p_vector) -> {"query", "columns"}
 -- The rows of a range, each with its version: its newest entry, else its updated_at column (times in the future count as now),
 -- else the unknown version; the seed's rows with unknown version bear the seed's name, so that they win. Where a node came back, see
 -- admin/rejoin.sql.
 create or replace function tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[],
-  p_columns text[], p_unplaced text[], p_vector text default null) returns text
+  p_columns text[], p_unplaced text[], p_vector text default null) returns jsonb
 language plpgsql stable as $$
 declare
   t tandem.tracked_table;
@@ -77,15 +77,15 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   perform tandem.refuse_blocks(t, true);
   v_none := tandem.none_logged(t, p_after, p_upto);
-  return (select format('select %s from %I.%I t cross join lateral (select %s) k %s where %s',
+  return (select tandem.query_of(
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin)), false,
       case when v_none then 'none' else 'true' end),
-    t.schema_name, t.table_name,
-    (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
-    case when v_none then 'cross join lateral (select null::"char" as op, null::timestamptz as stamp, null::text as origin, null::integer as received_from, null::xid8 as xid) n'
-      else tandem.newest_entry(t, 'k') end,
-    tandem.copy_range(t, p_after, p_upto))
+    format('from %I.%I t cross join lateral (select %s) k %s where %s', t.schema_name, t.table_name,
+      (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
+      case when v_none then 'cross join lateral (select null::"char" as op, null::timestamptz as stamp, null::text as origin, null::integer as received_from, null::xid8 as xid) n'
+        else tandem.newest_entry(t, 'k') end,
+      tandem.copy_range(t, p_after, p_upto)))
   from (select (select b.rejoin from tandem.inbound_table b
     where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, t.schema_name, t.table_name)) as rejoin) x);
 end $$;

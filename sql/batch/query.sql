@@ -1,8 +1,8 @@
--- The COPY queries that a source's rows leave by. All of them yield the columns of a staging table, in its order (see
--- apply/stage.sql): the key, op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked,
--- then the given columns.
+-- The COPY queries that a source's rows leave by, each with the names of the staging table's columns that it yields, in that table's order (see
+-- apply/stage.sql): the key, then of op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked what is not the same for all
+-- rows, then the given columns.
 
--- tandem.batch_query(p_table_id, p_from, p_to, p_peer_id, p_columns, p_unplaced, p_keys, p_vector, p_asked) -> text
+-- tandem.batch_query(p_table_id, p_from, p_to, p_peer_id, p_columns, p_unplaced, p_keys, p_vector, p_asked) -> {"query", "columns"}
 -- Per key with an entry in the batch, or named in p_keys ([["1"],["2"]], the key's columns as text): the newest version over the
 -- whole snapshot, and the row itself or nothing when it is gone. Left out: what was received from the target, and what was
 -- received from a node that the target has a link of its own from (but see has_returned); never where entry and row disagree (a deletion came in while
@@ -11,7 +11,7 @@
 -- p_asked: the keys are those of the closure, to be looked at only. Sets how the query is to be joined (join_in_order), for this transaction.
 create or replace function tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer,
   p_columns text[], p_unplaced text[], p_keys jsonb default '[]', p_vector text default null,
-  p_asked boolean default false) returns text
+  p_asked boolean default false) returns jsonb
 language plpgsql stable as $$
 declare
   t tandem.tracked_table;
@@ -31,11 +31,12 @@ begin
     if not v_apart and not v_repeats and tandem.is_much_of(t, p_from) then
       perform tandem.join_in_order(true);
     end if;
-    return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
+    return tandem.query_of(
       tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, case when v_apart then 'false' else tandem.has_more(t) end),
-      case when v_apart then tandem.entries_apart(t, v_entries) else tandem.newest_entries(t, v_entries, v_repeats) end,
-      array_to_string(tandem.key_names('n', v_count), ', '),
-      t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
+      format('from (%s) n cross join lateral (select %s) k left join %I.%I t on %s',
+        case when v_apart then tandem.entries_apart(t, v_entries) else tandem.newest_entries(t, v_entries, v_repeats) end,
+        array_to_string(tandem.key_names('n', v_count), ', '),
+        t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count))));
   end if;
   return tandem.keys_query(t, p_peer_id, p_columns, p_unplaced, p_vector, p_asked,
     concat_ws(' union all ',
@@ -59,11 +60,11 @@ begin
 end $$;
 comment on function tandem.refuse_blocks(tandem.tracked_table, boolean) is 'Refuses to look for many single keys in blocks.';
 
--- tandem.keys_query(p_table, p_peer_id, p_columns, p_unplaced, p_vector, p_asked, p_keys, p_look) -> text
+-- tandem.keys_query(p_table, p_peer_id, p_columns, p_unplaced, p_vector, p_asked, p_keys, p_look) -> {"query", "columns"}
 -- The query of the keys that p_keys yields (k1, ..., named), as batch_query has it. p_look: it will be run more than once, so whether a key of the
--- peer's is parked here is looked up in each run. Where the table has blocks the newest entries are found by one pass over all.
+-- peer's is parked here is looked up in each run; and it yields all columns. Where the table has blocks the newest entries are found by one pass over all.
 create or replace function tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text,
-  p_asked boolean, p_keys text, p_look boolean default false) returns text
+  p_asked boolean, p_keys text, p_look boolean default false) returns jsonb
 language plpgsql stable as $$
 declare
   v_first text := format('t.%I', p_table.key_columns[1]);
@@ -77,12 +78,13 @@ begin
       tandem.newest_entries(p_table, format('exists (select from (%s) e where %s)', p_keys, tandem.all_equal(p_table.key_operators, tandem.key_names('e', v_count), tandem.key_names('l', v_count)))),
       tandem.all_equal(p_table.key_operators, tandem.key_names('n', v_count), tandem.key_names('k', v_count)), tandem.join_row(p_table, 'k'));
   end if;
-  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)%7$s',
+  return tandem.query_of(
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
       format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, v_more, p_look),
-    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k', p_look)),
-    tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
+    format('from (select %1$s, bool_or(e.named) as named from (%2$s) e group by %1$s order by %1$s) k %3$s where k.named or n.received_from is null or n.received_from <> all (%4$L::integer[]) or (n.op = ''D'') = (%5$s is distinct from null)%6$s',
+      array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k', p_look)),
+      tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end));
 end $$;
 comment on function tandem.keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean) is 'The query of given keys in a batch.';
 
@@ -176,43 +178,56 @@ language sql immutable as $$
 $$;
 comment on function tandem.staged_key(bigint, text) is 'A staged key as its column has it.';
 
--- tandem.sent_columns(...) -> text
--- The select list. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
+-- tandem.sent_columns(...) -> jsonb
+-- The select list, in the order of the staging table: [[name of its column, expression], ...]. What is the same for all rows, and what the staging table has where nothing
+-- is said, is left out unless p_look: it costs as much as a value, at both ends. Unsettled: the newest entry and the row disagree, two transactions share the newest version, or a later transaction
 -- made an older entry blindly: a serializable one that wrote the row has seen all earlier ones, so its entry should have been the newest.
 -- p_more: condition that the key has more than one entry, where that is known; 'none': no key has any. p_look: see keys_query; it is not run while there are blocks.
 create or replace function tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[],
-  p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text default 'true', p_look boolean default false) returns text
+  p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text default 'true', p_look boolean default false) returns jsonb
 language plpgsql stable as $$
+declare
+  v_keys text[] := tandem.key_names('k', cardinality(p_table.key_columns));
+  v_present text := format('t.%I is distinct from null', p_table.key_columns[1]);
+  v_same_key text := tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), v_keys);
+  v_known text := format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
+    else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, tandem.looked_in(p_table, p_look), v_same_key);
+  v_vector boolean := p_vector is not null or p_table.conflict_policy like 'prefer: %';
+  v_parked boolean := p_look or exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+    and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name));
 begin
   return (
-    select concat_ws(', ',
-      (select string_agg(case when tandem.sent_key_type(u.type) <> u.type then format('k.k%s::%s', u.i, tandem.sent_key_type(u.type)) else 'k.k' || u.i end, ', ' order by u.i)
-       from unnest(p_table.key_types) with ordinality u (type, i)),
-      'n.op',
-      x.present,
-      p_stamp, p_origin,
-      case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-      case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-      case when p_look or exists (select from tandem.parked_change c where c.peer_id = p_peer_id
-          and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
-        then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
-          tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
-        else 'false' end,
-      case when p_more = 'none' then 'false' else format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+    select jsonb_agg(jsonb_build_array(x.name, x.expression) order by x.part, x.i)
+    from (
+      select 1 as part, u.i, 'k' || u.i as name, case when tandem.sent_key_type(u.type) <> u.type then format('k.k%s::%s', u.i, tandem.sent_key_type(u.type)) else 'k.k' || u.i end as expression
+      from unnest(p_table.key_types) with ordinality u (type, i)
+      union all select 2, s.i, s.name, s.expression from (values
+        (1, 'op', 'n.op'),
+        (2, 'present', v_present),
+        (3, 'stamp', p_stamp),
+        (4, 'origin', p_origin),
+        (5, 'known_stamps', case when v_vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', v_known) when p_look then 'null' end),
+        (6, 'known_origins', case when v_vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', v_known) when p_look then 'null' end),
+        (7, 'parked_there', case when v_parked then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
+          tandem.same_parked_key(p_table, 'c', v_keys)) end),
+        (8, 'unsettled', case when p_more <> 'none' then format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
           or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name) end,
-      case when cardinality(p_unplaced) = 0 then 'null'
-        else format('nullif(concat_ws('', '', %s), '''')',
-          (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
-      p_asked::text,
-      nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
-    from (select
-      p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
-      format('t.%I is distinct from null', p_table.key_columns[1]) as present,
-      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-      format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, tandem.looked_in(p_table, p_look),
-        tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
-    ) x);
+          v_present, tandem.looked_in(p_table, p_look), v_same_key, p_more, p_table.log_name) end),
+        (9, 'unplaced', case when cardinality(p_unplaced) > 0 then format('nullif(concat_ws('', '', %s), '''')',
+          (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) when p_look then 'null' end),
+        (10, 'asked', case when p_asked or p_look then p_asked::text end)) s (i, name, expression)
+      where s.expression is not null
+      union all select 3, u.i, 'c' || u.i, u.name from unnest(tandem.columns('t', p_columns)) with ordinality u (name, i)) x);
 end $$;
 comment on function tandem.sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text, boolean) is 'The select list of a COPY query.';
+
+-- tandem.query_of(p_columns, p_from) -> {"query", "columns"}
+-- The query of such a select list, and the names of the staging table's columns that it yields. p_from: what follows the list.
+create or replace function tandem.query_of(p_columns jsonb, p_from text) returns jsonb
+language plpgsql immutable as $$
+begin
+  return (
+    select jsonb_build_object('query', format('select %s %s', string_agg(format('%s as %s', c ->> 1, c ->> 0), ', ' order by i), p_from), 'columns', jsonb_agg(c -> 0 order by i))
+    from jsonb_array_elements(p_columns) with ordinality x (c, i));
+end $$;
+comment on function tandem.query_of(jsonb, text) is 'A COPY query and what it yields.';

@@ -149,7 +149,7 @@ end $body$,
     tandem.keys_query(t, p_peer_id, v_columns, array(select jsonb_array_elements_text(p_table -> 'unplaced')),
       case when cardinality(tandem.not_forwarded(p_peer_id)) > 1 then 'newest' end, false,
       format('select %s, false as named from tandem_log.%I l where (l.xid >= p_xmax or l.xid = any (p_xip)) and (l.received_from is null or l.received_from <> all (%L::integer[]))',
-        array_to_string(tandem.key_names('l', cardinality(v_keys)), ', '), t.log_name, tandem.not_forwarded(p_peer_id)), true),
+        array_to_string(tandem.key_names('l', cardinality(v_keys)), ', '), t.log_name, tandem.not_forwarded(p_peer_id)), true) ->> 'query',
     array_to_string(v_keys, ', ') || ', ' || v_said || coalesce((select string_agg(', ' || u, '') from unnest(v_values) u), ''),
     'exists (select from tandem_log.' || quote_ident(t.blocks_name) || ') or '));
   execute format('revoke execute on function %s from public', v_name);

@@ -137,6 +137,12 @@ export interface BatchRequest {
   readonly onlyThese: boolean;
 }
 
+/** Rows on their way: a COPY, and the columns of the staging table that it has values for. */
+export interface Rows {
+  readonly copy: Readable;
+  readonly columns: readonly string[];
+}
+
 /** A batch while its source's snapshot is held. */
 export interface OpenBatch {
   readonly to: Position;
@@ -151,7 +157,7 @@ export interface OpenBatch {
   known(table: TableShape): Position | null;
   /** The end of a range of a first copy; null: it is the last. */
   bound(table: TableShape, after: readonly string[] | null, rows: number): Promise<readonly string[] | null>;
-  rows(request: ReadRequest): Promise<Readable>;
+  rows(request: ReadRequest): Promise<Rows>;
   /** For each of these rows the key of one row of each foreign key that refers to it, where there is one. */
   referring(to: TableKeys): Promise<readonly TableKeys[]>;
 }
@@ -332,7 +338,7 @@ export interface Staging {
   /** Those of the tables that are tracked here. */
   readonly shapes: readonly TableShape[];
   /** Fills the emptied staging table; returns how many rows there were. `rows` is called once all is ready: a stream that nobody reads holds up its connection. */
-  fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number>;
+  fill(table: Omit<StagedTable, "known">, rows: () => Promise<Rows>, append: boolean): Promise<number>;
   /** Keys the source must be asked for before anything is decided. */
   closure(tables: readonly StagedTable[]): Promise<readonly AskedKeys[]>;
   /** Those of the keys of a staged table of which no row is staged yet. */

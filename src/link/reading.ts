@@ -1,6 +1,6 @@
-import { PassThrough, pipeline, type Readable } from "node:stream";
+import { PassThrough, pipeline } from "node:stream";
 import { finished } from "node:stream/promises";
-import type { MatchedTable, OpenBatch, ReadRequest } from "../base/exchange.ts";
+import type { MatchedTable, OpenBatch, ReadRequest, Rows } from "../base/exchange.ts";
 import { chooseCopyFormat } from "./columns.ts";
 
 // What is read before the target takes it, at most, in bytes: of the 150 MB that an applier may take.
@@ -60,9 +60,9 @@ export class Reading<T> {
 class Ahead {
   readonly #batch: OpenBatch;
   readonly #request: ReadRequest | null;
-  #rows: Readable | null;
+  #rows: Rows | null;
 
-  private constructor(batch: OpenBatch, request: ReadRequest | null, rows: Readable | null) {
+  private constructor(batch: OpenBatch, request: ReadRequest | null, rows: Rows | null) {
     this.#batch = batch;
     this.#request = request;
     this.#rows = rows;
@@ -71,11 +71,11 @@ class Ahead {
   static async begin(batch: OpenBatch, request: ReadRequest | null): Promise<Ahead> {
     if (request === null) return new Ahead(batch, null, null);
     const from = await batch.rows(request);
-    const rows = new PassThrough({ highWaterMark: buffered });
+    const copy = new PassThrough({ highWaterMark: buffered });
     // Either takes the other along when it fails. The reader gets the error when it comes; until then nobody listens.
-    pipeline(from, rows, () => {});
-    rows.on("error", () => {});
-    return new Ahead(batch, request, rows);
+    pipeline(from.copy, copy, () => {});
+    copy.on("error", () => {});
+    return new Ahead(batch, request, { ...from, copy });
   }
 
   /** The batch, which takes what was read for an answer where it is asked for just that first. */
@@ -88,11 +88,11 @@ class Ahead {
     const rows = this.#rows;
     this.#rows = null;
     if (rows === null) return;
-    rows.resume();
-    await finished(rows);
+    rows.copy.resume();
+    await finished(rows.copy);
   }
 
-  async #answer(request: ReadRequest): Promise<Readable> {
+  async #answer(request: ReadRequest): Promise<Rows> {
     const rows = this.#rows;
     if (rows !== null && JSON.stringify(request) === JSON.stringify(this.#request)) {
       this.#rows = null;

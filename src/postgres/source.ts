@@ -1,4 +1,3 @@
-import type { Readable } from "node:stream";
 import type { Source } from "../base/ends.ts";
 import { TandemError } from "../base/errors.ts";
 import type {
@@ -9,6 +8,7 @@ import type {
   ParkedRow,
   Position,
   ReadRequest,
+  Rows,
   SmallBatch,
   SmallRequest,
   SourceState,
@@ -351,7 +351,7 @@ export class PostgresSource implements Source {
     { table, columns, unplaced, copyFormat, what }: ReadRequest,
     to: Position,
     versions: "all" | "newest" | null,
-  ): Promise<Readable> {
+  ): Promise<Rows> {
     const vector = nullable(versions);
     const lists = `${textArray(columns)}, ${textArray(unplaced)}`;
     const query =
@@ -359,7 +359,9 @@ export class PostgresSource implements Source {
         ? `tandem.copy_query(${table.id}, ${this.#peer}, ${textArray(what.after)}, ${textArray(what.upto)}, ${lists}, ${vector})`
         : `tandem.batch_query(${table.id}, ${what.kind === "changes" ? quoteLiteral(what.from) : "null"}, ${quoteLiteral(to)}, ${this.#peer},
             ${lists}, ${jsonLiteral(what.keys)}, ${vector}, ${what.kind === "asked"})`;
-    const [row] = await this.#connection.query(step("read-rows", `select ${query} as query`));
-    return this.#connection.copyOut(step("read-rows", `copy (${row?.query}) to stdout (format ${copyFormat})`));
+    const [row] = await this.#connection.query(step("read-rows", `select ${query}::text as sent`));
+    const sent = JSON.parse(row?.sent ?? "null") as { query: string; columns: string[] };
+    const copy = this.#connection.copyOut(step("read-rows", `copy (${sent.query}) to stdout (format ${copyFormat})`));
+    return { copy, columns: sent.columns };
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Readable, Writable } from "node:stream";
+import type { Writable } from "node:stream";
 import type { Target } from "../base/ends.ts";
 import type {
   ApplyRequest,
@@ -9,6 +9,7 @@ import type {
   Position,
   Reach,
   Reconciled,
+  Rows,
   SmallApply,
   SmallResult,
   SourceState,
@@ -297,9 +298,9 @@ export class PostgresTarget implements Target {
     return { ...instants(reach), peer: this.#peer, source: this.#source, skew: `${skewMs / 1_000} seconds` };
   }
 
-  async #fill(table: Omit<StagedTable, "known">, rows: () => Promise<Readable>, append: boolean): Promise<number> {
+  async #fill(table: Omit<StagedTable, "known">, rows: () => Promise<Rows>, append: boolean): Promise<number> {
     const columns = `array[${table.columns.map(quoteLiteral).join(", ")}]::text[]`;
-    const sql = `select tandem.prepare_stage(${this.#peer}, ${table.shape.id}, ${columns}, ${table.asText}, ${append}) as command`;
+    const sql = `select tandem.prepare_stage(${this.#peer}, ${table.shape.id}, ${columns}, ${table.asText}, ${append}) as stage`;
     // Each end prepares its own side meanwhile.
     const [prepared, read] = await Promise.allSettled([this.#connection.query(step("stage-prepare", sql)), rows()]);
     if (read.status === "rejected") throw read.reason;
@@ -308,12 +309,13 @@ export class PostgresTarget implements Target {
     try {
       if (prepared.status === "rejected") throw prepared.reason;
       const [row] = prepared.value;
-      to = this.#connection.copyIn(step("stage-rows", `${row?.command} (format ${table.copyFormat})`));
+      const into = `${row?.stage} (${from.columns.join(", ")})`;
+      to = this.#connection.copyIn(step("stage-rows", `copy ${into} from stdin (format ${table.copyFormat})`));
     } catch (error) {
-      from.destroy();
+      from.copy.destroy();
       throw error;
     }
-    const count = await carry(from, to);
+    const count = await carry(from.copy, to);
     if (table.asText) {
       const aside = `select tandem.set_misfits_aside(${this.#peer}, ${table.shape.id}, ${columns})`;
       await this.#connection.query(step("stage-misfits", aside));

@@ -46,7 +46,7 @@ describe("C1 C3: a batch of much of a table is joined to them in the order of th
       const query = (name: string) =>
         sql(
           client,
-          `select tandem.batch_query(t.table_id, '${from}', '${to?.now}', ${peer}, '{v}', '{}') as query
+          `select tandem.batch_query(t.table_id, '${from}', '${to?.now}', ${peer}, '{v}', '{}') ->> 'query' as query
            from tandem.tracked_table t where t.table_name = '${name}'`,
         );
       const [batch] = await query(table);

@@ -1470,9 +1470,9 @@ COMMENT ON FUNCTION tandem.batch_header(p_peer_id integer, p_tables integer[]) I
 -- Name: batch_query(integer, pg_snapshot, pg_snapshot, integer, text[], text[], jsonb, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector text DEFAULT NULL::text, p_asked boolean DEFAULT false) RETURNS text
+CREATE FUNCTION tandem.batch_query(p_table_id integer, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer, p_columns text[], p_unplaced text[], p_keys jsonb DEFAULT '[]'::jsonb, p_vector text DEFAULT NULL::text, p_asked boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    AS $_$
+    AS $$
 declare
   t tandem.tracked_table;
   v_count integer;
@@ -1491,11 +1491,12 @@ begin
     if not v_apart and not v_repeats and tandem.is_much_of(t, p_from) then
       perform tandem.join_in_order(true);
     end if;
-    return format('select %1$s from (%2$s) n cross join lateral (select %3$s) k left join %4$I.%5$I t on %6$s',
+    return tandem.query_of(
       tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector, 'n.stamp', 'n.origin', p_asked, case when v_apart then 'false' else tandem.has_more(t) end),
-      case when v_apart then tandem.entries_apart(t, v_entries) else tandem.newest_entries(t, v_entries, v_repeats) end,
-      array_to_string(tandem.key_names('n', v_count), ', '),
-      t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count)));
+      format('from (%s) n cross join lateral (select %s) k left join %I.%I t on %s',
+        case when v_apart then tandem.entries_apart(t, v_entries) else tandem.newest_entries(t, v_entries, v_repeats) end,
+        array_to_string(tandem.key_names('n', v_count), ', '),
+        t.schema_name, t.table_name, tandem.all_equal(t.key_operators, tandem.columns('t', t.key_columns), tandem.key_names('k', v_count))));
   end if;
   return tandem.keys_query(t, p_peer_id, p_columns, p_unplaced, p_vector, p_asked,
     concat_ws(' union all ',
@@ -1504,7 +1505,7 @@ begin
       case when p_from is null or jsonb_array_length(p_keys) > 0 then format('select %s, true as named from jsonb_array_elements(%L) x',
         (select string_agg(format('(x ->> %s)::%s as k%s', u.i - 1, u.type, u.i), ', ' order by u.i)
          from unnest(t.key_types) with ordinality u (type, i)), p_keys) end));
-end $_$;
+end $$;
 
 
 --
@@ -2905,7 +2906,7 @@ COMMENT ON FUNCTION tandem.copy_order(p_table tandem.tracked_table, p_alias text
 -- Name: copy_query(integer, integer, text[], text[], text[], text[], text); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text DEFAULT NULL::text) RETURNS text
+CREATE FUNCTION tandem.copy_query(p_table_id integer, p_peer_id integer, p_after text[], p_upto text[], p_columns text[], p_unplaced text[], p_vector text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     AS $$
 declare
@@ -2915,15 +2916,15 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   perform tandem.refuse_blocks(t, true);
   v_none := tandem.none_logged(t, p_after, p_upto);
-  return (select format('select %s from %I.%I t cross join lateral (select %s) k %s where %s',
+  return (select tandem.query_of(
     tandem.sent_columns(t, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, %s)', tandem.unlogged_stamp(t, 't', x.rejoin)), format('coalesce(n.origin, %s)', tandem.unlogged_origin(t, 't', x.rejoin)), false,
       case when v_none then 'none' else 'true' end),
-    t.schema_name, t.table_name,
-    (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
-    case when v_none then 'cross join lateral (select null::"char" as op, null::timestamptz as stamp, null::text as origin, null::integer as received_from, null::xid8 as xid) n'
-      else tandem.newest_entry(t, 'k') end,
-    tandem.copy_range(t, p_after, p_upto))
+    format('from %I.%I t cross join lateral (select %s) k %s where %s', t.schema_name, t.table_name,
+      (select string_agg(format('t.%I as k%s', u.name, u.i), ', ' order by u.i) from unnest(t.key_columns) with ordinality u (name, i)),
+      case when v_none then 'cross join lateral (select null::"char" as op, null::timestamptz as stamp, null::text as origin, null::integer as received_from, null::xid8 as xid) n'
+        else tandem.newest_entry(t, 'k') end,
+      tandem.copy_range(t, p_after, p_upto)))
   from (select (select b.rejoin from tandem.inbound_table b
     where (b.peer_id, b.schema_name, b.table_name) = (p_peer_id, t.schema_name, t.table_name)) as rejoin) x);
 end $$;
@@ -4830,7 +4831,7 @@ COMMENT ON FUNCTION tandem.keys_of(p_schema text, p_name text, p_keys jsonb) IS 
 -- Name: keys_query(tandem.tracked_table, integer, text[], text[], text, boolean, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_asked boolean, p_keys text, p_look boolean DEFAULT false) RETURNS text
+CREATE FUNCTION tandem.keys_query(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_asked boolean, p_keys text, p_look boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     AS $_$
 declare
@@ -4845,12 +4846,13 @@ begin
       tandem.newest_entries(p_table, format('exists (select from (%s) e where %s)', p_keys, tandem.all_equal(p_table.key_operators, tandem.key_names('e', v_count), tandem.key_names('l', v_count)))),
       tandem.all_equal(p_table.key_operators, tandem.key_names('n', v_count), tandem.key_names('k', v_count)), tandem.join_row(p_table, 'k'));
   end if;
-  return format('select %1$s from (select %2$s, bool_or(e.named) as named from (%3$s) e group by %2$s order by %2$s) k %4$s where k.named or n.received_from is null or n.received_from <> all (%5$L::integer[]) or (n.op = ''D'') = (%6$s is distinct from null)%7$s',
+  return tandem.query_of(
     tandem.sent_columns(p_table, p_peer_id, p_columns, p_unplaced, p_vector,
       format('coalesce(n.stamp, case when %s is distinct from null then timestamptz ''0001-01-01 00:00:00+00'' end)', v_first),
       format('coalesce(n.origin, case when %s is distinct from null then '''' end)', v_first), p_asked, v_more, p_look),
-    array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k', p_look)),
-    tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end);
+    format('from (select %1$s, bool_or(e.named) as named from (%2$s) e group by %1$s order by %1$s) k %3$s where k.named or n.received_from is null or n.received_from <> all (%4$L::integer[]) or (n.op = ''D'') = (%5$s is distinct from null)%6$s',
+      array_to_string(tandem.key_names('e', v_count), ', '), p_keys, coalesce(v_newest, tandem.newest_and_row(p_table, 'k', p_look)),
+      tandem.not_forwarded(p_peer_id), v_first, case when tandem.has_returned(p_peer_id) then ' or n.op = ''D''' end));
 end $_$;
 
 
@@ -5764,7 +5766,7 @@ end $body$,
     tandem.keys_query(t, p_peer_id, v_columns, array(select jsonb_array_elements_text(p_table -> 'unplaced')),
       case when cardinality(tandem.not_forwarded(p_peer_id)) > 1 then 'newest' end, false,
       format('select %s, false as named from tandem_log.%I l where (l.xid >= p_xmax or l.xid = any (p_xip)) and (l.received_from is null or l.received_from <> all (%L::integer[]))',
-        array_to_string(tandem.key_names('l', cardinality(v_keys)), ', '), t.log_name, tandem.not_forwarded(p_peer_id)), true),
+        array_to_string(tandem.key_names('l', cardinality(v_keys)), ', '), t.log_name, tandem.not_forwarded(p_peer_id)), true) ->> 'query',
     array_to_string(v_keys, ', ') || ', ' || v_said || coalesce((select string_agg(', ' || u, '') from unnest(v_values) u), ''),
     'exists (select from tandem_log.' || quote_ident(t.blocks_name) || ') or '));
   execute format('revoke execute on function %s from public', v_name);
@@ -7125,13 +7127,12 @@ declare
   t tandem.tracked_table;
   v_name text;
   v_definition text;
-  v_fields text;
   v_index regclass;
 begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_name := tandem.stage_name(p_peer_id, t.schema_name, t.table_name);
   select format('n bigint not null default nextval(''tandem.staged_row''), %s, op "char", present boolean not null, stamp timestamptz, origin text collate "C", '
-    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null, unsettled boolean not null, unplaced text, asked boolean not null default false, '
+    'known_stamps timestamptz[], known_origins text[], parked_there boolean not null default false, unsettled boolean not null default false, unplaced text, asked boolean not null default false, '
     'misfit_state text, misfit text',
     (select string_agg(format('k%s %s not null', u.i, tandem.sent_key_type(u.type)), ', ' order by u.i) from unnest(t.key_types) with ordinality u (type, i)))
     || coalesce((select string_agg(format(', c%s %s', u.i, case when p_as_text then 'text'
@@ -7155,11 +7156,7 @@ begin
   else
     execute format('delete from tandem_log.%I', v_name);
   end if;
-  select concat_ws(', ', array_to_string(array(select 'k' || i from generate_series(1, cardinality(t.key_columns)) i), ', '),
-    'op, present, stamp, origin, known_stamps, known_origins, parked_there, unsettled, unplaced, asked',
-    nullif(array_to_string(array(select 'c' || i from generate_series(1, cardinality(p_columns)) i), ', '), ''))
-  into v_fields;
-  return format('copy tandem_log.%I (%s) from stdin', v_name, v_fields);
+  return format('tandem_log.%I', v_name);
 end $$;
 
 
@@ -7167,7 +7164,7 @@ end $$;
 -- Name: FUNCTION prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_append boolean); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_append boolean) IS 'Empties a staging table and says how to fill it.';
+COMMENT ON FUNCTION tandem.prepare_stage(p_peer_id integer, p_table_id integer, p_columns text[], p_as_text boolean, p_append boolean) IS 'Makes a staging table empty and fit.';
 
 
 --
@@ -7302,6 +7299,27 @@ end $$;
 --
 
 COMMENT ON FUNCTION tandem.prune_conflicts() IS 'Forgets conflicts that were kept long enough.';
+
+
+--
+-- Name: query_of(jsonb, text); Type: FUNCTION; Schema: tandem; Owner: -
+--
+
+CREATE FUNCTION tandem.query_of(p_columns jsonb, p_from text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+begin
+  return (
+    select jsonb_build_object('query', format('select %s %s', string_agg(format('%s as %s', c ->> 1, c ->> 0), ', ' order by i), p_from), 'columns', jsonb_agg(c -> 0 order by i))
+    from jsonb_array_elements(p_columns) with ordinality x (c, i));
+end $$;
+
+
+--
+-- Name: FUNCTION query_of(p_columns jsonb, p_from text); Type: COMMENT; Schema: tandem; Owner: -
+--
+
+COMMENT ON FUNCTION tandem.query_of(p_columns jsonb, p_from text) IS 'A COPY query and what it yields.';
 
 
 --
@@ -8891,40 +8909,41 @@ COMMENT ON FUNCTION tandem.sample_step(p_rows bigint) IS 'Which of many staged r
 -- Name: sent_columns(tandem.tracked_table, integer, text[], text[], text, text, text, boolean, text, boolean); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text DEFAULT 'true'::text, p_look boolean DEFAULT false) RETURNS text
+CREATE FUNCTION tandem.sent_columns(p_table tandem.tracked_table, p_peer_id integer, p_columns text[], p_unplaced text[], p_vector text, p_stamp text, p_origin text, p_asked boolean, p_more text DEFAULT 'true'::text, p_look boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     AS $_$
+declare
+  v_keys text[] := tandem.key_names('k', cardinality(p_table.key_columns));
+  v_present text := format('t.%I is distinct from null', p_table.key_columns[1]);
+  v_same_key text := tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), v_keys);
+  v_known text := format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
+    else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, tandem.looked_in(p_table, p_look), v_same_key);
+  v_vector boolean := p_vector is not null or p_table.conflict_policy like 'prefer: %';
+  v_parked boolean := p_look or exists (select from tandem.parked_change c where c.peer_id = p_peer_id
+    and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name));
 begin
   return (
-    select concat_ws(', ',
-      (select string_agg(case when tandem.sent_key_type(u.type) <> u.type then format('k.k%s::%s', u.i, tandem.sent_key_type(u.type)) else 'k.k' || u.i end, ', ' order by u.i)
-       from unnest(p_table.key_types) with ordinality u (type, i)),
-      'n.op',
-      x.present,
-      p_stamp, p_origin,
-      case when x.vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-      case when x.vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', x.known) else 'null' end,
-      case when p_look or exists (select from tandem.parked_change c where c.peer_id = p_peer_id
-          and (c.schema_name, c.table_name) = (p_table.schema_name, p_table.table_name))
-        then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
-          tandem.same_parked_key(p_table, 'c', tandem.key_names('k', cardinality(p_table.key_columns))))
-        else 'false' end,
-      case when p_more = 'none' then 'false' else format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
+    select jsonb_agg(jsonb_build_array(x.name, x.expression) order by x.part, x.i)
+    from (
+      select 1 as part, u.i, 'k' || u.i as name, case when tandem.sent_key_type(u.type) <> u.type then format('k.k%s::%s', u.i, tandem.sent_key_type(u.type)) else 'k.k' || u.i end as expression
+      from unnest(p_table.key_types) with ordinality u (type, i)
+      union all select 2, s.i, s.name, s.expression from (values
+        (1, 'op', 'n.op'),
+        (2, 'present', v_present),
+        (3, 'stamp', p_stamp),
+        (4, 'origin', p_origin),
+        (5, 'known_stamps', case when v_vector then format('(select array_agg(v.stamp order by v.origin, v.stamp) from (%s) v)', v_known) when p_look then 'null' end),
+        (6, 'known_origins', case when v_vector then format('(select array_agg(v.origin order by v.origin, v.stamp) from (%s) v)', v_known) when p_look then 'null' end),
+        (7, 'parked_there', case when v_parked then format('exists (select from tandem.parked_change c where c.peer_id = %s and %s)', p_peer_id,
+          tandem.same_parked_key(p_table, 'c', v_keys)) end),
+        (8, 'unsettled', case when p_more <> 'none' then format('coalesce((n.op = ''D'') = (%1$s) or (n.received_from is null and (%4$s and exists (select from tandem_log.%2$I l where %3$s and l.stamp = n.stamp and l.origin = n.origin and l.received_from is null and l.xid <> n.xid)
           or ((select l.k1 from tandem_log.%5$I l where l.blind order by l.k1 limit 1) is not null and exists (select from tandem_log.%5$I l where %3$s and l.blind and l.xid > n.xid and l.stamp < n.stamp)))), false)',
-        x.present, tandem.looked_in(p_table, p_look), x.same_key, p_more, p_table.log_name) end,
-      case when cardinality(p_unplaced) = 0 then 'null'
-        else format('nullif(concat_ws('', '', %s), '''')',
-          (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) end,
-      p_asked::text,
-      nullif(array_to_string(tandem.columns('t', p_columns), ', '), ''))
-    from (select
-      p_vector is not null or p_table.conflict_policy like 'prefer: %' as vector,
-      format('t.%I is distinct from null', p_table.key_columns[1]) as present,
-      tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns))) as same_key,
-      format(case p_vector when 'all' then 'select l.origin, l.stamp from tandem_log.%I l where %s'
-          else 'select l.origin, max(l.stamp) as stamp from tandem_log.%I l where %s group by l.origin' end, tandem.looked_in(p_table, p_look),
-        tandem.all_equal(p_table.key_operators, tandem.key_names('l', cardinality(p_table.key_columns)), tandem.key_names('k', cardinality(p_table.key_columns)))) as known
-    ) x);
+          v_present, tandem.looked_in(p_table, p_look), v_same_key, p_more, p_table.log_name) end),
+        (9, 'unplaced', case when cardinality(p_unplaced) > 0 then format('nullif(concat_ws('', '', %s), '''')',
+          (select string_agg(format('case when t.%1$I is distinct from null then %1$L end', u), ', ') from unnest(p_unplaced) u)) when p_look then 'null' end),
+        (10, 'asked', case when p_asked or p_look then p_asked::text end)) s (i, name, expression)
+      where s.expression is not null
+      union all select 3, u.i, 'c' || u.i, u.name from unnest(tandem.columns('t', p_columns)) with ordinality u (name, i)) x);
 end $_$;
 
 
@@ -15067,6 +15086,13 @@ REVOKE ALL ON FUNCTION tandem.prune(p_limit bigint) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION tandem.prune_conflicts() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION query_of(p_columns jsonb, p_from text); Type: ACL; Schema: tandem; Owner: -
+--
+
+REVOKE ALL ON FUNCTION tandem.query_of(p_columns jsonb, p_from text) FROM PUBLIC;
 
 
 --
