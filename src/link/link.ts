@@ -32,6 +32,8 @@ export interface RoundResult {
 
 // Catalogs change seldom, and comparing hundreds of tables costs: between batches it is done this often.
 const reconcileEveryMs = 5_000;
+// Of many nodes most links only pass over what their target hears from others, and there are as many as the square of the nodes.
+const reconcilePassingMs = 15_000;
 
 /**
  * One direction, from a source to a target: reads batches, stages them, has them applied, tells the source. It knows
@@ -117,7 +119,8 @@ export class Link {
   /** Whether it is time to look after what only a round of the usual way sees. */
   get #isDue(): boolean {
     const now = this.#options.clock.now();
-    return this.#metAt === null || now - this.#metAt >= reconcileEveryMs || now < this.#metAt;
+    const every = this.#passedAt === null ? reconcileEveryMs : reconcilePassingMs;
+    return this.#metAt === null || now - this.#metAt >= every || now < this.#metAt;
   }
 
   get #mustMoveOn(): boolean {

@@ -14,7 +14,7 @@ import { WakeUp } from "./wake-up.ts";
 export const longestPauseMs = 15_000;
 
 // Between many nodes most links only see what their target hears from others; to store that each time costs both databases several commits.
-const moveOnMs = 5_000;
+const moveOnMs = 30_000;
 
 /** What a link is doing, for status. */
 export interface LinkActivity {
