@@ -1,11 +1,12 @@
 -- The newest entries of a large batch, found by going through all of it instead of looking for each key, and with what they are joined to rows.
 
--- tandem.newest_of_all(p_table, p_from, p_to, p_peer_id) -> boolean
--- Whether every entry that this batch sends of a table is newer than every other entry of its log: then the newest entry of each key is found
--- among them, by one sort, and need not be looked up key by key. Asked only where the log is large and the batch more than a twentieth of it; so is a
+-- tandem.newest_of_all(p_table, p_from, p_to, p_peer_id) -> {"sent", "apart"}, or null
+-- Not null: every entry that this batch sends of a table is newer than every other entry of its log. Then the newest entry of each key is found
+-- among them, by one sort, and need not be looked up key by key. How many they are, and whether no two of them are of one key (known only of single whole
+-- numbers, and where the table has no blocks). Asked only where the log is large and the batch more than a twentieth of it; so is a
 -- catch-up after one side alone has written much. The log is read once as a whole; the session remembers which was the newest stamp up to p_to
 -- (tandem.newest_ID: the position and the stamp), and where the next batch begins no earlier, only what came after that is read.
-create or replace function tandem.newest_of_all(p_table tandem.tracked_table, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns boolean
+create or replace function tandem.newest_of_all(p_table tandem.tracked_table, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) returns jsonb
 language plpgsql stable as $$
 declare
   v_log text := format('tandem_log.%I', p_table.log_name);
@@ -18,22 +19,30 @@ declare
   v_known text[] := string_to_array(current_setting(v_setting, true), '|', '');
   v_before timestamptz;
   v_upto timestamptz;
+  v_apart text := 'false';
+  v_said jsonb;
   v_pinned text := current_setting('enable_seqscan');
 begin
   if p_from is null then
-    return false;
+    return null;
   end if;
   if tandem.has_blocks(p_table.table_id) then
     v_blocks := format('tandem_log.%I', p_table.blocks_name);
     execute format('select sum(b.rows), coalesce(sum(b.rows) filter (where b.xid >= $1), 0) from %s b', v_blocks) into v_in_blocks, v_sent
     using pg_snapshot_xmax(p_from);
   elsif not tandem.is_large(v_log) then
-    return false;
+    return null;
+  elsif p_table.key_types in ('{smallint}', '{integer}', '{bigint}') then
+    v_apart := 'count(distinct l.k1) filter (where l.sent) = count(*) filter (where l.sent)';
   end if;
   v_newest := v_sent * 20 > v_entries + v_in_blocks;
   if not v_newest then
     execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, (v_entries + v_in_blocks) / 20) into v_newest
     using pg_snapshot_xmax(p_from);
+  end if;
+  -- Mostly what a cut keeps back is newer.
+  if v_newest then
+    execute format('select (select xid from %s where xid >= $1 order by xid limit 1) is null', v_log) into v_newest using pg_snapshot_xmax(p_to);
   end if;
   if v_newest then
     -- What is visible there is in p_from too: nothing that this batch sends.
@@ -43,20 +52,22 @@ begin
       -- The planner would read all of the log.
       perform set_config('enable_seqscan', 'off', true);
     end if;
-    execute format('select coalesce(min(l.oldest) filter (where l.sent) > coalesce(greatest(max(l.stamp) filter (where not l.sent), $1), ''-infinity''), false),
+    execute format('select case when min(l.oldest) filter (where l.sent) > coalesce(greatest(max(l.stamp) filter (where not l.sent), $1), ''-infinity'')
+          then jsonb_build_object(''sent'', count(*) filter (where l.sent), ''apart'', %s) end,
         greatest(max(l.stamp) filter (where pg_visible_in_snapshot(l.xid, $2)), $1)
-        from (%s) l', (select string_agg(format('select l.xid, l.stamp, %s as oldest, coalesce(%s, false) as sent from %s l %s', x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name,
+        from (%s) l', v_apart, (select string_agg(format('select l.xid, l.stamp%s, %s as oldest, coalesce(%s, false) as sent from %s l %s', case when v_apart <> 'false' then ', l.k1' end, x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name,
             case when v_before is not null then 'where ' || tandem.since(v_known[1]::pg_snapshot) end), ' union all ')
-          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_newest, v_upto using v_before, p_to;
+          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_said, v_upto using v_before, p_to;
     perform set_config('enable_seqscan', v_pinned, true), set_config(v_setting, concat_ws('|', p_to, v_upto), false);
   end if;
-  return v_newest;
+  return v_said;
 end $$;
 comment on function tandem.newest_of_all(tandem.tracked_table, pg_snapshot, pg_snapshot, integer) is 'Whether a batch is newer than all else in a log.';
 
 -- tandem.are_apart(p_table, p_condition) -> boolean, tandem.entries_apart(p_table, p_condition) -> text
 -- Whether most entries l for which a condition holds are in blocks, and no two of all are of one key, for the ranges of the blocks do not touch each
--- other, nor the keys of the other entries: no block holds a key twice. And the query of them, in the blocks' order, without a sort.
+-- other, nor the keys of the other entries: no block holds a key twice. And the query of entries no two of which are of one key: in the blocks' order, without a
+-- sort, or where there are none by key.
 create or replace function tandem.are_apart(p_table tandem.tracked_table, p_condition text) returns boolean
 language plpgsql stable as $$
 declare
@@ -78,6 +89,10 @@ language plpgsql stable as $$
 declare
   v_count integer := cardinality(p_table.key_columns);
 begin
+  if not tandem.has_blocks(p_table.table_id) then
+    return format('select l.xid, l.stamp, %1$s, l.received_from, l.op, l.origin from tandem_log.%2$I l where %3$s order by %1$s',
+      array_to_string(tandem.key_names('l', v_count), ', '), p_table.log_name, p_condition);
+  end if;
   return format('select b.xid, coalesce(u.stamp, b.stamp) as stamp, %1$s, b.received_from, b.op, b.origin from (select l.* from tandem_log.%2$I l where %4$s order by l.least) b
       cross join lateral unnest(b.stamps, %3$s) u (stamp, %5$s)
     union all select l.xid, l.stamp, %6$s, l.received_from, l.op, l.origin from tandem_log.%7$I l where %4$s',
@@ -108,27 +123,18 @@ begin
 end $$;
 comment on function tandem.repeats(tandem.tracked_table, pg_snapshot) is 'Whether the entries after a position are of few keys.';
 
--- tandem.is_much_of(p_table, p_from) -> boolean
--- Whether the log has, after a position, entries for a quarter of the rows of a table or more (the dead ones counted, of which an update leaves one each), as
+-- tandem.is_much_of(p_table, p_entries) -> boolean
+-- Whether so many entries are a quarter of the rows of a table or more (the dead ones counted, of which an update leaves one each), as
 -- far as the planner knows the table, and both can be had in one order: then going along both costs less than to look each row up (187 and 297 ms for
 -- 100,000 of as many). A wrong guess costs time, nothing else.
-create or replace function tandem.is_much_of(p_table tandem.tracked_table, p_from pg_snapshot) returns boolean
+create or replace function tandem.is_much_of(p_table tandem.tracked_table, p_entries bigint) returns boolean
 language plpgsql stable as $$
-declare
-  v_rows bigint;
-  v_most boolean := false;
 begin
-  if p_table.key_types <@ '{smallint,integer,bigint,uuid}' and not tandem.has_blocks(p_table.table_id) then
-    select c.reltuples * (pg_relation_size(c.oid) / current_setting('block_size')::integer) / c.relpages into v_rows
-    from pg_class c where c.oid = p_table.relid and c.relkind = 'r' and c.reltuples > 0 and c.relpages > 0;
-    if v_rows > 0 then
-      execute format('select exists (select from tandem_log.%I where xid >= $1 order by xid offset %s limit 1)', p_table.log_name, v_rows / 4) into v_most
-      using pg_snapshot_xmax(p_from);
-    end if;
-  end if;
-  return v_most;
+  return p_table.key_types <@ '{smallint,integer,bigint,uuid}' and not tandem.has_blocks(p_table.table_id) and exists (
+    select from pg_class c where c.oid = p_table.relid and c.relkind = 'r' and c.reltuples > 0 and c.relpages > 0
+      and p_entries > c.reltuples * (pg_relation_size(c.oid) / current_setting('block_size')::integer) / c.relpages / 4);
 end $$;
-comment on function tandem.is_much_of(tandem.tracked_table, pg_snapshot) is 'Whether many rows of a table have entries after a position.';
+comment on function tandem.is_much_of(tandem.tracked_table, bigint) is 'Whether entries are of many rows of a table.';
 
 -- tandem.join_in_order(p_in_order) -> void
 -- Whether the statements of this transaction that follow join what has one order by going along both sides, whatever the planner thinks of a log that

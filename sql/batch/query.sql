@@ -17,6 +17,7 @@ declare
   t tandem.tracked_table;
   v_count integer;
   v_entries text;
+  v_newest jsonb;
   v_apart boolean;
   v_repeats boolean;
 begin
@@ -24,11 +25,14 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
   perform tandem.refuse_blocks(t, p_vector is not null or t.conflict_policy like 'prefer: %');
-  if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
+  if p_keys = '[]' then
+    v_newest := tandem.newest_of_all(t, p_from, p_to, p_peer_id);
+  end if;
+  if v_newest is not null then
     v_entries := tandem.sent_entries(p_from, p_to, p_peer_id);
-    v_apart := tandem.are_apart(t, v_entries);
+    v_apart := (v_newest ->> 'apart')::boolean or tandem.are_apart(t, v_entries);
     v_repeats := not v_apart and tandem.repeats(t, p_from);
-    if not v_apart and not v_repeats and tandem.is_much_of(t, p_from) then
+    if not v_repeats and tandem.is_much_of(t, (v_newest ->> 'sent')::bigint) then
       perform tandem.join_in_order(true);
     end if;
     return tandem.query_of(

@@ -28,7 +28,7 @@ describe("C3: whether all that a batch sends is newer than all else in its log, 
   const isNewest = async (client: pg.Client, from: string, to: string) => {
     const [row] = await sql(
       client,
-      `select tandem.newest_of_all(t, '${from}', '${to}', ${peer}) as newest from tandem.tracked_table t`,
+      `select tandem.newest_of_all(t, '${from}', '${to}', ${peer}) is not null as newest from tandem.tracked_table t`,
     );
     return row?.newest === "t";
   };

@@ -1477,6 +1477,7 @@ declare
   t tandem.tracked_table;
   v_count integer;
   v_entries text;
+  v_newest jsonb;
   v_apart boolean;
   v_repeats boolean;
 begin
@@ -1484,11 +1485,14 @@ begin
   select * into strict t from tandem.tracked_table where table_id = p_table_id;
   v_count := cardinality(t.key_columns);
   perform tandem.refuse_blocks(t, p_vector is not null or t.conflict_policy like 'prefer: %');
-  if p_keys = '[]' and tandem.newest_of_all(t, p_from, p_to, p_peer_id) then
+  if p_keys = '[]' then
+    v_newest := tandem.newest_of_all(t, p_from, p_to, p_peer_id);
+  end if;
+  if v_newest is not null then
     v_entries := tandem.sent_entries(p_from, p_to, p_peer_id);
-    v_apart := tandem.are_apart(t, v_entries);
+    v_apart := (v_newest ->> 'apart')::boolean or tandem.are_apart(t, v_entries);
     v_repeats := not v_apart and tandem.repeats(t, p_from);
-    if not v_apart and not v_repeats and tandem.is_much_of(t, p_from) then
+    if not v_repeats and tandem.is_much_of(t, (v_newest ->> 'sent')::bigint) then
       perform tandem.join_in_order(true);
     end if;
     return tandem.query_of(
@@ -3538,6 +3542,10 @@ CREATE FUNCTION tandem.entries_apart(p_table tandem.tracked_table, p_condition t
 declare
   v_count integer := cardinality(p_table.key_columns);
 begin
+  if not tandem.has_blocks(p_table.table_id) then
+    return format('select l.xid, l.stamp, %1$s, l.received_from, l.op, l.origin from tandem_log.%2$I l where %3$s order by %1$s',
+      array_to_string(tandem.key_names('l', v_count), ', '), p_table.log_name, p_condition);
+  end if;
   return format('select b.xid, coalesce(u.stamp, b.stamp) as stamp, %1$s, b.received_from, b.op, b.origin from (select l.* from tandem_log.%2$I l where %4$s order by l.least) b
       cross join lateral unnest(b.stamps, %3$s) u (stamp, %5$s)
     union all select l.xid, l.stamp, %6$s, l.received_from, l.op, l.origin from tandem_log.%7$I l where %4$s',
@@ -4466,33 +4474,24 @@ COMMENT ON FUNCTION tandem.is_large(p_relation text) IS 'Whether looking at a ta
 
 
 --
--- Name: is_much_of(tandem.tracked_table, pg_snapshot); Type: FUNCTION; Schema: tandem; Owner: -
+-- Name: is_much_of(tandem.tracked_table, bigint); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_from pg_snapshot) RETURNS boolean
+CREATE FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_entries bigint) RETURNS boolean
     LANGUAGE plpgsql STABLE
-    AS $_$
-declare
-  v_rows bigint;
-  v_most boolean := false;
+    AS $$
 begin
-  if p_table.key_types <@ '{smallint,integer,bigint,uuid}' and not tandem.has_blocks(p_table.table_id) then
-    select c.reltuples * (pg_relation_size(c.oid) / current_setting('block_size')::integer) / c.relpages into v_rows
-    from pg_class c where c.oid = p_table.relid and c.relkind = 'r' and c.reltuples > 0 and c.relpages > 0;
-    if v_rows > 0 then
-      execute format('select exists (select from tandem_log.%I where xid >= $1 order by xid offset %s limit 1)', p_table.log_name, v_rows / 4) into v_most
-      using pg_snapshot_xmax(p_from);
-    end if;
-  end if;
-  return v_most;
-end $_$;
+  return p_table.key_types <@ '{smallint,integer,bigint,uuid}' and not tandem.has_blocks(p_table.table_id) and exists (
+    select from pg_class c where c.oid = p_table.relid and c.relkind = 'r' and c.reltuples > 0 and c.relpages > 0
+      and p_entries > c.reltuples * (pg_relation_size(c.oid) / current_setting('block_size')::integer) / c.relpages / 4);
+end $$;
 
 
 --
--- Name: FUNCTION is_much_of(p_table tandem.tracked_table, p_from pg_snapshot); Type: COMMENT; Schema: tandem; Owner: -
+-- Name: FUNCTION is_much_of(p_table tandem.tracked_table, p_entries bigint); Type: COMMENT; Schema: tandem; Owner: -
 --
 
-COMMENT ON FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_from pg_snapshot) IS 'Whether many rows of a table have entries after a position.';
+COMMENT ON FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_entries bigint) IS 'Whether entries are of many rows of a table.';
 
 
 --
@@ -6096,7 +6095,7 @@ COMMENT ON FUNCTION tandem.newest_entry(p_table tandem.tracked_table, p_alias te
 -- Name: newest_of_all(tandem.tracked_table, pg_snapshot, pg_snapshot, integer); Type: FUNCTION; Schema: tandem; Owner: -
 --
 
-CREATE FUNCTION tandem.newest_of_all(p_table tandem.tracked_table, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) RETURNS boolean
+CREATE FUNCTION tandem.newest_of_all(p_table tandem.tracked_table, p_from pg_snapshot, p_to pg_snapshot, p_peer_id integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     AS $_$
 declare
@@ -6110,22 +6109,30 @@ declare
   v_known text[] := string_to_array(current_setting(v_setting, true), '|', '');
   v_before timestamptz;
   v_upto timestamptz;
+  v_apart text := 'false';
+  v_said jsonb;
   v_pinned text := current_setting('enable_seqscan');
 begin
   if p_from is null then
-    return false;
+    return null;
   end if;
   if tandem.has_blocks(p_table.table_id) then
     v_blocks := format('tandem_log.%I', p_table.blocks_name);
     execute format('select sum(b.rows), coalesce(sum(b.rows) filter (where b.xid >= $1), 0) from %s b', v_blocks) into v_in_blocks, v_sent
     using pg_snapshot_xmax(p_from);
   elsif not tandem.is_large(v_log) then
-    return false;
+    return null;
+  elsif p_table.key_types in ('{smallint}', '{integer}', '{bigint}') then
+    v_apart := 'count(distinct l.k1) filter (where l.sent) = count(*) filter (where l.sent)';
   end if;
   v_newest := v_sent * 20 > v_entries + v_in_blocks;
   if not v_newest then
     execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, (v_entries + v_in_blocks) / 20) into v_newest
     using pg_snapshot_xmax(p_from);
+  end if;
+  -- Mostly what a cut keeps back is newer.
+  if v_newest then
+    execute format('select (select xid from %s where xid >= $1 order by xid limit 1) is null', v_log) into v_newest using pg_snapshot_xmax(p_to);
   end if;
   if v_newest then
     -- What is visible there is in p_from too: nothing that this batch sends.
@@ -6135,14 +6142,15 @@ begin
       -- The planner would read all of the log.
       perform set_config('enable_seqscan', 'off', true);
     end if;
-    execute format('select coalesce(min(l.oldest) filter (where l.sent) > coalesce(greatest(max(l.stamp) filter (where not l.sent), $1), ''-infinity''), false),
+    execute format('select case when min(l.oldest) filter (where l.sent) > coalesce(greatest(max(l.stamp) filter (where not l.sent), $1), ''-infinity'')
+          then jsonb_build_object(''sent'', count(*) filter (where l.sent), ''apart'', %s) end,
         greatest(max(l.stamp) filter (where pg_visible_in_snapshot(l.xid, $2)), $1)
-        from (%s) l', (select string_agg(format('select l.xid, l.stamp, %s as oldest, coalesce(%s, false) as sent from %s l %s', x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name,
+        from (%s) l', v_apart, (select string_agg(format('select l.xid, l.stamp%s, %s as oldest, coalesce(%s, false) as sent from %s l %s', case when v_apart <> 'false' then ', l.k1' end, x.oldest, tandem.sent_entries(p_from, p_to, p_peer_id), x.name,
             case when v_before is not null then 'where ' || tandem.since(v_known[1]::pg_snapshot) end), ' union all ')
-          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_newest, v_upto using v_before, p_to;
+          from (values ('l.stamp', v_log), ('l.oldest', v_blocks)) x (oldest, name) where x.name is not null)) into v_said, v_upto using v_before, p_to;
     perform set_config('enable_seqscan', v_pinned, true), set_config(v_setting, concat_ws('|', p_to, v_upto), false);
   end if;
-  return v_newest;
+  return v_said;
 end $_$;
 
 
@@ -14417,10 +14425,10 @@ REVOKE ALL ON FUNCTION tandem.is_large(p_relation text) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION is_much_of(p_table tandem.tracked_table, p_from pg_snapshot); Type: ACL; Schema: tandem; Owner: -
+-- Name: FUNCTION is_much_of(p_table tandem.tracked_table, p_entries bigint); Type: ACL; Schema: tandem; Owner: -
 --
 
-REVOKE ALL ON FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_from pg_snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tandem.is_much_of(p_table tandem.tracked_table, p_entries bigint) FROM PUBLIC;
 
 
 --
