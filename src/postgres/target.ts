@@ -22,7 +22,7 @@ import type {
   VanishedTable,
 } from "../base/exchange.ts";
 import type { Connection, ExecResult, Row } from "../db/connection.ts";
-import { quoteLiteral } from "../db/quote.ts";
+import { quoteIdent, quoteLiteral } from "../db/quote.ts";
 import { pinnedSettings } from "../db/session.ts";
 import { sqlState } from "../db/sqlstate.ts";
 import { execWhole, inTransaction } from "../db/transaction.ts";
@@ -309,7 +309,7 @@ export class PostgresTarget implements Target {
     try {
       if (prepared.status === "rejected") throw prepared.reason;
       const [row] = prepared.value;
-      const into = `${row?.stage} (${from.columns.join(", ")})`;
+      const into = `${row?.stage} (${from.columns.map(quoteIdent).join(", ")})`;
       to = this.#connection.copyIn(step("stage-rows", `copy ${into} from stdin (format ${table.copyFormat})`));
     } catch (error) {
       from.copy.destroy();

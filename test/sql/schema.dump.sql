@@ -6130,7 +6130,7 @@ begin
     execute format('select exists (select from %s where xid >= $1 order by xid offset %s limit 1)', v_log, (v_entries + v_in_blocks) / 20) into v_newest
     using pg_snapshot_xmax(p_from);
   end if;
-  -- Mostly what a cut keeps back is newer.
+  -- What a cut keeps back is newer, mostly: all of it need not be read to see that.
   if v_newest then
     execute format('select (select xid from %s where xid >= $1 order by xid limit 1) is null', v_log) into v_newest using pg_snapshot_xmax(p_to);
   end if;
