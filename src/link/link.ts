@@ -65,6 +65,8 @@ export class Link {
   #passedAt: number | null = null;
   /** Up to when the last round that brought all had it, by the target's clock. */
   #reachedAsOf: number | null = null;
+  /** What the target's clock said when it was last met, and this one when the answer was there. */
+  #clocks: { readonly target: number; readonly here: number } | null = null;
 
   constructor(source: Source, target: Target, options: LinkOptions) {
     this.source = source;
@@ -90,7 +92,7 @@ export class Link {
       const small = await this.#small.round({ skewMs: this.#skewMs, since: this.#reachedAsOf, hush: woken });
       if (small !== null) {
         this.#scanned = null;
-        this.#reachedAsOf = small.asOf;
+        this.#reachedAsOf = Math.max(this.#reachedAsOf ?? small.asOf, small.asOf);
         if (small.passed) this.#passOver();
         if (small.worked) {
           this.#last = "small";
@@ -138,10 +140,19 @@ export class Link {
     const scanned = this.#scanned;
     if (this.#passedAt === null || scanned === null || this.source.pooled || this.#isDue || this.#mustMoveOn)
       return null;
+    const asOf = this.#targetNow();
     const { found, now, incarnation } = await this.source.lookFrom(scanned.to);
     if (found === "changes" || incarnation !== scanned.incarnation) return null;
     this.#scanned = { ...scanned, to: now };
+    this.#reachedAsOf = asOf;
     return { worked: false, reached: true, now };
+  }
+
+  /** The target's clock, unasked: as it was, and what has passed here since. Good for a lag, not for what is stored; never later than it is unless a clock was set. */
+  #targetNow(): number | null {
+    if (this.#clocks === null) return null;
+    const { target, here } = this.#clocks;
+    return target + Math.max(0, this.#options.clock.now() - here) - 1;
   }
 
   async #roundFrom(here: SourceState, state: LinkState, asOf: number): Promise<Omit<RoundResult, "now">> {
@@ -195,6 +206,7 @@ export class Link {
     this.#scanned = null;
     this.#passedAt = null;
     this.#reachedAsOf = null;
+    this.#clocks = null;
     this.#last = null;
     this.#small.forget();
   }
@@ -226,6 +238,7 @@ export class Link {
     const { clock } = this.#options;
     const began = clock.now();
     const { here, state } = await this.#recognized();
+    this.#clocks = { target: state.clock, here: clock.now() };
     // The target read its clock at the latest now: only times by one clock are taken from each other, in whole milliseconds.
     const asOf = state.clock - Math.max(0, clock.now() - began) - 1;
     this.#skewMs = state.clock - here.clock;

@@ -123,6 +123,51 @@ describe.each(ways)("what a target hears from others, in $way", ({ options }) =>
     expect(met).toBeGreaterThan(1);
   });
 
+  test.each([false, true])("C11: the lag of what follows counts from the last look, woken: %s", async (woken) => {
+    const clock = new Hands();
+    await using mesh = await three(options, moveOnMs, clock);
+    const { nodes, links } = mesh;
+    const link = await links.link("external", "n3");
+    if (woken) {
+      // the short way is taken for a table that has been carried
+      await app(nodes.external, "insert into item values (-9, 'own')");
+      while ((await link.round()).worked);
+    }
+    const { target } = link;
+    const [meet, apply, applySmall] = [target.meet, target.apply, target.applySmall].map((work) =>
+      work.bind(target),
+    ) as [typeof target.meet, typeof target.apply, typeof target.applySmall];
+    let met = 0;
+    const since: (number | null)[] = [];
+    target.meet = async (here) => {
+      const state = await meet(here);
+      met = state.clock;
+      return state;
+    };
+    target.apply = async (request) => {
+      since.push(request.reach.since);
+      return await apply(request);
+    };
+    target.applySmall = async (request) => {
+      since.push(request.reach.since);
+      return await applySmall(request);
+    };
+    await fromElsewhere(nodes.local, links, 2);
+    expect(await link.round()).toMatchObject({ worked: false, reached: true });
+    const began = met;
+    clock.time += 3_000;
+    expect(await link.round()).toMatchObject({ worked: false, reached: true });
+    expect(met).toBe(began);
+    // A round of the usual way asks the target, whose clock has not been moved.
+    const ids = woken ? [-1, -2] : [-1];
+    for (const id of ids) {
+      await app(nodes.external, `insert into item values (${id}, 'own')`);
+      expect(await link.round(woken)).toMatchObject({ worked: true });
+      expect(since.at(-1)).toBeGreaterThanOrEqual(began + 2_999);
+    }
+    expect(since.length).toBe(ids.length);
+  });
+
   test("C4: by the short way too it is passed over for so long only", async () => {
     const clock = new Hands();
     await using mesh = await three(options, moveOnMs, clock);
