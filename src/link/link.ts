@@ -148,7 +148,7 @@ export class Link {
     return { worked: false, reached: true, now };
   }
 
-  /** The target's clock, unasked: as it was, and what has passed here since. Good for a lag, not for what is stored; never later than it is unless a clock was set. */
+  /** The target's clock, unasked: as it was, and what has passed here since. Good for a lag, not for a moment that is stored; never later than it is, unless a clock was set. */
   #targetNow(): number | null {
     if (this.#clocks === null) return null;
     const { target, here } = this.#clocks;
